@@ -58,7 +58,7 @@ def project(directions: Array, height: int, width: int) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=16)
 def solid_angles(height: int, width: int) -> NDArray[np.float64]:
-    """Exact solid angle of each row's pixels in steradians, shape [H, 1]; all pixels sum to 4 pi."""
+    """Solid angle of each row's pixels in steradians, shape [H, 1]; all pixels sum to 4 pi."""
     edges = (0.5 - np.arange(height + 1) / height) * np.pi
     return ((np.sin(edges[:-1]) - np.sin(edges[1:])) * 2 * np.pi / width)[:, None]
 
