@@ -1,0 +1,6 @@
+"""PD-BridgeNet: its modules, its configurations, and how weights come in."""
+
+from mtpano_model.network.config import PDBridgeNetConfig, preset
+from mtpano_model.network.pd_bridgenet import PDBridgeNet, Predictions
+
+__all__ = ["PDBridgeNet", "PDBridgeNetConfig", "Predictions", "preset"]

@@ -1,0 +1,47 @@
+"""Backbones: an RGB panorama in, four taps out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from mtpano_model.network.config import PDBridgeNetConfig
+
+
+@dataclass
+class Taps:
+    """What a backbone gives.
+
+    features: four maps [B, C_i, h_i, w_i], fine to coarse for a convolutional backbone, shallow to
+        deep on one grid for a ViT.
+    stem: [B, C, H/2, W/2], the finest map of a convolutional backbone; None for a ViT.
+    cls: the CLS token [B, C] of each tap of a ViT, for DPT's readout; empty otherwise.
+    """
+
+    features: list[Tensor]
+    stem: Tensor | None = None
+    cls: list[Tensor] = field(default_factory=list)
+
+
+def build_backbone(config: PDBridgeNetConfig) -> nn.Module:
+    """The backbone of a configuration; its forward gives `Taps`, its `channels` the four widths.
+
+    Weights are random: `pretrained.load_backbone_weights` loads ImageNet or DINOv3 ones.
+    """
+    kind = config.backbone.kind
+    if kind == "efficientnet_lite":
+        from mtpano_model.network.backbones.efficientnet_lite import EfficientNetLite
+
+        return EfficientNetLite(config.backbone.variant, config.padding)
+    if kind == "convnet":
+        from mtpano_model.network.backbones.convnet import ConvNet
+
+        return ConvNet(config.backbone.widths, config.backbone.depths, config.padding)
+    from mtpano_model.network.backbones import dinov3
+
+    if kind == "dinov3_convnext":
+        return dinov3.DINOv3ConvNeXt(config.backbone, config.padding)
+    return dinov3.DINOv3ViT(config.backbone)

@@ -1,0 +1,1 @@
+"""Decoders: the injected taps of one task -> its map."""

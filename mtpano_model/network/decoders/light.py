@@ -1,0 +1,68 @@
+"""The light decoder: reads all taps at once on the token grid, then climbs on fine features.
+
+For convolutional backbones, whose own maps at strides 2, 4 and 8 carry the edges that tokens at
+stride 16 have lost. Ends at half the input size; the engine's host, or the GPU tail, does the rest.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from mtpano_model.network.backbones import Taps
+from mtpano_model.network.config import PDBridgeNetConfig
+from mtpano_model.network.padding import Padding, SphereConv2d, upsample
+from mtpano_model.tasks import Task
+
+
+class _ConvNormReLU(nn.Sequential):
+    def __init__(self, channels: int, how: Padding):
+        super().__init__(
+            SphereConv2d(channels, channels, 3, bias=False, how=how),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(inplace=True),
+        )
+
+
+class Laterals(nn.Module):
+    """Fine backbone maps -> the decoder's widths; shared by all tasks, which it does not hurt."""
+
+    def __init__(self, config: PDBridgeNetConfig, stem_channels: int, channels: list[int]):
+        super().__init__()
+        fine = (channels[1], channels[0], stem_channels)  # strides 8, 4, 2
+        self.project = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(c, width, 1, bias=False), nn.BatchNorm2d(width))
+            for c, width in zip(fine, config.decoder.widths[1:], strict=True)
+        )
+
+    def forward(self, taps: Taps) -> list[Tensor]:
+        """Maps at strides 8, 4, 2."""
+        assert taps.stem is not None, "the light decoder needs a convolutional backbone"
+        fine = (taps.features[1], taps.features[0], taps.stem)
+        return [project(x) for project, x in zip(self.project, fine, strict=True)]
+
+
+class LightDecoder(nn.Module):
+    """One task: four maps G [B, C, h, w] and the laterals -> [B, channels, H/2, W/2]."""
+
+    def __init__(self, config: PDBridgeNetConfig, task: Task):
+        super().__init__()
+        self.how = config.padding
+        widths = config.decoder.widths
+        self.enter = nn.Sequential(
+            nn.Conv2d(config.backbone.num_taps * config.token_dim, widths[0], 1, bias=False),
+            nn.BatchNorm2d(widths[0]),
+            nn.ReLU(inplace=True),
+            _ConvNormReLU(widths[0], config.padding),
+        )
+        self.narrow = nn.ModuleList(
+            nn.Conv2d(a, b, 1) for a, b in zip(widths, widths[1:], strict=False)
+        )
+        self.fuse = nn.ModuleList(_ConvNormReLU(w, config.padding) for w in widths[1:])
+        self.predict = nn.Conv2d(widths[-1], task.num_channels(config.num_classes), 1)
+
+    def forward(self, maps: list[Tensor], laterals: list[Tensor]) -> Tensor:
+        x = self.enter(torch.cat(maps, 1))
+        for narrow, fuse, lateral in zip(self.narrow, self.fuse, laterals, strict=True):
+            x = fuse(upsample(narrow(x), 2, self.how) + lateral)
+        return self.predict(x)

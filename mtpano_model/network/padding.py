@@ -1,0 +1,113 @@
+"""Convolutions and up-sampling that know the picture is a sphere.
+
+Columns wrap; above the first row lies that row's own continuation. Columns are wrapped by
+concatenation, because every inference engine takes it (OpenVINO refuses Pad's `wrap` mode).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Padding:
+    """How a map continues past its border.
+
+    columns: "circular" wraps around the seam; "zeros" is what the released weights expect.
+    rows: "replicate" repeats the polar row, "half_turn" continues in the row's own neighbour half
+        a turn away, "zeros" is free in every engine.
+    """
+
+    columns: Literal["circular", "zeros"] = "circular"
+    rows: Literal["replicate", "half_turn", "zeros"] = "replicate"
+
+
+def pad(x: Tensor, top: int, bottom: int, left: int, right: int, how: Padding) -> Tensor:
+    """Continue x [B, C, H, W] by so many rows and columns."""
+    if top or bottom:
+        x = _pad_rows(x, top, bottom, how)
+    if left or right:
+        if how.columns == "circular":
+            x = torch.cat([x[..., x.shape[-1] - left :], x, x[..., :right]], -1)
+        else:
+            x = F.pad(x, (left, right, 0, 0))
+    return x
+
+
+def _pad_rows(x: Tensor, top: int, bottom: int, how: Padding) -> Tensor:
+    if how.rows == "zeros":
+        return F.pad(x, (0, 0, top, bottom))
+    if how.rows == "replicate":
+        above = [x[:, :, :1]] * top
+        below = [x[:, :, -1:]] * bottom
+        return torch.cat([*above, x, *below], 2)
+    half = x.shape[-1] // 2
+    turned = torch.cat([x[..., half:], x[..., :half]], -1)
+    height = x.shape[2]
+    above = [turned[:, :, i : i + 1] for i in reversed(range(top))]
+    below = [turned[:, :, i : i + 1] for i in range(height - 1, height - 1 - bottom, -1)]
+    return torch.cat([*above, x, *below], 2)
+
+
+class SphereConv2d(nn.Conv2d):
+    """A "same" convolution on the sphere; weights and names are those of nn.Conv2d.
+
+    At stride 1 the kernel is centred. At stride 2 an odd kernel pads one row and column less in
+    front than behind (TensorFlow's SAME on even sizes, which EfficientNet-Lite was trained with),
+    unless `centred` asks for the symmetric padding that PyTorch models use.
+    """
+
+    def __init__(
+        self,
+        channels_in: int,
+        channels_out: int,
+        kernel_size: int | tuple[int, int] = 3,
+        *,
+        how: Padding,
+        stride: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+        centred: bool = True,
+    ):
+        super().__init__(
+            channels_in, channels_out, kernel_size, stride=stride, groups=groups, bias=bias
+        )
+        self.how = how
+        rows, columns = (self._split(k, stride, centred) for k in self.kernel_size)
+        self._pads = (*rows, *columns)  # top, bottom, left, right
+
+    @staticmethod
+    def _split(kernel: int, stride: int, centred: bool) -> tuple[int, int]:
+        total = kernel - 1 if centred else max(kernel - stride, 0)
+        return total // 2, total - total // 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        top, bottom, left, right = self._pads
+        rows = 0
+        if self.how.rows == "zeros" and top == bottom:  # the convolution itself pads rows for free
+            rows, top, bottom = top, 0, 0
+        x = pad(x, top, bottom, left, right, self.how)
+        return F.conv2d(
+            x, self.weight, self.bias, self.stride, (rows, 0), self.dilation, self.groups
+        )
+
+
+def upsample(x: Tensor, factor: int, how: Padding, *, align_corners: bool = False) -> Tensor:
+    """Bilinear up-sampling [B, C, H, W] -> [B, C, factor H, factor W].
+
+    Half-pixel centres on columns wrapped by one per side and then cropped: the only form that
+    commutes with rolling the panorama. `align_corners` and zero-padded columns reproduce the
+    release.
+    """
+    if factor == 1:
+        return x
+    if align_corners or how.columns == "zeros":
+        return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=align_corners)
+    x = torch.cat([x[..., -1:], x, x[..., :1]], -1)
+    x = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    return x[..., factor:-factor]

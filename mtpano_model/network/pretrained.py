@@ -1,0 +1,114 @@
+"""Our own checkpoints: a safetensors file and, beside it, the configuration as JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.network.config import PDBridgeNetConfig
+from mtpano_model.network.pd_bridgenet import PDBridgeNet
+
+FORMAT = 1
+DEFAULT_CHECKPOINT = Path(__file__).parents[1] / "weights" / "default.safetensors"
+
+
+def save_pretrained(
+    net: PDBridgeNet,
+    path: str | Path,
+    *,
+    half: bool = False,
+    extra: dict[str, Any] | None = None,
+    state: dict[str, Tensor] | None = None,
+) -> None:
+    """Write PATH.safetensors and PATH.json (suffixes are set for you).
+
+    half: store floating tensors as float16, half the size; they load back as float32.
+    extra: JSON-able facts to keep beside the configuration (data, steps, metrics).
+    state: weights to write instead of the network's own, e.g. their moving average.
+    """
+    path = Path(path)
+    tensors = {}
+    for name, tensor in (state or net.state_dict()).items():
+        tensor = tensor.detach().cpu().contiguous()
+        tensors[name] = tensor.half() if half and tensor.dtype == torch.float32 else tensor
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path.with_suffix(".safetensors"))
+    facts = {"format": FORMAT, "config": net.config.to_dict(), "extra": extra or {}}
+    path.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+
+def read_facts(path: str | Path) -> dict[str, Any]:
+    """The JSON beside a checkpoint: format, config, extra; MtpanoError where it does not fit."""
+    file = Path(path).with_suffix(".json")
+    if not file.is_file():
+        raise MtpanoError(
+            f"{file} is missing: a checkpoint needs its configuration beside it, as "
+            "`mtpano train` and `mtpano convert-released` write it"
+        )
+    try:
+        facts = json.loads(file.read_text(encoding="utf-8"))
+        version = int(facts["format"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise MtpanoError(
+            f"{file} is not a checkpoint configuration ({error}): expected the JSON that "
+            "`mtpano train` writes"
+        ) from error
+    if version > FORMAT:
+        raise MtpanoError(
+            f"{file} has format {version}, this mtpano reads up to {FORMAT}: upgrade mtpano"
+        )
+    return facts
+
+
+def read_tensors(path: str | Path) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, half precision widened to float32."""
+    file = Path(path).with_suffix(".safetensors")
+    if not file.is_file():
+        raise MtpanoError(f"checkpoint {file} does not exist: expected a .safetensors file")
+    try:
+        with safe_open(str(file), "pt") as source:
+            tensors = {name: source.get_tensor(name) for name in source.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise MtpanoError(
+            f"{file} cannot be read ({error}): it is truncated or no safetensors file; copy or "
+            "export it again"
+        ) from error
+    return {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
+
+
+def load_exactly(net: PDBridgeNet, tensors: dict[str, Tensor], source: str) -> None:
+    """Load a state dict that fits to the letter; MtpanoError names what does not, loads nothing."""
+    expected = net.state_dict()
+    problems = [f"missing {name}" for name in expected if name not in tensors]
+    problems += [f"unexpected {name}" for name in tensors if name not in expected]
+    problems += [
+        f"{name} is {_shape(tensors[name])}, expected {_shape(expected[name])}"
+        for name in expected
+        if name in tensors and tensors[name].shape != expected[name].shape
+    ]
+    if problems:
+        raise MtpanoError(
+            f"{source} is not a checkpoint of this network ({net.config.name}): "
+            f"{len(problems)} tensors do not fit, first {'; '.join(problems[:3])}"
+        )
+    net.load_state_dict(tensors)
+
+
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a scalar"
+
+
+def from_pretrained(path: str | Path = "default") -> PDBridgeNet:
+    """The network of a checkpoint, in evaluation mode; "default" is the one that is shipped."""
+    path = DEFAULT_CHECKPOINT if str(path) == "default" else Path(path)
+    tensors = read_tensors(path)
+    net = PDBridgeNet(PDBridgeNetConfig.from_dict(read_facts(path)["config"]))
+    load_exactly(net, tensors, str(path))
+    return net.eval()
