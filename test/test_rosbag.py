@@ -1,0 +1,166 @@
+"""Bags are read the same whatever their storage, and a bad bag says what is wrong with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from mtpano_model.bags import decode_image, find_images, image_topics, read_images
+from mtpano_model.errors import MtpanoError
+
+rosbag2 = pytest.importorskip("rosbags.rosbag2")
+typesys = pytest.importorskip("rosbags.typesys")
+
+STORE = typesys.get_typestore(typesys.Stores.ROS2_HUMBLE)
+T = STORE.types
+
+
+def header(stamp_ns: int):
+    time = T["builtin_interfaces/msg/Time"](stamp_ns // 10**9, stamp_ns % 10**9)
+    return T["std_msgs/msg/Header"](time, "camera")
+
+
+def raw(rgb: np.ndarray, stamp_ns: int = 0, encoding: str = "rgb8", padding: int = 0):
+    height, width = rgb.shape[:2]
+    pixels = rgb if encoding == "rgb8" else rgb[..., ::-1]
+    rows = np.pad(pixels.reshape(height, -1), ((0, 0), (0, padding)))
+    return T["sensor_msgs/msg/Image"](
+        header(stamp_ns), height, width, encoding, 0, rows.shape[1], rows.ravel()
+    )
+
+
+def compressed(rgb: np.ndarray, stamp_ns: int = 0):
+    data = cv2.imencode(".png", rgb[..., ::-1])[1].ravel()
+    return T["sensor_msgs/msg/CompressedImage"](header(stamp_ns), "png", data)
+
+
+def write_bag(path: Path, messages: dict[str, list], storage: str = "SQLITE3") -> Path:
+    plugin = rosbag2.StoragePlugin[storage]
+    with rosbag2.Writer(path, version=9, storage_plugin=plugin) as writer:
+        for topic, items in messages.items():
+            kind = items[0].__msgtype__
+            connection = writer.add_connection(topic, kind, typestore=STORE)
+            for i, item in enumerate(items):
+                writer.write(connection, (i + 1) * 10**9, STORE.serialize_cdr(item, kind))
+    return path
+
+
+@pytest.fixture
+def pictures() -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [rng.integers(0, 256, (8, 16, 3), dtype=np.uint8) for _ in range(3)]
+
+
+@pytest.mark.parametrize("storage", ["SQLITE3", "MCAP"])
+@pytest.mark.parametrize("make", [raw, compressed])
+def test_pixels_and_stamps_survive_every_storage(tmp_path, pictures, storage, make):
+    sent = [make(rgb, stamp_ns=7_000_000_123 + i) for i, rgb in enumerate(pictures)]
+    bag = write_bag(tmp_path / "bag", {"/image": sent}, storage)
+    got = list(read_images(bag))
+    assert [stamp for stamp, _ in got] == [7_000_000_123, 7_000_000_124, 7_000_000_125]
+    for (_, rgb), expected in zip(got, pictures, strict=True):
+        np.testing.assert_array_equal(rgb, expected)
+    found = find_images(bag)
+    assert (found.topic, found.count) == ("/image", 3)
+    assert found.seconds == pytest.approx(2.0)
+
+
+def test_rows_with_padding_and_bgr_are_understood(pictures):
+    for message in (raw(pictures[0], padding=5), raw(pictures[0], encoding="bgr8", padding=2)):
+        np.testing.assert_array_equal(decode_image(message), pictures[0])
+
+
+def test_bayer_patterns_have_red_where_they_say():
+    # A mosaic of a pure red scene is bright at the red sites only.
+    for encoding, (row, column) in {
+        "bayer_rggb8": (0, 0),
+        "bayer_bggr8": (1, 1),
+        "bayer_gbrg8": (1, 0),
+        "bayer_grbg8": (0, 1),
+    }.items():
+        mosaic = np.zeros((8, 8), np.uint8)
+        mosaic[row::2, column::2] = 200
+        message = T["sensor_msgs/msg/Image"](header(0), 8, 8, encoding, 0, 8, mosaic.ravel())
+        red, green, blue = decode_image(message)[2:-2, 2:-2].reshape(-1, 3).mean(0)
+        assert red > 150, encoding
+        assert max(green, blue) < 20, encoding
+
+
+def test_sixteen_bits_keep_their_upper_byte_in_either_byte_order():
+    for big_endian, dtype in ((0, "<u2"), (1, ">u2")):
+        values = np.array([[0x12FF, 0x3400]], dtype)
+        message = T["sensor_msgs/msg/Image"](
+            header(0), 1, 2, "mono16", big_endian, 4, np.frombuffer(values.tobytes(), np.uint8)
+        )
+        np.testing.assert_array_equal(decode_image(message)[0, :, 0], [0x12, 0x34])
+
+
+def test_a_missing_header_stamp_falls_back_to_the_recording_time(tmp_path, pictures):
+    bag = write_bag(tmp_path / "bag", {"/image": [raw(pictures[0])]})
+    assert next(iter(read_images(bag)))[0] == 10**9
+
+
+def test_the_topic_is_chosen_and_a_wrong_one_names_the_right_ones(tmp_path, pictures):
+    text = T["std_msgs/msg/String"]("hello")
+    two = write_bag(
+        tmp_path / "two",
+        {"/front": [raw(pictures[0])], "/back": [raw(pictures[1])], "/chatter": [text]},
+    )
+    assert image_topics(two) == {
+        "/front": "sensor_msgs/msg/Image",
+        "/back": "sensor_msgs/msg/Image",
+    }
+    with pytest.raises(MtpanoError, match=r"several.*/back.*/front"):
+        next(iter(read_images(two)))
+    with pytest.raises(MtpanoError, match=r"no image topic '/up'.*/back.*/front"):
+        next(iter(read_images(two, "/up")))
+    np.testing.assert_array_equal(next(iter(read_images(two, "/back")))[1], pictures[1])
+    twins = write_bag(
+        tmp_path / "twins",
+        {"/cam": [raw(pictures[0])], "/cam/compressed": [compressed(pictures[0])]},
+    )
+    assert find_images(twins).topic == "/cam"
+    none = write_bag(tmp_path / "none", {"/chatter": [text]})
+    with pytest.raises(MtpanoError, match=r"no image topic.*/chatter"):
+        find_images(none)
+
+
+def test_a_damaged_picture_is_skipped_with_a_warning(tmp_path, pictures, caplog):
+    bad = compressed(pictures[1])
+    bad.data = bad.data[:20]
+    short = raw(pictures[1])
+    short.data = short.data[:100]
+    bag = write_bag(tmp_path / "a", {"/image": [compressed(pictures[0]), bad]})
+    assert len(list(read_images(bag))) == 1
+    bag = write_bag(tmp_path / "b", {"/image": [short, raw(pictures[2])]})
+    assert len(list(read_images(bag))) == 1
+    assert caplog.text.count("skipped a picture of /image") == 2
+
+
+def test_an_encoding_that_is_no_picture_is_named(tmp_path, pictures):
+    message = raw(pictures[0])
+    message.encoding = "32FC1"
+    bag = write_bag(tmp_path / "bag", {"/depth": [message]})
+    with pytest.raises(MtpanoError, match=r"'32FC1'.*rgb8"):
+        list(read_images(bag))
+
+
+@pytest.mark.parametrize("storage", ["SQLITE3", "MCAP"])
+def test_a_truncated_or_missing_bag_is_one_clear_error(tmp_path, pictures, storage):
+    bag = write_bag(tmp_path / "bag", {"/image": [raw(p) for p in pictures]}, storage)
+    data = next(p for p in bag.iterdir() if p.suffix in (".db3", ".mcap"))
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    with pytest.raises(MtpanoError, match=r"cannot be read.*reindex"):
+        list(read_images(bag))
+    with pytest.raises(MtpanoError, match="does not exist"):
+        list(read_images(tmp_path / "nothing"))
+
+
+def test_reading_bags_leaves_torch_unloaded():
+    code = "import mtpano_model.bags, sys; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
