@@ -1,0 +1,183 @@
+"""Augmentation that keeps the geometry true.
+
+Turning and mirroring move every target with the picture, and turn the vectors; metres stay. What
+happens to colours is what cameras do: exposure, tone, white balance, blur, noise, JPEG.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from mtpano_model.data.sample import Sample
+from mtpano_model.geometry import sphere
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """How much a training sample is changed; the default changes nothing.
+
+    yaw: roll the panorama by a random number of columns. mirror: probability of left-right.
+    tilt_probability, tilt_deg: probability of, and largest, pitch and roll each (uniform).
+    exposure: largest change in stops. gamma, contrast, saturation, color: largest relative change
+        (color: gain of each channel).
+    blur: probability of a Gaussian blur of up to blur_sigma pixels.
+    noise: probability of Gaussian noise of up to noise_sigma of 255.
+    jpeg: probability of a JPEG round trip at a quality from jpeg_quality to 95.
+    """
+
+    yaw: bool = False
+    mirror: float = 0.0
+    tilt_probability: float = 0.0
+    tilt_deg: float = 5.0
+    exposure: float = 0.0
+    gamma: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    color: float = 0.0
+    blur: float = 0.0
+    blur_sigma: float = 1.2
+    noise: float = 0.0
+    noise_sigma: float = 8.0
+    jpeg: float = 0.0
+    jpeg_quality: int = 40
+
+
+STRONG = AugmentConfig(
+    yaw=True,
+    mirror=0.5,
+    tilt_probability=0.4,
+    tilt_deg=8.0,
+    exposure=0.8,
+    gamma=0.25,
+    contrast=0.25,
+    saturation=0.4,
+    color=0.12,
+    blur=0.25,
+    noise=0.3,
+    jpeg=0.3,
+)
+
+
+def augment(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -> Sample:
+    """A randomly changed copy; the same generator state gives the same copy."""
+    if config.yaw:
+        sample = roll_yaw(sample, int(rng.integers(sample.size[1])))
+    if rng.random() < config.mirror:
+        sample = mirror(sample)
+    if rng.random() < config.tilt_probability:
+        pitch, roll = np.radians(rng.uniform(-config.tilt_deg, config.tilt_deg, 2))
+        sample = rotate(sample, sphere.pitch_matrix(pitch) @ sphere.roll_matrix(roll))
+    image = photometric(sample.image.permute(1, 2, 0).contiguous().numpy(), config, rng)
+    return replace(sample, image=torch.from_numpy(image).permute(2, 0, 1).contiguous())
+
+
+# --- geometry ------------------------------------------------------------------------------------
+
+
+def roll_yaw(sample: Sample, shift: int) -> Sample:
+    """Roll by `shift` columns to the right; normals turn by the same yaw (network.md, Frames)."""
+    if shift % sample.size[1] == 0:
+        return sample
+    rotation = sphere.yaw_matrix(sphere.yaw_of_column_shift(shift, sample.size[1]))
+    return _map_tensors(sample, lambda x: x.roll(shift, -1), rotation)
+
+
+def mirror(sample: Sample) -> Sample:
+    """Swap left and right; the x component of normals changes sign."""
+    return _map_tensors(sample, lambda x: x.flip(-1), np.diag([-1.0, 1.0, 1.0]))
+
+
+def rotate(sample: Sample, rotation: NDArray[np.float64]) -> Sample:
+    """Turn the world by a 3x3 rotation in the optical frame: what was seen along d is now at R d.
+
+    RGB is bilinear; depth, normals and classes take the nearest pixel. Range along the ray does
+    not change under rotation.
+    """
+    height, width = sample.size
+    # v_old = R^T v_new, for row vectors: v_new R.
+    directions = sphere.rays(height, width) @ rotation.astype(np.float32)
+    columns, rows = sphere.project(directions, height, width)
+    nearest_row = np.clip(rows.astype(np.int64), 0, height - 1)
+    flat = torch.from_numpy(nearest_row * width + columns.astype(np.int64) % width)
+
+    def nearest(x: Tensor) -> Tensor:
+        return x.flatten(-2)[..., flat.flatten()].unflatten(-1, (height, width))
+
+    turned = _map_tensors(replace(sample, image=sample.image[:0]), nearest, rotation)
+    return replace(turned, image=_bilinear(sample.image, columns, rows))
+
+
+def _bilinear(image: Tensor, columns: NDArray[np.floating], rows: NDArray[np.floating]) -> Tensor:
+    """Sample uint8 [3, H, W] at continuous pixel positions, across the seam and the poles."""
+    picture = image.permute(1, 2, 0).contiguous().numpy()
+    half = picture.shape[1] // 2
+    picture = np.concatenate(  # beyond a pole the picture goes on half a turn away
+        [np.roll(picture[:1], half, 1), picture, np.roll(picture[-1:], half, 1)]
+    )
+    picture = cv2.copyMakeBorder(picture, 0, 0, 1, 1, cv2.BORDER_WRAP)
+    # Centre of pixel 0 is 0.5 in our coordinates and 0 in OpenCV's; one pixel of border was added.
+    x, y = (columns + 0.5).astype(np.float32), (rows + 0.5).astype(np.float32)
+    sampled = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return torch.from_numpy(sampled).permute(2, 0, 1).contiguous()
+
+
+def _map_tensors(sample: Sample, move, rotation: NDArray[np.float64]) -> Sample:
+    """Apply `move` to every map and a 3x3 matrix to the vectors."""
+    matrix = torch.from_numpy(rotation).float()
+    normals = torch.einsum("ij,jhw->ihw", matrix, move(sample.normals))
+    return replace(
+        sample,
+        image=move(sample.image),
+        depth=move(sample.depth),
+        depth_valid=move(sample.depth_valid),
+        normals=normals,
+        normals_valid=move(sample.normals_valid),
+        semseg=move(sample.semseg),
+        confidence=None if sample.confidence is None else move(sample.confidence),
+    )
+
+
+# --- colours -------------------------------------------------------------------------------------
+
+
+def photometric(
+    image: NDArray[np.uint8], config: AugmentConfig, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """What the camera may do to a uint8 [H, W, 3] picture."""
+    gain, gamma, contrast, saturation = (
+        2.0 ** rng.uniform(-config.exposure, config.exposure),
+        1 + rng.uniform(-config.gamma, config.gamma),
+        1 + rng.uniform(-config.contrast, config.contrast),
+        1 + rng.uniform(-config.saturation, config.saturation),
+    )
+    color = 1 + rng.uniform(-config.color, config.color, 3)
+    if config.exposure or config.gamma or config.contrast or config.color:
+        level = np.arange(256)[:, None] / 255 * gain * color  # [256, 3]
+        level = (np.clip(level, 0, None) ** gamma - 0.5) * contrast + 0.5
+        table = np.clip(level * 255 + 0.5, 0, 255).astype(np.uint8)[None]
+        image = cv2.LUT(image, table)
+    if config.saturation:
+        grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+        image = cv2.addWeighted(image, saturation, grey, 1 - saturation, 0)
+    if rng.random() < config.blur:
+        image = _blur(image, rng.uniform(0.3, config.blur_sigma))
+    if rng.random() < config.noise:
+        noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(0, config.noise_sigma)
+        image = np.clip(image + noise + 0.5, 0, 255).astype(np.uint8)
+    if rng.random() < config.jpeg:
+        quality = int(rng.integers(config.jpeg_quality, 96))
+        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+    return np.ascontiguousarray(image)
+
+
+def _blur(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
+    border = 4
+    wrapped = cv2.copyMakeBorder(image, 0, 0, border, border, cv2.BORDER_WRAP)
+    return cv2.GaussianBlur(wrapped, (0, 0), sigma)[:, border:-border]
