@@ -67,7 +67,7 @@ def _run(name: str, arguments: list[str]) -> int:
             raise
         raise MtpanoError(
             f"the Python module '{error.name}' is not installed: run "
-            f'pip install "mtpano[{extra}]", or pip install ".[{extra}]" in a checkout'
+            f'pip install ".[{extra}]" in the checkout of mtpano'
         ) from error
     args = tyro.cli(module.Args, prog=f"mtpano {name}", args=arguments)
     return module.run(args)

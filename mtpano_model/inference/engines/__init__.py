@@ -57,7 +57,7 @@ def _onnxruntime(path: Path, device: str, threads: int | None, precision: str | 
 Opener = Callable[[Path, str, "int | None", "str | None"], Engine]
 # In the order in which `auto` tries them: (opener, module it needs, how to install, devices).
 BACKENDS: dict[str, tuple[Opener, str, str, tuple[str, ...]]] = {
-    "tensorrt": (_tensorrt, "tensorrt", 'pip install "mtpano[tensorrt]"', ("cuda",)),
+    "tensorrt": (_tensorrt, "tensorrt", "pip install tensorrt cuda-bindings", ("cuda",)),
     "openvino": (_openvino, "openvino", "pip install openvino", ("cpu", "gpu")),
     "onnxruntime": (
         _onnxruntime,
