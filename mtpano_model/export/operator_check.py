@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.inliner
 from onnx import helper, numpy_helper
 
 TABLE = Path(__file__).with_name("tensorrt_operators.csv")
