@@ -27,7 +27,7 @@ class Aggregator(nn.Module):
 
 
 class InitialHead(nn.Module):
-    """Aggregate [B, D, h, w] -> (task feature T_t [B, D, h, w], initial prediction [B, c, h, w])."""
+    """Aggregate [B, D, h, w] -> task feature T_t [B, D, h, w], initial prediction [B, c, h, w]."""
 
     def __init__(self, config: PDBridgeNetConfig, channels: int):
         super().__init__()

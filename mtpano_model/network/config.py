@@ -207,9 +207,10 @@ PRESETS: dict[str, PDBridgeNetConfig] = {
         backbone=BackboneConfig(
             "efficientnet_lite", variant="0", mean=(127.0,) * 3, std=(128.0,) * 3
         ),
-        decoder=DecoderConfig("light", widths=(128, 64, 48, 24)),
+        decoder=DecoderConfig("light", widths=(128, 64, 32, 16)),
         token_dim=128,
-        bridge_dim=96,
+        bridge_dim=64,
+        refiner_depth=1,
         adapter_ratio=4,
         bridge_mlp_ratio=2,
         depth_activation="exp",
@@ -249,7 +250,7 @@ PRESETS: dict[str, PDBridgeNetConfig] = {
 }
 
 
-def preset(name: str, **changes: Any) -> PDBridgeNetConfig:
+def preset(name: str, /, **changes: Any) -> PDBridgeNetConfig:
     """A named configuration, with fields changed by keyword; MtpanoError lists the names."""
     if name not in PRESETS:
         raise MtpanoError(f"unknown preset {name!r}: expected one of {', '.join(PRESETS)}")

@@ -91,7 +91,10 @@ class SphereConv2d(nn.Conv2d):
         rows = 0
         if self.how.rows == "zeros" and top == bottom:  # the convolution itself pads rows for free
             rows, top, bottom = top, 0, 0
-        x = pad(x, top, bottom, left, right, self.how)
+        return self.padded(pad(x, top, bottom, left, right, self.how), rows)
+
+    def padded(self, x: Tensor, rows: int = 0) -> Tensor:
+        """The convolution of a map that already continues past its border (but for `rows`)."""
         return F.conv2d(
             x, self.weight, self.bias, self.stride, (rows, 0), self.dilation, self.groups
         )

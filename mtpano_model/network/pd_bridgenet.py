@@ -75,8 +75,10 @@ class PDBridgeNet(nn.Module):
         self.register_buffer("_mean", torch.tensor(config.backbone.mean)[:, None, None], False)
         self.register_buffer("_std", torch.tensor(config.backbone.std)[:, None, None], False)
         ray, position = geometry_maps(*config.token_size, config.rays, config.position)
-        self.register_buffer("ray", ray, persistent=False)
-        self.register_buffer("position", position, persistent=False)
+        # The release keeps its maps among its weights; ours follow from the image size.
+        stored = config.rays == "released"
+        self.register_buffer("ray", ray, persistent=stored)
+        self.register_buffer("position", position, persistent=stored)
 
     @property
     def _main(self):
@@ -85,7 +87,9 @@ class PDBridgeNet(nn.Module):
     @property
     def decode_stride(self) -> int:
         """Input pixels a decoded pixel spans."""
-        return 2 if self.config.decoder.kind == "light" else 1
+        if self.config.decoder.kind == "dpt":
+            return 1
+        return self.config.token_stride >> (len(self.config.decoder.widths) - 1)
 
     def forward(self, image: Tensor) -> Predictions:
         """image [B, 3, H, W], RGB, 0..255."""
@@ -129,7 +133,9 @@ class PDBridgeNet(nn.Module):
         """Refined taps and aggregate a stream, task features and initial predictions a task."""
         grids = taps.features if self.token_grid is None else self.token_grid(taps.features)
         weight = pole_weights(geometry.shape[-2], self.config.rays).to(geometry)
-        refined = [refine(x, geometry, weight) for refine, x in zip(self.refiners, grids)]
+        refined = [
+            refine(x, geometry, weight) for refine, x in zip(self.refiners, grids, strict=True)
+        ]
         streams = {s: [pair[i] for pair in refined] for i, s in enumerate(STREAMS)}
         aggregates = {s: self.aggregators[s](streams[s]) for s in STREAMS}
         features, initial = {}, {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from mtpano_model.network.padding import Padding, SphereConv2d
+from mtpano_model.network.padding import Padding, SphereConv2d, pad
 
 
 class ERPTokenMixer(nn.Module):
@@ -16,13 +16,15 @@ class ERPTokenMixer(nn.Module):
 
     def __init__(self, channels: int, how: Padding):
         super().__init__()
+        self.how = how
         self.equator = SphereConv2d(channels, channels, 3, how=how)
         self.pole = SphereConv2d(channels, channels, (3, 9), how=how, groups=channels)
 
     def forward(self, x: Tensor, pole_weight: Tensor) -> Tensor:
         """pole_weight [1, 1, H, 1] is |sin latitude| of each row."""
-        equator = self.equator(x)
-        return equator + pole_weight * (self.pole(x) - equator)
+        wide = pad(x, 1, 1, 4, 4, self.how)  # once for both kernels
+        equator = self.equator.padded(wide[..., 3:-3])
+        return equator + pole_weight * (self.pole.padded(wide) - equator)
 
 
 class PlainTokenMixer(nn.Module):

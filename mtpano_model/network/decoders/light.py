@@ -1,10 +1,13 @@
 """The light decoder: reads all taps at once on the token grid, then climbs on fine features.
 
 For convolutional backbones, whose own maps at strides 2, 4 and 8 carry the edges that tokens at
-stride 16 have lost. Ends at half the input size; the engine's host, or the GPU tail, does the rest.
+stride 16 have lost. Ends at half the input size (a quarter without a stem); the engine's host, or
+the GPU tail, does the rest.
 """
 
 from __future__ import annotations
+
+import itertools
 
 import torch
 from torch import Tensor, nn
@@ -27,23 +30,25 @@ class _ConvNormReLU(nn.Sequential):
 class Laterals(nn.Module):
     """Fine backbone maps -> the decoder's widths; shared by all tasks, which it does not hurt."""
 
-    def __init__(self, config: PDBridgeNetConfig, stem_channels: int, channels: list[int]):
+    def __init__(self, config: PDBridgeNetConfig, stem_channels: int | None, channels: list[int]):
         super().__init__()
-        fine = (channels[1], channels[0], stem_channels)  # strides 8, 4, 2
+        fine = [channels[1], channels[0]] + ([stem_channels] if stem_channels else [])
         self.project = nn.ModuleList(
             nn.Sequential(nn.Conv2d(c, width, 1, bias=False), nn.BatchNorm2d(width))
             for c, width in zip(fine, config.decoder.widths[1:], strict=True)
         )
 
     def forward(self, taps: Taps) -> list[Tensor]:
-        """Maps at strides 8, 4, 2."""
-        assert taps.stem is not None, "the light decoder needs a convolutional backbone"
-        fine = (taps.features[1], taps.features[0], taps.stem)
+        """Maps at strides 8, 4 and, where the backbone has one, 2."""
+        fine = [taps.features[1], taps.features[0]] + ([] if taps.stem is None else [taps.stem])
         return [project(x) for project, x in zip(self.project, fine, strict=True)]
 
 
 class LightDecoder(nn.Module):
-    """One task: four maps G [B, C, h, w] and the laterals -> [B, channels, H/2, W/2]."""
+    """One task: four maps G [B, C, h, w] and the laterals -> [B, channels, H/2, W/2].
+
+    One width more than there are laterals.
+    """
 
     def __init__(self, config: PDBridgeNetConfig, task: Task):
         super().__init__()
@@ -55,9 +60,7 @@ class LightDecoder(nn.Module):
             nn.ReLU(inplace=True),
             _ConvNormReLU(widths[0], config.padding),
         )
-        self.narrow = nn.ModuleList(
-            nn.Conv2d(a, b, 1) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.narrow = nn.ModuleList(nn.Conv2d(a, b, 1) for a, b in itertools.pairwise(widths))
         self.fuse = nn.ModuleList(_ConvNormReLU(w, config.padding) for w in widths[1:])
         self.predict = nn.Conv2d(widths[-1], task.num_channels(config.num_classes), 1)
 

@@ -1,0 +1,79 @@
+"""Does our network give the release's numbers? Compares with a stored fixture of weights and outputs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.network.config import BackboneConfig, DecoderConfig, PDBridgeNetConfig, preset
+from mtpano_model.network.pd_bridgenet import PDBridgeNet
+from mtpano_model.network.released import load_released
+
+TOLERANCE = 2e-5
+_FILES = ("config.json", "weights.safetensors", "io.safetensors")
+_RELEASED_TASK = {"edf": "sdf"}
+
+
+def is_network_fixture(folder: Path) -> bool:
+    """Whether a folder holds what `compare` needs."""
+    return all((folder / name).is_file() for name in _FILES)
+
+
+def fixture_config(facts: dict[str, Any]) -> PDBridgeNetConfig:
+    """The `released` preset at the size that a fixture's config.json states."""
+    return preset(
+        "released",
+        name="released-fixture",
+        backbone=BackboneConfig(
+            "dinov3_vit",
+            hidden_size=facts["hidden_size"],
+            layers=facts["num_hidden_layers"],
+            heads=facts["num_attention_heads"],
+            mlp_size=facts["intermediate_size"],
+            registers=facts["num_register_tokens"],
+            patch_size=facts["patch_size"],
+            tap_layers=tuple(facts["tap_layers"]),
+        ),
+        decoder=DecoderConfig(
+            "dpt", tuple(facts["neck_hidden_sizes"]), fusion=facts["fusion_hidden_size"]
+        ),
+        token_dim=facts["hidden_size"],
+        token_stride=facts["patch_size"],
+        bridge_dim=facts["bridge_dim"],
+        image_size=tuple(facts["image_size"]),
+        num_classes=facts["num_classes"],
+    )
+
+
+def load_fixture(folder: str | Path) -> tuple[PDBridgeNet, dict[str, Tensor]]:
+    """The fixture's network in evaluation mode, and its stored input and outputs (float32)."""
+    folder = Path(folder)
+    missing = [name for name in _FILES if not (folder / name).is_file()]
+    if missing:
+        raise MtpanoError(
+            f"{folder} is not a reference fixture: {missing[0]} is missing, expected "
+            f"{', '.join(_FILES)}"
+        )
+    net = PDBridgeNet(fixture_config(json.loads((folder / "config.json").read_text())))
+    load_released(net, load_file(folder / "weights.safetensors"), str(folder))
+    stored = {name: tensor.float() for name, tensor in load_file(folder / "io.safetensors").items()}
+    return net.eval(), stored
+
+
+@torch.inference_mode()
+def compare(folder: str | Path) -> dict[str, float]:
+    """Largest absolute difference of every stored output, by its name (`final.depth`, ...)."""
+    net, stored = load_fixture(folder)
+    out = net.predict(stored["input"])
+    differences = {}
+    for kind in ("final", "initial", "auxiliary"):
+        for task, map_ in getattr(out, kind).items():
+            name = f"{kind}.{_RELEASED_TASK.get(task, task)}"
+            differences[name] = (map_ - stored[name]).abs().max().item()
+    return differences
