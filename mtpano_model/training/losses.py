@@ -83,7 +83,7 @@ def one_process(count: Tensor) -> Tensor:
 
 
 def masked_mean(values: Tensor, valid: Tensor, reduce_count: ReduceCount = one_process) -> Tensor:
-    """Sum of values [B, C, H, W] where valid [B, 1, H, W], divided by the number of valid pixels."""
+    """Sum of values [B, C, H, W] where valid [B, 1, H, W], over the number of valid pixels."""
     total = torch.where(valid, values, 0).sum()
     return total / reduce_count(valid.sum().to(total)).clamp(min=1)
 
@@ -368,9 +368,7 @@ def with_point_map(batch: Batch) -> Batch:
     return batch
 
 
-def _every(
-    maps: dict[str, Tensor], batch: Batch, stride: int
-) -> tuple[dict[str, Tensor], Batch]:
+def _every(maps: dict[str, Tensor], batch: Batch, stride: int) -> tuple[dict[str, Tensor], Batch]:
     """Every stride-th row and column of predictions and targets."""
     if stride == 1:
         return maps, batch
