@@ -1,0 +1,47 @@
+"""The one meaning of `output_size`: for the node's parameter and for `mtpano predict`."""
+
+from __future__ import annotations
+
+import re
+
+from mtpano_model.errors import MtpanoError
+
+INPUT_HEIGHT_CAP = 512
+
+
+def parse_output_size(setting: str) -> tuple[int, int] | None:
+    """Check a setting; (H, W) where it names a size, None for "input" and "network"."""
+    if setting in ("input", "network"):
+        return None
+    match = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", setting)
+    if match is None:
+        raise MtpanoError(
+            f"output size '{setting}' is not understood: expected input, network or "
+            "HEIGHTxWIDTH such as 256x512"
+        )
+    height, width = int(match[1]), int(match[2])
+    if height < 1 or width != 2 * height:
+        raise MtpanoError(
+            f"output size '{setting}' is not 2:1: expected HEIGHTxWIDTH with twice as many columns "
+            "as rows, such as 256x512"
+        )
+    return height, width
+
+
+def resolve_output_size(
+    setting: str, image_size: tuple[int, int], network_size: tuple[int, int]
+) -> tuple[int, int]:
+    """(H, W) of every output for one image, all sizes (H, W).
+
+    "input": the image's own size, shrunk to 512 rows where it has more; "network": the network's
+    input size; or a size HEIGHTxWIDTH. MtpanoError for anything else.
+    """
+    fixed = parse_output_size(setting)
+    if fixed is not None:
+        return fixed
+    if setting == "network":
+        return network_size
+    height, width = image_size
+    if height <= INPUT_HEIGHT_CAP:
+        return height, width
+    return INPUT_HEIGHT_CAP, round(width * INPUT_HEIGHT_CAP / height)
