@@ -74,5 +74,5 @@ def test_only_the_sky_is_open() -> None:
 
 
 def test_an_unknown_set_names_the_known_ones() -> None:
-    with pytest.raises(MtpanoError, match="unknown class set 'coco'.*indoor18"):
+    with pytest.raises(MtpanoError, match=r"unknown class set 'coco'.*indoor18"):
         load_class_set("coco")

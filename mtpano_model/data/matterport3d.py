@@ -1,0 +1,109 @@
+"""Matterport3D, stitched: `mp3d_results_panoramas/<scan>` and `mp3d_aligned_labels/<scan>`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mtpano_model.data import panorama_files as files
+from mtpano_model.data.sample import Sample
+from mtpano_model.geometry.sphere import frame_matrix
+
+Split = Literal["train", "val", "test", "all"]
+# The official split of the 90 scans (61 / 11 / 18); the rest is train.
+# fmt: off
+VAL_SCANS = frozenset(
+    [
+        "2azQ1b91cZZ", "8194nk5LbLH", "EU6Fwq7SyZv", "oLBMNvg9in8", "pLe4wQe7qrG",
+        "QUCTc6BB5sX", "TbHJrupSAjP", "X7HyMhZNoso", "x8F5xyUWy9e", "Z6MFQCViBuw",
+        "zsNo4HB9uLZ",
+    ]
+)
+TEST_SCANS = frozenset(
+    [
+        "2t7WUuJeko7", "5ZKStnWn8Zo", "ARNzJeq3xxb", "fzynW3qQPVF", "gxdoqLR6rwA",
+        "gYvKGZ5eRqb", "jtcxE69GiFV", "pa4otMbVnkk", "q9vSo1VnCiC", "RPmz2sHmrrY",
+        "rqfALeAoiTq", "UwV83HsGsw3", "Vt2qJdWjCF2", "wc2JMjhGNzB", "WYY7iVyf5p8",
+        "YFuZgdQ5vWj", "yqstnuAEVhm", "YVUC4YcDtcY",
+    ]
+)
+# fmt: on
+MAX_DEPTH_M = 10.0
+_PANORAMAS, _LABELS, _SUFFIX = "mp3d_results_panoramas", "mp3d_aligned_labels", "_panorama.jpg"
+_LAYOUT = (
+    f"{_PANORAMAS}/SCAN/VIEWPOINT{_SUFFIX} and "
+    f"{_LABELS}/SCAN/{{semantic,depth,normal}}/VIEWPOINT_{{semantic,depth,normal}}.png"
+)
+_OWN_SET = "nyu40"
+
+
+class Matterport3DDataset:
+    """Stitched panoramas with aligned labels, by scan and viewpoint.
+
+    Depth: uint16 mm along the ray, 0 none, farther than 10 m invalid. Normals: the released frame,
+    (128, 128, 128) none. Semantics: NYU40 ids 1-40, 0 none.
+
+    split: by scan; the benchmark reports on "test". size: (H, W) that everything is resized to
+    (labels by the nearest pixel). class_set: "nyu40" (own) or "indoor18". skipped: names of
+    panoramas that lack a label file.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: Split = "all",
+        size: files.Size | None = (512, 1024),
+        class_set: str = _OWN_SET,
+    ):
+        self.root = Path(root)
+        self.size = size
+        self.class_set = class_set
+        self._frames, self.skipped = files.complete_frames(
+            _find_frames(self.root, split), self.root, _LAYOUT
+        )
+        self.names = [frame.name for frame in self._frames]
+        self._classes = files.ClassConverter(_OWN_SET, class_set)
+        self._to_optical = frame_matrix("released_normals", "optical")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sample:
+        frame = self._frames[index]
+        depth = files.read_label(frame.depth, self.size, 1).astype(np.float32) / 1000
+        depth[depth > MAX_DEPTH_M] = 0
+        normals = files.read_label(frame.normals, self.size, 3)
+        nyu = files.read_label(frame.semseg, self.size, 1)
+        semseg = self._classes(nyu.astype(np.int32) - 1, frame.semseg)
+        return files.make_sample(
+            frame.name,
+            files.read_rgb(frame.image, self.size or depth.shape),
+            depth,
+            files.decode_normals(normals, self._to_optical),
+            semseg,
+        )
+
+
+def scan_split(scan: str) -> Split:
+    """The split a scan belongs to."""
+    if scan in TEST_SCANS:
+        return "test"
+    return "val" if scan in VAL_SCANS else "train"
+
+
+def _find_frames(root: Path, split: Split) -> Iterator[files.FrameFiles]:
+    for panorama in sorted((root / _PANORAMAS).glob(f"*/*{_SUFFIX}")):
+        scan, viewpoint = panorama.parent.name, panorama.name.removesuffix(_SUFFIX)
+        if split not in ("all", scan_split(scan)):
+            continue
+        labels = root / _LABELS / scan
+        yield files.FrameFiles(
+            name=f"{scan}/{viewpoint}",
+            image=panorama,
+            depth=labels / "depth" / f"{viewpoint}_depth.png",
+            normals=labels / "normal" / f"{viewpoint}_normal.png",
+            semseg=labels / "semantic" / f"{viewpoint}_semantic.png",
+        )
