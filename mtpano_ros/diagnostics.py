@@ -1,0 +1,147 @@
+"""What the node says about itself on /diagnostics: state, counts and times.
+
+Three statuses, named `<node>: engine`, `<node>: frames` and `<node>: latency`, where `<node>` is the
+fully qualified name (`/mtpano/pano_node`). Every value is a string; numbers are plain decimals.
+
+| status  | key                | meaning                                                            |
+|---------|--------------------|--------------------------------------------------------------------|
+| engine  | state              | unconfigured, configuring, inactive, active or finalized           |
+| engine  | backend, device, precision | the engine that runs, empty before one does                |
+| engine  | model, preset, revision, classes | file, its size, its commit, how many classes         |
+| engine  | input_size         | of the network, HxW                                                |
+| engine  | progress           | last line of a load or an engine build                             |
+| engine  | problem            | why the last configure failed, empty if it did not                 |
+| frames  | rate_hz            | processed images a second, over the last seconds                   |
+| frames  | age_s              | since the last processed image                                     |
+| frames  | output_size        | of the last image, HxW                                             |
+| frames  | received           | images that arrived                                                |
+| frames  | processed          | images that came out on at least one topic                         |
+| frames  | dropped            | replaced by a newer image before the network took them             |
+| frames  | idle               | arrived while nobody subscribed to an output                       |
+| frames  | skipped            | could not be used; the sum of the skipped_* below                  |
+| frames  | skipped_<reason>   | encoding, single_channel, data, step, size, aspect, compressed,    |
+|         |                    | stamp, inference, internal                                         |
+| frames  | non_finite         | processed images for which the network gave NaN or infinity        |
+| frames  | pending            | under way: received = processed + dropped + idle + skipped + this  |
+| latency | <stage>_median_ms, <stage>_p95_ms | over the last 100 images, for every stage below     |
+
+Stages, in order: `transport` (the image's stamp to its arrival), `wait` (for the stages, in all),
+`preprocess` (decode, resize), `inference`, `postprocess`, `publish` (cloud, messages, sending) and
+`end_to_end` (the image's stamp to the end of publish). Without a stamp, transport is 0.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from statistics import median
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+
+STAGES = (
+    "transport",
+    "wait",
+    "preprocess",
+    "inference",
+    "postprocess",
+    "publish",
+    "end_to_end",
+)
+SKIP_REASONS = (
+    "encoding",
+    "single_channel",
+    "data",
+    "step",
+    "size",
+    "aspect",
+    "compressed",
+    "stamp",
+    "inference",
+    "internal",
+)
+RATE_SECONDS = 5.0
+SAMPLES = 100
+
+
+class Statistics:
+    """Counts and times of the images of one node; every method may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+        self._times: dict[str, deque[float]] = {stage: deque(maxlen=SAMPLES) for stage in STAGES}
+        self._finished: deque[float] = deque(maxlen=1000)
+        self._output_size = ""
+
+    def count(self, what: str) -> None:
+        """Add one to received, dropped, idle, non_finite or skipped_<reason>."""
+        with self._lock:
+            self._counts[what] += 1
+
+    def processed(self, milliseconds: Mapping[str, float], output_size: tuple[int, int]) -> None:
+        """One image came out: its time by stage, and the (H, W) of its outputs."""
+        with self._lock:
+            self._counts["processed"] += 1
+            self._finished.append(time.monotonic())
+            self._output_size = size_text(output_size)
+            for stage, value in milliseconds.items():
+                self._times[stage].append(value)
+
+    def median(self, stage: str) -> float:
+        """Milliseconds that `stage` usually takes, 0 before the first image."""
+        with self._lock:
+            times = self._times[stage]
+            return median(times) if times else 0.0
+
+    def counts(self) -> dict[str, int]:
+        """All counts by the key under which they are published."""
+        with self._lock:
+            counts = self._counts.copy()
+        reasons = {f"skipped_{reason}": counts[f"skipped_{reason}"] for reason in SKIP_REASONS}
+        known = {name: counts[name] for name in ("received", "processed", "dropped", "idle")}
+        known["skipped"] = sum(reasons.values())
+        pending = known["received"] - sum(known[n] for n in known if n != "received")
+        return {**known, **reasons, "non_finite": counts["non_finite"], "pending": pending}
+
+    def frames(self) -> dict[str, str]:
+        """Keys and values of the status `frames`."""
+        now = time.monotonic()
+        with self._lock:
+            recent = [moment for moment in self._finished if now - moment < RATE_SECONDS]
+            age = f"{now - self._finished[-1]:.3f}" if self._finished else ""
+            size = self._output_size
+        # n images span n - 1 intervals.
+        span = recent[-1] - recent[0] if len(recent) > 1 else 0.0
+        rate = (len(recent) - 1) / span if span else 0.0
+        counts = {name: str(number) for name, number in self.counts().items()}
+        return {"rate_hz": f"{rate:.2f}", "age_s": age, "output_size": size, **counts}
+
+    def latency(self) -> dict[str, str]:
+        """Keys and values of the status `latency`."""
+        with self._lock:
+            times = {stage: sorted(values) for stage, values in self._times.items() if values}
+        values = {}
+        for stage, ordered in times.items():
+            values[f"{stage}_median_ms"] = f"{median(ordered):.3f}"
+            values[f"{stage}_p95_ms"] = f"{ordered[round(0.95 * (len(ordered) - 1))]:.3f}"
+        return values
+
+
+def status(
+    node: str, subject: str, level: bytes, message: str, values: Mapping[str, str]
+) -> DiagnosticStatus:
+    """One status of the table above; `node` is the fully qualified name."""
+    return DiagnosticStatus(
+        level=level,
+        name=f"{node}: {subject}",
+        message=message,
+        hardware_id=node,
+        values=[KeyValue(key=key, value=value) for key, value in values.items()],
+    )
+
+
+def size_text(size: tuple[int, int]) -> str:
+    """(H, W) as HxW."""
+    return f"{size[0]}x{size[1]}"
