@@ -79,7 +79,7 @@ def render(cloud: Cloud, view: Viewpoint, size: tuple[int, int]) -> Rgb:
     height, width = size[0] * _OVERSAMPLING, size[1] * _OVERSAMPLING
     points = _closed(cloud.points.reshape(*cloud.grid, 3))
     colors = _closed(cloud.colors.reshape(*cloud.grid, 3))
-    local = (points - np.float32(view.position)) @ view.rotation.astype(np.float32)
+    local = (points - np.array(view.position, np.float32)) @ view.rotation.astype(np.float32)
     depth = local[..., 2]
     with np.errstate(divide="ignore", invalid="ignore"):
         screen = local[..., :2] / depth[..., None] * np.float32(view.focal * width)

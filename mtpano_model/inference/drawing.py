@@ -62,7 +62,7 @@ def _coverage(text: str, height: int) -> NDArray[np.float32]:
     baseline = round(0.76 * height * _OVERSAMPLING)
     cv2.putText(large, text, (thickness, baseline), font, scale, 255, thickness, cv2.LINE_AA)
     small = cv2.resize(large, (columns, height), interpolation=cv2.INTER_AREA)
-    return small.astype(np.float32) / 255
+    return np.divide(small, np.float32(255), dtype=np.float32)
 
 
 def nice_limit(value: float) -> float:

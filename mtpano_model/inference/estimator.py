@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.inference import postprocess as post
-from mtpano_model.inference import preprocess as pre
 from mtpano_model.inference.engines import Engine, open_engine
 from mtpano_model.inference.frame import Frame
 from mtpano_model.inference.model_info import ModelInfo, find_model, read_model_info
+from mtpano_model.inference.postprocess import Postprocessor, ValueRules
+from mtpano_model.inference.preprocess import preprocess
 
 
 class Estimator:
@@ -29,12 +29,13 @@ class Estimator:
         self.info = replace(
             info, backend=engine.name, device=engine.device, precision=engine.precision
         )
+        self._postprocess = Postprocessor(self.info)
 
     def preprocess(
         self, rgb: NDArray[np.uint8], out: NDArray[np.uint8] | None = None
     ) -> NDArray[np.uint8]:
         """RGB uint8 [h, w, 3] of any size -> uint8 [1, H, W, 3] at the network's size."""
-        return pre.preprocess(rgb, self.info.input_size, out)
+        return preprocess(rgb, self.info.input_size, out)
 
     def infer(self, batch: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Run the network on uint8 [1, H, W, 3].
@@ -47,17 +48,17 @@ class Estimator:
         self,
         outputs: dict[str, NDArray[Any]],
         size: tuple[int, int] | None = None,
-        rules: post.ValueRules | None = None,
+        rules: ValueRules | None = None,
         out: Frame | None = None,
     ) -> Frame:
         """Network outputs -> Frame at `size` (H, W), the network's input size if None."""
-        return post.postprocess(outputs, self.info, size or self.info.input_size, rules, out)
+        return self._postprocess(outputs, size or self.info.input_size, rules, out)
 
     def predict(
         self,
         rgb: NDArray[np.uint8],
         output_size: tuple[int, int] | None = None,
-        rules: post.ValueRules | None = None,
+        rules: ValueRules | None = None,
     ) -> Frame:
         """Picture -> Frame at `output_size` (H, W), the network's input size if None.
 

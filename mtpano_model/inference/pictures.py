@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +20,7 @@ from mtpano_model.inference.colors import (
 from mtpano_model.inference.drawing import Color, Rgb
 from mtpano_model.inference.frame import Frame
 from mtpano_model.inference.model_info import ModelInfo
-from mtpano_model.inference.resize import resize_image
+from mtpano_model.inference.resize import resize_image, resize_nearest
 
 __all__ = [
     "DEPTH_MAX",
@@ -99,10 +98,10 @@ def panel(
             block("Point cloud from the other side", _view(cloud, size, yaw=0.5 + np.pi)),
         ),
     ]
-    return cv2.copyMakeBorder(
-        np.concatenate(rows), _GAP // 2, _GAP, _GAP, width - 2 * column - 2 * _GAP,
-        cv2.BORDER_CONSTANT, value=drawing.PAPER,
-    )  # fmt: skip
+    sheet = np.concatenate(rows)
+    page = drawing.paper(len(sheet) + _GAP // 2 + _GAP, width)
+    page[_GAP // 2 : -_GAP, _GAP : _GAP + sheet.shape[1]] = sheet
+    return page
 
 
 def legend(labels: NDArray[np.integer], classes: ClassSet, width: int) -> Rgb:
@@ -130,7 +129,7 @@ def _view(cloud: Cloud, size: tuple[int, int], yaw: float) -> Rgb:
 def _fit(picture: Rgb, size: tuple[int, int]) -> Rgb:
     """Colours of labels must not mix where a picture grows."""
     if picture.shape[0] < size[0]:
-        return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+        return resize_nearest(picture, size)
     return resize_image(picture, size)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from mtpano_model.inference.model_info import ModelInfo
 from mtpano_model.inference.resize import resize_linear, resize_nearest
 
 Outputs = Mapping[str, NDArray[Any]]
-# Pixels a pass: the working set of the arg-max then stays in the second-level cache.
+Floats = NDArray[np.float32]
+# Pixels and rows a pass: the working set then stays in the second-level cache.
 _BLOCK = 32768
+_ROWS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,101 @@ class ValueRules:
     mask: NDArray[Any] | None = None
 
 
+class Postprocessor:
+    """Turns outputs of one model into frames; keeps its scratch memory, so one call at a time.
+
+    Fresh memory costs more than the arithmetic: its pages are zeroed and mapped one by one.
+    """
+
+    def __init__(self, info: ModelInfo) -> None:
+        self._info = info
+        self._planes = np.empty((3, 0, 0), np.float32)
+        self._flags = np.empty((2, 0, 0), bool)
+
+    def __call__(
+        self,
+        outputs: Outputs,
+        size: tuple[int, int],
+        rules: ValueRules | None = None,
+        out: Frame | None = None,
+    ) -> Frame:
+        """Engine outputs -> Frame at `size` (H, W), written into `out` if given.
+
+        The frame never shares memory with `outputs`. Labels are the arg-max at the decoder's
+        resolution, then the nearest pixel; depth and normals are bilinear across the seam, normals
+        unit length again. NaN and infinities of the network become NaN (labels: unlabelled).
+        """
+        frame = out if out is not None else Frame.empty(size, len(self._info.classes))
+        if frame.size != size:
+            raise ValueError(f"the frame to fill is {frame.size}, expected {size}")
+        if self._planes.shape[1:] != size:
+            self._planes = np.empty((3, *size), np.float32)
+            self._flags = np.empty((2, *size), bool)
+        if self._info.tail == "cpu":
+            labels, bad_labels = argmax_labels(outputs["semseg"][0], self._info.unlabelled)
+            normals = outputs["normals"][0]
+            depth = outputs["depth"][0, 0]
+        else:
+            labels, bad_labels = outputs["labels"][0], 0
+            normals = cv2.split(outputs["normals"][0])
+            depth = outputs["depth"][0]
+        resize_nearest(labels.astype(frame.labels.dtype, copy=False), size, frame.labels)
+        depth, bad_depth = _nan_where_not_finite(depth)
+        resize_linear(depth, size, frame.depth)
+        bad_normals = self._unit_normals(normals, frame.normals)
+        frame.non_finite = bad_labels + bad_depth + bad_normals
+        self._apply_rules(frame, rules or ValueRules())
+        return frame
+
+    def _unit_normals(self, normals: Sequence[Floats], out: Floats) -> int:
+        """Resize three planes, normalise, interleave into out; returns the non-finite count.
+
+        A vector of length zero divides to NaN, which is the rule for it.
+        """
+        bad = 0
+        for plane, resized in zip(normals, self._planes, strict=True):
+            plane, count = _nan_where_not_finite(plane)
+            resize_linear(plane, resized.shape, resized)
+            bad += count
+        scale, square = np.empty((2, _ROWS, out.shape[1]), np.float32)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for begin in range(0, len(out), _ROWS):
+                rows = slice(begin, begin + _ROWS)
+                x, y, z = self._planes[:, rows]
+                length, part = scale[: len(x)], square[: len(x)]
+                np.multiply(x, x, out=length)
+                length += np.multiply(y, y, out=part)
+                length += np.multiply(z, z, out=part)
+                np.divide(np.float32(1), np.sqrt(length, out=length), out=length)
+                for component in (x, y, z):
+                    component *= length
+                cv2.merge((x, y, z), dst=out[rows])
+        return bad
+
+    def _apply_rules(self, frame: Frame, rules: ValueRules) -> None:
+        """Write the special values; where two rules meet, NaN beats open beats the ranges."""
+        depth = frame.depth
+        no_surface, flag = self._flags
+        np.logical_not(np.greater(depth, 0, out=flag), out=no_surface)  # zero, negative and NaN
+        if rules.min_range > 0:
+            np.copyto(depth, -np.inf, where=np.less(depth, rules.min_range, out=flag))
+        if np.isfinite(rules.max_range):
+            np.copyto(depth, np.inf, where=np.greater(depth, rules.max_range, out=flag))
+        np.copyto(depth, np.nan, where=no_surface)
+        if any(self._info.classes.open):
+            is_open = np.zeros(self._info.unlabelled + 1, bool)
+            is_open[: len(self._info.classes)] = self._info.classes.open
+            np.take(is_open, frame.labels, out=flag)
+            np.copyto(depth, np.inf, where=flag)
+            no_surface |= flag
+        if rules.mask is not None:
+            masked = resize_nearest((rules.mask != 0).view(np.uint8), frame.size).view(bool)
+            np.copyto(depth, np.nan, where=masked)
+            no_surface |= masked
+        if no_surface.any():
+            frame.normals[no_surface] = np.nan
+
+
 def postprocess(
     outputs: Outputs,
     info: ModelInfo,
@@ -40,32 +137,12 @@ def postprocess(
     rules: ValueRules | None = None,
     out: Frame | None = None,
 ) -> Frame:
-    """Engine outputs of `info`'s model -> Frame at `size` (H, W), written into `out` if given.
-
-    The frame never shares memory with `outputs`. Labels are the arg-max at the decoder's
-    resolution, then the nearest pixel; depth and normals are bilinear across the seam, normals
-    unit length again. NaN and infinities of the network become NaN (labels: unlabelled).
-    """
-    frame = out if out is not None else Frame.empty(size, len(info.classes))
-    if info.tail == "cpu":
-        labels, bad_labels = argmax_labels(outputs["semseg"][0], info.unlabelled)
-        planes = list(outputs["normals"][0])
-        depth = outputs["depth"][0, 0]
-    else:
-        labels, bad_labels = outputs["labels"][0], 0
-        planes = list(cv2.split(outputs["normals"][0]))
-        depth = outputs["depth"][0]
-    resize_nearest(labels.astype(frame.labels.dtype, copy=False), size, frame.labels)
-    depth, bad_depth = _nan_where_not_finite(depth)
-    resize_linear(depth, size, frame.depth)
-    bad_normals = _unit_normals(planes, size, frame.normals)
-    frame.non_finite = bad_labels + bad_depth + bad_normals
-    _apply_rules(frame, info, rules or ValueRules())
-    return frame
+    """`Postprocessor` for a single frame."""
+    return Postprocessor(info)(outputs, size, rules, out)
 
 
-def argmax_labels(logits: NDArray[np.float32], unlabelled: int = 255) -> tuple[NDArray[Any], int]:
-    """Logits [C, h, w] -> (ids [h, w], how many logits pixels were not finite).
+def argmax_labels(logits: Floats, unlabelled: int = 255) -> tuple[NDArray[Any], int]:
+    """Logits [C, h, w] -> (ids [h, w], how many pixels' logits were not finite).
 
     The first of equal logits wins, as in np.argmax; a pixel whose best logit is not finite becomes
     `unlabelled`. Running maximum by blocks of pixels: np.argmax over the first axis strides
@@ -96,60 +173,8 @@ def argmax_labels(logits: NDArray[np.float32], unlabelled: int = 255) -> tuple[N
     return labels.reshape(height, width), bad
 
 
-def _nan_where_not_finite(values: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
+def _nan_where_not_finite(values: Floats) -> tuple[Floats, int]:
     finite = np.isfinite(values)
     if finite.all():
         return values, 0
     return np.where(finite, values, np.float32(np.nan)), int(values.size - np.count_nonzero(finite))
-
-
-def _unit_normals(
-    planes: list[NDArray[np.float32]], size: tuple[int, int], out: NDArray[np.float32]
-) -> int:
-    """Resize three planes, normalise, interleave into out [H, W, 3]; returns the non-finite count.
-
-    A vector of length zero divides to NaN, which is the rule for it.
-    """
-    bad = 0
-    resized = []
-    for plane in planes:
-        plane, count = _nan_where_not_finite(plane)
-        resized.append(resize_linear(plane, size))
-        bad += count
-    x, y, z = resized
-    scale = x * x
-    square = y * y
-    scale += square
-    np.multiply(z, z, out=square)
-    scale += square
-    with np.errstate(divide="ignore", invalid="ignore"):
-        np.sqrt(scale, out=scale)
-        np.divide(np.float32(1), scale, out=scale)
-        for plane in resized:
-            plane *= scale
-    cv2.merge(resized, dst=out)
-    return bad
-
-
-def _apply_rules(frame: Frame, info: ModelInfo, rules: ValueRules) -> None:
-    """Write the special values; where two rules meet, NaN beats open, open beats the ranges."""
-    depth = frame.depth
-    unknown = ~(depth > 0)  # zero, negative and NaN
-    if rules.min_range > 0:
-        depth[depth < rules.min_range] = -np.inf
-    if np.isfinite(rules.max_range):
-        depth[depth > rules.max_range] = np.inf
-    depth[unknown] = np.nan
-    no_surface = unknown
-    if any(info.classes.open):
-        is_open = np.zeros(info.unlabelled + 1, bool)
-        is_open[: len(info.classes)] = info.classes.open
-        open_pixels = is_open[frame.labels]
-        depth[open_pixels] = np.inf
-        no_surface = unknown | open_pixels
-    if rules.mask is not None:
-        masked = resize_nearest((rules.mask != 0).view(np.uint8), frame.size).view(bool)
-        depth[masked] = np.nan
-        no_surface = no_surface | masked
-    if no_surface.any():
-        frame.normals[no_surface] = np.nan
