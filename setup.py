@@ -1,8 +1,13 @@
 """One colcon package, two Python packages: mtpano_ros (knows ROS) and mtpano_model (does not)."""
 
+import sys
 from glob import glob
 
 from setuptools import find_packages, setup
+
+# Not as python_requires: colcon reads the arguments back as literals and fails on that one.
+if sys.version_info < (3, 10):
+    sys.exit("mtpano_ros needs Python 3.10 or newer")
 
 ROBOT = [
     "numpy>=1.22",
@@ -43,6 +48,7 @@ EXTRAS = {
     ],
     "test": [
         "catkin-pkg",
+        "colcon-ros",
         "hypothesis",
         "mypy",
         "py360convert",
@@ -74,6 +80,7 @@ setup(
         installed_under("share/mtpano_ros", "package.xml"),
         installed_under("share/mtpano_ros/launch", "launch/*.launch.py"),
         installed_under("share/mtpano_ros/config", "config/*"),
+        installed_under("share/mtpano_ros/config", "mtpano_ros/fastdds.xml"),
         installed_under("share/mtpano_ros/rviz", "rviz/*"),
         # The run bit travels with these, so `ros2 run PACKAGE NAME` finds them.
         installed_under("lib/mtpano_ros", "scripts/mtpano_ros/*"),

@@ -1,8 +1,7 @@
-"""`python -m mtpano_model` is `mtpano`."""
+"""`python -m mtpano_model COMMAND` is `mtpano COMMAND`."""
 
 import sys
 
 from mtpano_model.commands import main
 
-if __name__ == "__main__":
-    sys.exit(main())
+sys.exit(main())

@@ -2,13 +2,11 @@
 
 Fast DDS's default shared-memory segment is smaller than one panorama: best effort then loses every
 frame. `fastdds.xml` beside this file carries them; it is set unless the user has chosen otherwise.
-`eval "$(python -m mtpano_ros.transport)"` brings both into a shell.
 """
 
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,8 +41,3 @@ def private_graph(environment: Mapping[str, str] = os.environ) -> dict[str, str]
     if environment.get("ROS_DISTRO") == "humble":  # knows no discovery range yet
         graph["ROS_LOCALHOST_ONLY"] = "1"
     return graph
-
-
-if __name__ == "__main__":
-    for name, value in {**private_graph(), **large_messages()}.items():
-        print(f"export {name}={shlex.quote(value)}")
