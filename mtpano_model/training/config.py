@@ -104,7 +104,6 @@ _ROOMS_SMALL = TrainConfig(
         initial_stride=4,
     ),
     augment=STRONG,
-    precision="bf16-mixed",
 )
 
 PRESETS: dict[str, TrainConfig] = {"rooms_small": _ROOMS_SMALL}
