@@ -80,7 +80,7 @@ def train(
         logger.info("resuming %s after %d of %d steps", out, done, config.total_steps)
     out.mkdir(parents=True, exist_ok=True)
     log = _Log(out / "metrics.jsonl")
-    class_weights = None
+    class_weights = _class_weights(config, data, net.config.num_classes, fabric.device)
     saved_at = time.monotonic()
     metrics: dict[str, float] = {}
 
@@ -88,10 +88,6 @@ def train(
         bar = progress.add_task("training", total=config.total_steps, completed=done, note="")
         for stage, first_step, first_position in _remaining(config, done):
             frames, held_out = (f((stage.height, stage.width)) for f in (data.train, data.val))
-            if config.losses.class_balance and class_weights is None:
-                class_weights = balanced_class_weights(
-                    frames, net.config.num_classes, config.losses.class_balance
-                ).to(fabric.device)
             steps = range(first_step, first_step + stage.steps)
             skipped = max(done - first_step, 0)
             sampler = StreamSampler(
@@ -209,6 +205,17 @@ def balanced_class_weights(frames: PanoramaDataset, num_classes: int, exponent: 
     weights = np.where(share > 0, np.maximum(share, 1e-4) ** -exponent, 0)
     weights /= max((share * weights).sum(), 1e-9)
     return torch.from_numpy(np.where(share > 0, weights, 1)).float()
+
+
+def _class_weights(
+    config: TrainConfig, data: TrainingData, num_classes: int, device: torch.device
+) -> Tensor | None:
+    """Counted at the first stage's size, whichever stage a run resumes in."""
+    if not config.losses.class_balance:
+        return None
+    first = config.stages[0]
+    frames = data.train((first.height, first.width))
+    return balanced_class_weights(frames, num_classes, config.losses.class_balance).to(device)
 
 
 def _remaining(config: TrainConfig, done: int) -> Iterator[tuple[Stage, int, int]]:
