@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 
-@dataclass
+@dataclass(eq=False)
 class FrameSet:
     """What arrived for one camera image: topic -> message, and when the last output came."""
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from mtpano_model.bags import find_images, read_images
 from mtpano_model.errors import MtpanoError
+from mtpano_model.inference.picture_files import PICTURE_SUFFIXES, read_picture
 
 Image = NDArray[np.uint8]
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 BAG_SUFFIXES = (".mcap", ".db3")
 PANORAMAS = Path(__file__).parent / "panoramas"
 
@@ -54,44 +54,35 @@ def open_source(path: Path, topic: str | None = None) -> Source:
         return open_bag(path, topic)
     if path.is_dir():
         return open_folder(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if path.suffix.lower() in PICTURE_SUFFIXES:
         return open_image(path)
     return open_video(path)
 
 
-def read_image(path: Path) -> Image:
-    """RGB uint8 [H, W, 3] of an image file; MtpanoError if it cannot be decoded."""
-    # imdecode rather than imread: it takes any path (also non-ASCII ones) and stays silent.
-    data = np.frombuffer(path.read_bytes(), np.uint8)
-    bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if bgr is None:
-        raise MtpanoError(f"image '{path}' cannot be decoded: expected a whole JPEG, PNG or WebP")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-
-
 def open_image(path: Path) -> Source:
     """One image, shown for as long as the stream lasts."""
-    image = read_image(path)
+    image = read_picture(path)
     return Source(f"image {path}", None, lambda: iter([image]))
 
 
 def open_folder(folder: Path) -> Source:
     """The images of a folder in natural order (2 before 10); unreadable ones are skipped, told."""
     paths = sorted(
-        (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES),
+        (path for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES),
         key=natural_order,
     )
     if not paths:
         raise MtpanoError(
-            f"folder '{folder}' holds no image: expected files ending in {' '.join(IMAGE_SUFFIXES)}"
+            f"folder '{folder}' holds no image: "
+            f"expected files ending in {' '.join(PICTURE_SUFFIXES)}"
         )
 
     def frames() -> Iterator[Image]:
         readable = 0
         for path in paths:
             try:
-                image = read_image(path)
-            except (MtpanoError, OSError) as error:
+                image = read_picture(path)
+            except MtpanoError as error:
                 log.warning("skipped: %s", error)
                 continue
             readable += 1
