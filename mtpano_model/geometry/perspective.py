@@ -14,7 +14,7 @@ goes on in the same row half a turn away (so the width must be even).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -26,6 +26,7 @@ from torch import Tensor
 from mtpano_model.geometry import sphere
 
 Mode = Literal["bilinear", "nearest"]
+Angles = Tensor | Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Views:
     size: tuple[int, int]
 
     @classmethod
-    def look(cls, yaw: Tensor, pitch: Tensor, hfov: Tensor, size: tuple[int, int]) -> Views:
+    def look(cls, yaw: Angles, pitch: Angles, hfov: Angles, size: tuple[int, int]) -> Views:
         """Cameras turned right by yaw and up by pitch, with a horizontal field of view; radians."""
         yaw, pitch, hfov = (torch.as_tensor(a, dtype=torch.float64) for a in (yaw, pitch, hfov))
         rotation = torch.stack(
@@ -140,10 +141,10 @@ def to_patches(panorama: Tensor, views: Views, mode: Mode = "bilinear") -> Tenso
     """
     x, y = _image_plane(views)
     r = views.rotation[:, :, :, None, None]
-    directions = [r[:, i, 0] * x + (r[:, i, 1] * y + r[:, i, 2]) for i in range(3)]
+    dx, dy, dz = (r[:, i, 0] * x + (r[:, i, 1] * y + r[:, i, 2]) for i in range(3))
     if panorama.ndim == 3:
         panorama = panorama.expand(len(views), -1, -1, -1)
-    return _sample(panorama, *directions, mode)
+    return _sample(panorama, dx, dy, dz, mode)
 
 
 def rotate_panorama(panorama: Tensor, rotation: Tensor, mode: Mode = "bilinear") -> Tensor:

@@ -1,0 +1,186 @@
+"""Pseudo-labels of one panorama as a few compressed files, and back.
+
+What is kept, at canvas size H x W (training.md, section 1), and what precision it costs:
+
+    jpg         RGB, JPEG quality 95
+    classes     uint8 PNG, 255 unlabelled: exact
+    confidence  uint8 PNG in 16 steps: to 1/30
+    normals     8 bits a component PNG, (128, 128, 128) invalid: to 0.3 degrees
+    depth       uint16 PNG, millimetres along the ray, 0 invalid: to 0.5 mm; over 65.5 m is lost
+    patchNN     depth of perspective patch NN in the same form, every k-th pixel of the teacher's
+    json        where the patches look, and what became of them
+
+A panorama stays below `MAX_BYTES` by keeping its patches smaller where the pictures are noisy.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtpano_model.classes import IGNORE
+
+MAX_BYTES = 4_000_000
+PATCH_SIZES = (192, 160, 128, 96, 64)
+_JPEG_QUALITY = 95
+_CONFIDENCE_STEPS = 15
+_NO_NORMAL = 128
+# Little is gained by higher levels; with these the writer is never what labelling waits for.
+_PNG = [cv2.IMWRITE_PNG_COMPRESSION, 2]
+_PNG_FEW_VALUES = [
+    cv2.IMWRITE_PNG_COMPRESSION, 3, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_DEFAULT,
+]  # fmt: skip
+
+
+@dataclass
+class PseudoLabels:
+    """Merged labels of one panorama, H x W, optical frame, and the depth patches behind them.
+
+    image: uint8 [H, W, 3] RGB. classes: uint8 [H, W], 255 unlabelled. confidence: float32 [H, W],
+    0..1, of the class. normals: float32 [H, W, 3], 0 where invalid. depth: float32 [H, W], metres
+    along the ray, 0 where invalid.
+    patches: float32 [N, h, w], metres along the ray, 0 where invalid, in the teacher's own scale.
+    views: [N, 3], yaw, pitch and horizontal field of view of each patch in degrees.
+    facts: JSON-able notes (patch scales, counts).
+    """
+
+    image: NDArray[np.uint8]
+    classes: NDArray[np.uint8]
+    confidence: NDArray[np.float32]
+    normals: NDArray[np.float32]
+    depth: NDArray[np.float32]
+    patches: NDArray[np.float32]
+    views: NDArray[np.float64]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if len(self.patches) != len(self.views):
+            raise ValueError(f"{len(self.patches)} patches for {len(self.views)} views")
+
+
+def encode(labels: PseudoLabels, max_bytes: int = MAX_BYTES) -> dict[str, bytes]:
+    """Members by kind; kinds without any valid pixel are left out."""
+    members = {"jpg": encode_rgb(labels.image)}
+    if (labels.classes != IGNORE).any():
+        steps = (labels.confidence * _CONFIDENCE_STEPS + 0.5).astype(np.uint8)
+        members["classes"] = _png(labels.classes, _PNG_FEW_VALUES)
+        members["confidence"] = _png(steps * (255 // _CONFIDENCE_STEPS), _PNG_FEW_VALUES)
+    if labels.normals.any():
+        members["normals"] = encode_normals(labels.normals)
+    if labels.depth.any():
+        members["depth"] = encode_depth(labels.depth)
+    facts = {"views": np.asarray(labels.views).round(4).tolist(), **labels.facts}
+    members["json"] = json.dumps(facts).encode()
+    spare = max_bytes - sum(map(len, members.values()))
+    return members | _encode_patches(labels.patches, spare)
+
+
+def _encode_patches(patches: NDArray[np.float32], spare: int) -> dict[str, bytes]:
+    members: dict[str, bytes] = {}
+    for size in PATCH_SIZES:
+        smaller = (_every_kth(patch, size) for patch in patches)
+        members = {f"patch{n:02d}": encode_depth(p) for n, p in enumerate(smaller) if p.any()}
+        if sum(map(len, members.values())) <= spare:
+            break
+    return members
+
+
+def _every_kth(patch: NDArray[np.float32], width: int) -> NDArray[np.float32]:
+    """The value at the centre of each pixel of a `width` columns wide grid over the patch."""
+    height, full = patch.shape
+    if full <= width:
+        return patch
+    size = (width, round(height * width / full))
+    return cv2.resize(patch, size, interpolation=cv2.INTER_NEAREST_EXACT)  # type: ignore
+
+
+# --- single pictures -----------------------------------------------------------------------------
+
+
+def encode_rgb(image: NDArray[np.uint8]) -> bytes:
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+
+
+def decode_rgb(data: bytes) -> NDArray[np.uint8]:
+    return cv2.cvtColor(_decode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)  # type: ignore
+
+
+def encode_depth(depth: NDArray[np.float32]) -> bytes:
+    """Metres -> 16-bit millimetres; what does not fit becomes 0, invalid."""
+    millimetres = depth * 1000 + 0.5
+    millimetres[~(millimetres < 65536)] = 0
+    return _png(millimetres.astype(np.uint16), _PNG)
+
+
+def decode_depth(data: bytes) -> NDArray[np.float32]:
+    return _decode(data, cv2.IMREAD_UNCHANGED) / np.float32(1000)
+
+
+def encode_normals(normals: NDArray[np.float32]) -> bytes:
+    code = ((normals + 1) * 127.5 + 0.5).astype(np.uint8)
+    code[~normals.any(-1)] = _NO_NORMAL
+    return _png(code[..., ::-1], _PNG)
+
+
+def decode_normals(data: bytes) -> NDArray[np.float32]:
+    code = _decode(data, cv2.IMREAD_COLOR)[..., ::-1]
+    normals = code.astype(np.float32) / 127.5 - 1
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    normals[(code == _NO_NORMAL).all(-1)] = 0
+    return normals
+
+
+def decode_classes(data: bytes) -> NDArray[np.uint8]:
+    return _decode(data, cv2.IMREAD_UNCHANGED)
+
+
+def decode_confidence(data: bytes) -> NDArray[np.float32]:
+    return _decode(data, cv2.IMREAD_UNCHANGED) / np.float32(255)
+
+
+def decode(members: Mapping[str, bytes], size: tuple[int, int]) -> PseudoLabels:
+    """Inverse of `encode`, up to the losses above; `size` (H, W) for kinds that are left out."""
+    facts = json.loads(members["json"])
+    del facts["views"]
+    views = read_views(members)
+    patches = {k: decode_depth(v) for k, v in members.items() if k.startswith("patch")}
+    shape = next(iter(patches.values())).shape if patches else (1, 1)
+    empty = np.zeros(shape, np.float32)
+    decoded = [patches.get(f"patch{n:02d}", empty) for n in range(len(views))]
+
+    def read(kind, decoder, missing):
+        return decoder(members[kind]) if members.get(kind) else missing
+
+    return PseudoLabels(
+        image=decode_rgb(members["jpg"]),
+        classes=read("classes", decode_classes, np.full(size, IGNORE, np.uint8)),
+        confidence=read("confidence", decode_confidence, np.zeros(size, np.float32)),
+        normals=read("normals", decode_normals, np.zeros((*size, 3), np.float32)),
+        depth=read("depth", decode_depth, np.zeros(size, np.float32)),
+        patches=np.stack(decoded) if decoded else np.zeros((0, 1, 1), np.float32),
+        views=views,
+        facts=facts,
+    )
+
+
+def read_views(members: Mapping[str, bytes]) -> NDArray[np.float64]:
+    """Yaw, pitch and horizontal field of view of the patches in degrees, [N, 3]."""
+    return np.array(json.loads(members["json"])["views"], np.float64).reshape(-1, 3)
+
+
+def _png(picture: NDArray[Any], options: list[int]) -> bytes:
+    return cv2.imencode(".png", np.ascontiguousarray(picture), options)[1].tobytes()
+
+
+def _decode(data: bytes, flags: int) -> NDArray[Any]:
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if picture is None:
+        raise ValueError(f"{len(data)} bytes are no picture")
+    return picture

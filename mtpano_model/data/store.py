@@ -1,0 +1,215 @@
+"""A sharded store of pseudo-labelled panoramas: few large files, safe against a kill at any byte.
+
+    store.json                    what the store holds and how it was made
+    shard-W-NNNNNN.tar            panoramas of writer W, one after another (readable by webdataset)
+    shard-W-NNNNNN.tar.part       the shard being written, or left behind by a writer that died
+    shard-W-NNNNNN.jsonl          the shard's index: one line a panorama
+
+A panorama exists once its index line is complete. The line is written after the panorama's bytes
+have reached the disk; whatever lies behind the last line is cut off when a writer goes on. The
+index also makes any panorama, and any single picture of it, one read away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtpano_model.errors import MtpanoError
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+BLOCK = 512  # tar's unit
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a panorama lies in its shard: offset of its first tar header, members and sizes."""
+
+    name: str
+    offset: int
+    sizes: dict[str, int]
+
+    @property
+    def end(self) -> int:
+        """Offset behind its last block."""
+        return self.offset + sum(BLOCK + padded(size) for size in self.sizes.values())
+
+    def member(self, kind: str) -> tuple[int, int]:
+        """Offset and size of one member's bytes."""
+        place = self.offset
+        for other, size in self.sizes.items():
+            if other == kind:
+                return place + BLOCK, size
+            place += BLOCK + padded(size)
+        raise KeyError(kind)
+
+
+def padded(size: int) -> int:
+    """Bytes that tar gives to a member of `size` bytes."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def read_meta(root: str | Path) -> dict[str, Any]:
+    """The store's description; MtpanoError where there is none or it is of another format."""
+    path = Path(root) / "store.json"
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MtpanoError(
+            f"'{root}' is no label store (it has no store.json): make one with `mtpano label`"
+        ) from None
+    except ValueError as error:
+        raise MtpanoError(f"{path} is damaged ({error}): copy the store again") from error
+    if meta.get("format") != FORMAT:
+        raise MtpanoError(
+            f"{path} has format {meta.get('format')}: this version reads {FORMAT}, "
+            "make the store again or use the version that wrote it"
+        )
+    return meta
+
+
+def read_index(path: Path) -> list[Place]:
+    """Panoramas of a shard's index, without a last line that was cut off or does not parse."""
+    places = []
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        try:
+            entry = json.loads(line)
+            places.append(Place(entry["name"], entry["offset"], entry["sizes"]))
+        except (ValueError, KeyError, TypeError):
+            break
+    return places
+
+
+def shard_path(index: Path) -> Path:
+    """The shard that belongs to an index: finished or still growing."""
+    finished = index.with_suffix(".tar")
+    return finished if finished.exists() else index.with_suffix(".tar.part")
+
+
+class Store:
+    """Reads a store; any number of processes may do so, also while it is being written.
+
+    meta: the store's description. names: of its panoramas, in shard order. class_set, size (H, W).
+    Only names, offsets and sizes are kept in memory, about 200 bytes a panorama.
+    """
+
+    def __init__(self, root: str | Path):
+        self.root = Path(root)
+        self.meta = read_meta(root)
+        self.class_set: str = self.meta["class_set"]
+        self.size: tuple[int, int] = tuple(self.meta["size"])  # type: ignore[assignment]
+        self.names: list[str] = []
+        self._paths: list[Path] = []
+        self._kinds: dict[str, int] = {}
+        shards, offsets, sizes = [], [], []
+        for index in sorted(self.root.glob("shard-*.jsonl")):
+            places = self._whole(index)
+            self.names += [place.name for place in places]
+            shards += [len(self._paths)] * len(places)
+            offsets += [place.offset for place in places]
+            sizes += [self._sizes_row(place) for place in places]
+            self._paths.append(index)
+        self._shard = np.array(shards, np.int32)
+        self._offset = np.array(offsets, np.int64)
+        self._sizes = np.full((len(sizes), len(self._kinds)), -1, np.int32)
+        for row, filled in zip(self._sizes, sizes, strict=True):
+            row[: len(filled)] = filled
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def shards(self) -> list[list[int]]:
+        """Indices of the panoramas of each shard, in the order in which they lie there."""
+        groups = [np.flatnonzero(self._shard == n).tolist() for n in range(len(self._paths))]
+        return [group for group in groups if group]
+
+    def kinds(self, index: int) -> list[str]:
+        """Members that a panorama has."""
+        return list(self._place(index).sizes)
+
+    def read(self, index: int, kinds: Sequence[str] | None = None) -> dict[str, bytes]:
+        """Bytes of a panorama's members; those of `kinds` that it has, all if None.
+
+        MtpanoError names the shard where they cannot be read.
+        """
+        place = self._place(index)
+        wanted = [k for k in place.sizes if kinds is None or k in kinds]
+        path = shard_path(self._paths[self._shard[index]])
+        try:
+            with path.open("rb", buffering=0) as file:
+                members = {k: _read_at(file.fileno(), *place.member(k)) for k in wanted}
+        except OSError as error:
+            raise MtpanoError(
+                f"{path} cannot be read ({error.strerror}) at panorama '{place.name}': "
+                "copy the store again"
+            ) from error
+        return members
+
+    def _place(self, index: int) -> Place:
+        row = self._sizes[index].tolist()
+        sizes = {kind: row[i] for kind, i in self._kinds.items() if row[i] >= 0}
+        return Place(self.names[index], int(self._offset[index]), sizes)
+
+    def _sizes_row(self, place: Place) -> list[int]:
+        for kind in place.sizes:
+            self._kinds.setdefault(kind, len(self._kinds))
+        row = [-1] * len(self._kinds)
+        for kind, size in place.sizes.items():
+            row[self._kinds[kind]] = size
+        return row
+
+    @staticmethod
+    def _whole(index: Path) -> list[Place]:
+        """Panoramas whose bytes are all there; a shard that was copied in part says so."""
+        path = shard_path(index)
+        places = read_index(index)
+        length = path.stat().st_size if path.exists() else 0
+        whole = [place for place in places if place.end <= length]
+        if len(whole) < len(places):
+            log.warning(
+                "%s is cut off: %d of its %d panoramas are skipped, copy it again",
+                path, len(places) - len(whole), len(places),
+            )  # fmt: skip
+        return whole
+
+
+def _read_at(descriptor: int, offset: int, size: int) -> bytes:
+    data = os.pread(descriptor, size, offset)
+    if len(data) < size:
+        raise OSError(0, f"only {len(data)} of {size} bytes are there")
+    return data
+
+
+def iterate_shards(
+    store: Store, worker: int = 0, workers: int = 1
+) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """(name, members) of every panorama of this worker's shards, read front to back."""
+    for indices in store.shards()[worker::workers]:
+        for index in indices:
+            yield store.names[index], store.read(index)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Replace a JSON file in one step: readers see the old one or the new one."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1)
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
