@@ -117,7 +117,7 @@ def _info(path: Path, facts: dict[str, Any]) -> ModelInfo:
     try:
         classes = _class_set(facts)
         input_size, output_size = _size(facts["input_size"]), _size(facts["output_size"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise MtpanoError(
             f"model file {path} has incomplete '{METADATA_KEY}' metadata "
             f"({type(error).__name__}: {error}): {_RE_EXPORT}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,7 +14,9 @@ def preprocess(
 ) -> NDArray[np.uint8]:
     """RGB uint8 [h, w, 3] of any size -> uint8 [1, H, W, 3], `size` = (H, W), into `out` if given.
 
-    ValueError where the picture is of another shape or type.
+    A view of BGR data (`bgr[..., ::-1]`) is welcome: it is resized as it lies and its channels are
+    swapped afterwards, when there are fewer. ValueError where the picture is of another shape or
+    type.
     """
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8 or rgb.size == 0:
         raise ValueError(
@@ -21,5 +24,9 @@ def preprocess(
         )
     if out is None:
         out = np.empty((1, *size, 3), np.uint8)
-    resize_image(rgb, size, out[0])
+    if rgb.strides[2] < 0:
+        resize_image(rgb[..., ::-1], size, out[0])
+        cv2.cvtColor(out[0], cv2.COLOR_BGR2RGB, dst=out[0])
+    else:
+        resize_image(rgb, size, out[0])
     return out

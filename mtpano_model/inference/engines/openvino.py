@@ -54,21 +54,20 @@ class OpenVinoEngine:
         except RuntimeError as error:
             raise MtpanoError(f"OpenVINO cannot load {path}: {_last_line(error)}") from error
         self._request = compiled.create_infer_request()
-        self._slots = [
-            {name: _output_tensor(compiled, name) for name in _names(compiled)}
-            for _ in range(OUTPUT_SLOTS)
-        ]
+        self._slots = [_outputs(compiled) for _ in range(OUTPUT_SLOTS)]
         self._next = 0
 
     def infer(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Run the network on uint8 [1, H, W, 3], which is read in place until this returns."""
-        tensors = self._slots[self._next]
+        arrays, tensors = self._slots[self._next]
         self._next = (self._next + 1) % len(self._slots)
-        self._request.set_input_tensor(ov.Tensor(np.ascontiguousarray(image), shared_memory=True))
+        # A shared tensor does not keep its array alive: the name must outlive the inference.
+        image = np.ascontiguousarray(image)
+        self._request.set_input_tensor(ov.Tensor(image, shared_memory=True))
         for name, tensor in tensors.items():
             self._request.set_tensor(name, tensor)
         self._request.infer()
-        return {name: tensor.data for name, tensor in tensors.items()}
+        return dict(arrays)
 
     def close(self) -> None:
         """Let go of the compiled model; arrays handed out stay alive as long as they are held."""
@@ -76,14 +75,14 @@ class OpenVinoEngine:
         self._slots = []
 
 
-def _names(compiled: ov.CompiledModel) -> list[str]:
-    contract = {"depth", "normals", "semseg", "labels"}
-    return [name for port in compiled.outputs for name in port.names & contract]
-
-
-def _output_tensor(compiled: ov.CompiledModel, name: str) -> ov.Tensor:
-    port = compiled.output(name)
-    return ov.Tensor(port.element_type, port.shape)
+def _outputs(compiled: ov.CompiledModel) -> tuple[dict[str, NDArray[Any]], dict[str, ov.Tensor]]:
+    """Arrays of our own and the tensors that let OpenVINO write into them."""
+    arrays = {}
+    for port in compiled.outputs:
+        # Merged outputs carry inner names besides the contract's.
+        name = next(n for n in ("depth", "normals", "semseg", "labels") if n in port.names)
+        arrays[name] = np.empty(tuple(port.shape), port.element_type.to_dtype())
+    return arrays, {name: ov.Tensor(array, shared_memory=True) for name, array in arrays.items()}
 
 
 def _last_line(error: Exception) -> str:

@@ -1,0 +1,186 @@
+"""The engines agree, keep their arrays as long as they promise, and say what they lack."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from fake_model import write_fake_model
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.inference import engines
+from mtpano_model.inference.engines import OUTPUT_SLOTS, open_engine
+from mtpano_model.inference.model_info import WEIGHTS
+
+CPU_BACKENDS = ("openvino", "onnxruntime")
+
+
+def installed(backend: str) -> str:
+    pytest.importorskip(backend)
+    return backend
+
+
+def picture(size: tuple[int, int] = (64, 128), seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (1, *size, 3)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_an_engine_computes_what_the_graph_says(tmp_path, backend):
+    engine = open_engine(write_fake_model(tmp_path / "m.onnx"), installed(backend))
+    image = picture()
+    outputs = engine.infer(image)
+    red = image[0, ..., 0].reshape(32, 2, 64, 2).mean(axis=(1, 3))
+    assert set(outputs) == {"depth", "normals", "semseg"}
+    np.testing.assert_allclose(outputs["depth"][0, 0], 1 + red / 64, rtol=1e-6)
+    assert outputs["semseg"].shape == (1, 18, 32, 64)
+    assert (engine.name, engine.device, engine.precision) == (backend, "cpu", "fp32")
+    engine.close()
+    engine.close()
+
+
+@pytest.mark.parametrize("tail", ["cpu", "gpu"])
+def test_the_engines_agree(tmp_path, tail):
+    path = write_fake_model(tmp_path / "m.onnx", tail=tail)
+    results = [open_engine(path, installed(backend)).infer(picture()) for backend in CPU_BACKENDS]
+    assert results[0].keys() == results[1].keys()
+    for name in results[0]:
+        np.testing.assert_allclose(results[0][name], results[1][name], rtol=1e-5, atol=1e-4)
+
+
+def test_the_engines_agree_on_the_bundled_model():
+    path = WEIGHTS / "default.onnx"
+    if not path.is_file():
+        pytest.skip("no bundled model yet")
+    from mtpano_model.inference.model_info import read_model_info
+
+    smooth = np.kron(picture((8, 16))[0], np.ones((64, 64, 1))).astype(np.uint8)
+    from mtpano_model.inference.preprocess import preprocess
+
+    image = preprocess(smooth, read_model_info(path).input_size)
+    first, second = (open_engine(path, installed(b)).infer(image) for b in CPU_BACKENDS)
+    for name in first:
+        scale = np.abs(second[name]).max()
+        np.testing.assert_allclose(first[name], second[name], atol=2e-3 * scale, err_msg=name)
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_output_arrays_outlive_the_promised_number_of_calls(tmp_path, backend):
+    engine = open_engine(write_fake_model(tmp_path / "m.onnx"), installed(backend))
+    first = engine.infer(picture(seed=0))
+    kept = {name: value.copy() for name, value in first.items()}
+    for seed in range(1, OUTPUT_SLOTS):
+        engine.infer(picture(seed=seed))
+    for name, value in first.items():
+        np.testing.assert_array_equal(value, kept[name])
+    engine.infer(picture(seed=99))
+    assert not np.array_equal(first["depth"], kept["depth"])
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_output_arrays_outlive_the_engine(tmp_path, backend):
+    engine = open_engine(write_fake_model(tmp_path / "m.onnx"), installed(backend))
+    outputs = engine.infer(picture())
+    kept = outputs["semseg"].copy()
+    engine.close()
+    del engine
+    np.testing.assert_array_equal(outputs["semseg"], kept)
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_an_engine_reads_pictures_that_are_not_contiguous(tmp_path, backend):
+    engine = open_engine(write_fake_model(tmp_path / "m.onnx"), installed(backend), threads=1)
+    image = picture()
+    wide = np.zeros((1, 64, 160, 3), np.uint8)
+    wide[:, :, :128] = image
+    expected = engine.infer(image)["depth"].copy()
+    np.testing.assert_array_equal(engine.infer(wide[:, :, :128])["depth"], expected)
+
+
+def test_openvino_runs_bf16_only_when_asked(tmp_path):
+    installed("openvino")
+    path = write_fake_model(tmp_path / "m.onnx")
+    exact = open_engine(path, "openvino").infer(picture())["depth"]
+    short = open_engine(path, "openvino", precision="bf16")
+    assert short.precision == "bf16"
+    np.testing.assert_allclose(short.infer(picture())["depth"], exact, rtol=2e-2)
+
+
+def test_auto_prefers_openvino_and_falls_back_when_it_is_absent(tmp_path, monkeypatch):
+    path = write_fake_model(tmp_path / "m.onnx")
+    here = {"openvino", "onnxruntime"}
+    monkeypatch.setattr(engines, "_installed", lambda module: module in here)
+    assert open_engine(path).name == "openvino"
+    here.remove("openvino")
+    assert open_engine(path).name == "onnxruntime"
+    here.clear()
+    with pytest.raises(MtpanoError, match="pip install openvino"):
+        open_engine(path)
+
+
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [
+        ("openvino", "pip install openvino"),
+        ("onnxruntime", "pip install onnxruntime"),
+        ("tensorrt", "pip install tensorrt"),
+    ],
+)
+def test_a_backend_that_is_absent_says_what_to_install(tmp_path, monkeypatch, backend, words):
+    monkeypatch.setattr(engines, "_installed", lambda module: False)
+    with pytest.raises(MtpanoError, match=words):
+        open_engine(write_fake_model(tmp_path / "m.onnx"), backend)
+
+
+def test_an_unknown_backend_names_the_known_ones(tmp_path):
+    with pytest.raises(MtpanoError, match="'ncnn'.*onnxruntime, openvino, tensorrt"):
+        open_engine(write_fake_model(tmp_path / "m.onnx"), "ncnn")
+
+
+@pytest.mark.parametrize(
+    ("backend", "device", "precision", "words"),
+    [
+        ("openvino", "cuda", None, "does not run on device 'cuda'"),
+        ("onnxruntime", "gpu", None, "does not run on device 'gpu'"),
+        ("tensorrt", "cpu", None, "does not run on device 'cpu'"),
+        ("openvino", "cpu", "int4", "no precision 'int4'"),
+        ("onnxruntime", "cpu", "bf16", "no precision 'bf16'"),
+    ],
+)
+def test_what_an_engine_cannot_do_is_said(tmp_path, backend, device, precision, words):
+    with pytest.raises(MtpanoError, match=words):
+        open_engine(write_fake_model(tmp_path / "m.onnx"), backend, device, precision=precision)
+
+
+def test_onnxruntime_without_cuda_says_so(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    if "CUDAExecutionProvider" in runtime.get_available_providers():
+        pytest.skip("this ONNX Runtime has CUDA")
+    with pytest.raises(MtpanoError, match="no CUDA provider"):
+        open_engine(write_fake_model(tmp_path / "m.onnx"), "onnxruntime", "cuda")
+
+
+@pytest.mark.parametrize("backend", CPU_BACKENDS)
+def test_a_graph_that_an_engine_refuses_is_one_sentence(tmp_path, backend):
+    onnx = pytest.importorskip("onnx")
+    path = write_fake_model(tmp_path / "m.onnx")
+    model = onnx.load(path)
+    model.graph.node[0].op_type = "NoSuchOperator"
+    onnx.save(model, path)
+    with pytest.raises(MtpanoError, match="cannot load") as caught:
+        open_engine(path, installed(backend))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 600
+
+
+def test_opening_one_engine_does_not_import_the_other(tmp_path):
+    """Each library costs memory and seconds; a robot pays for one."""
+    import subprocess
+
+    path = write_fake_model(tmp_path / "m.onnx")
+    code = (
+        "import sys; from pathlib import Path; from mtpano_model.inference.engines import *; "
+        f"open_engine(Path({str(path)!r}), 'openvino'); assert 'onnxruntime' not in sys.modules"
+    )
+    installed("openvino")
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -1,0 +1,194 @@
+"""From network outputs to a frame: arg-max, upsampling, unit normals and the special values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_model import default_classes, write_fake_model
+
+from mtpano_model.geometry.sphere import rays
+from mtpano_model.inference import Frame, ModelInfo, ValueRules
+from mtpano_model.inference.model_info import read_model_info
+from mtpano_model.inference.postprocess import argmax_labels, postprocess
+
+LOW, SIZE = (32, 64), (64, 128)
+
+
+@pytest.fixture(scope="module")
+def info(tmp_path_factory: pytest.TempPathFactory) -> ModelInfo:
+    """Model with classes 0..17, of which 3 is made open (sky)."""
+    table = default_classes()
+    table[3]["open"] = True
+    return read_model_info(write_fake_model(tmp_path_factory.mktemp("m") / "m.onnx", classes=table))
+
+
+def outputs(seed: int = 0, classes: int = 18) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    logits = rng.standard_normal((1, classes, *LOW), np.float32)
+    logits[:, 3] = -9.0  # nothing is open unless a test says so
+    return {
+        "depth": rng.uniform(1, 5, (1, 1, *LOW)).astype(np.float32),
+        "normals": -np.moveaxis(rays(*LOW), -1, 0)[None].copy(),
+        "semseg": logits,
+    }
+
+
+@pytest.mark.parametrize("classes", [1, 2, 18, 150])
+def test_argmax_agrees_with_numpy(classes):
+    logits = np.random.default_rng(1).standard_normal((classes, 181, 362)).astype(np.float32)
+    labels, bad = argmax_labels(logits)
+    np.testing.assert_array_equal(labels, logits.argmax(axis=0))
+    assert bad == 0
+
+
+def test_argmax_takes_the_first_of_equals():
+    logits = np.random.default_rng(2).integers(0, 3, (9, 40, 80)).astype(np.float32)
+    np.testing.assert_array_equal(argmax_labels(logits)[0], logits.argmax(axis=0))
+
+
+def test_argmax_leaves_pixels_without_a_finite_best_unlabelled():
+    logits = np.zeros((5, 10, 20), np.float32)
+    logits[2] = 1
+    logits[4, 0, 0] = np.nan
+    logits[0, 0, 1] = np.inf
+    logits[:, 0, 2] = -np.inf
+    logits[1, 0, 3] = -np.inf  # not the best: harmless
+    labels, bad = argmax_labels(logits)
+    assert labels[0, :4].tolist() == [255, 255, 255, 2]
+    assert bad == 3
+
+
+def test_more_than_254_classes_take_16_bits():
+    logits = np.zeros((300, 4, 8), np.float32)
+    logits[299] = 1
+    logits[0, 0, 0] = np.nan
+    labels, _ = argmax_labels(logits, unlabelled=65535)
+    assert labels.dtype == np.uint16
+    assert labels[0, :2].tolist() == [65535, 299]
+
+
+def test_labels_are_the_nearest_of_the_low_resolution_argmax(info):
+    given = outputs()
+    frame = postprocess(given, info, SIZE)
+    expected = given["semseg"][0].argmax(axis=0).repeat(2, axis=0).repeat(2, axis=1)
+    np.testing.assert_array_equal(frame.labels, expected)
+    assert frame.labels.dtype == np.uint8
+
+
+def test_normals_are_unit_length_and_true_everywhere_also_at_the_seam(info):
+    frame = postprocess(outputs(), info, SIZE)
+    np.testing.assert_allclose(np.linalg.norm(frame.normals, axis=-1), 1, atol=1e-6)
+    cosine = -(frame.normals * rays(*SIZE)).sum(axis=-1)
+    # A quarter of a low-resolution pixel at the poles' rows, where they are repeated; else exact.
+    assert np.degrees(np.arccos(np.clip(cosine, -1, 1))).max() < 180 / LOW[0] / 4 * 1.01
+    assert np.degrees(np.arccos(np.clip(cosine[4:-4], -1, 1))).max() < 0.2
+
+
+@pytest.mark.parametrize("steps", [1, 7, 32])
+def test_rolling_the_outputs_rolls_the_frame(info, steps):
+    given = outputs()
+    rolled = {name: np.roll(value, steps, axis=-1) for name, value in given.items()}
+    frame = postprocess(given, info, SIZE)
+    turned = postprocess(rolled, info, SIZE)
+    for name in ("depth", "normals", "labels"):
+        expected = np.roll(getattr(frame, name), 2 * steps, axis=1)
+        np.testing.assert_allclose(getattr(turned, name), expected, atol=1e-6, err_msg=name)
+
+
+def test_ranges_become_infinities(info):
+    given = outputs()
+    plain = postprocess(given, info, SIZE).depth
+    frame = postprocess(given, info, SIZE, ValueRules(min_range=2.0, max_range=4.0))
+    np.testing.assert_array_equal(np.isneginf(frame.depth), plain < 2)
+    np.testing.assert_array_equal(np.isposinf(frame.depth), plain > 4)
+    between = (plain >= 2) & (plain <= 4)
+    np.testing.assert_array_equal(frame.depth[between], plain[between])
+    assert np.isfinite(frame.normals).all()
+
+
+def test_an_open_class_is_infinitely_far_and_has_no_surface(info):
+    given = outputs()
+    given["semseg"][:, 3, :8] = 9
+    frame = postprocess(given, info, SIZE, ValueRules(max_range=4.0))
+    assert np.isposinf(frame.depth[:16]).all()
+    assert np.isnan(frame.normals[:16]).all()
+    assert (frame.labels[:16] == 3).all()
+    assert np.isfinite(frame.normals[16:]).all()
+
+
+def test_zero_and_non_finite_depth_become_nan_whatever_the_ranges(info):
+    given = outputs()
+    given["depth"][0, 0, 4:8] = 0
+    given["depth"][0, 0, 12:16] = np.inf
+    given["depth"][0, 0, 20:24] = -np.inf
+    given["depth"][0, 0, 28] = np.nan
+    frame = postprocess(given, info, SIZE, ValueRules(min_range=0.5, max_range=8.0))
+    for rows in (slice(9, 15), slice(24, 32), slice(40, 48), slice(56, 58)):
+        assert np.isnan(frame.depth[rows]).all()
+        assert np.isnan(frame.normals[rows]).all()
+    assert frame.non_finite == (4 + 4 + 1) * LOW[1]
+    assert np.isfinite(frame.depth[:6]).all()
+
+
+def test_zero_length_and_non_finite_normals_become_nan(info):
+    given = outputs()
+    given["normals"][0, :, 4:8] = 0
+    given["normals"][0, 1, 12] = np.inf
+    frame = postprocess(given, info, SIZE)
+    assert np.isnan(frame.normals[9:15]).all()
+    assert np.isnan(frame.normals[24:26]).all()
+    assert frame.non_finite == LOW[1]
+    assert np.isfinite(frame.depth).all()
+
+
+def test_a_mask_of_another_size_hides_the_robot(info):
+    mask = np.zeros((32, 64), bool)
+    mask[24:] = True
+    frame = postprocess(outputs(), info, SIZE, ValueRules(mask=mask))
+    assert np.isnan(frame.depth[48:]).all()
+    assert np.isnan(frame.normals[48:]).all()
+    assert np.isfinite(frame.depth[:48]).all()
+    assert (frame.labels[48:] < 18).all()
+
+
+def test_a_frame_given_is_filled_and_an_old_one_leaves_no_trace(info):
+    out = Frame.empty(SIZE, len(info.classes))
+    first = outputs()
+    first["depth"][:] = np.nan
+    assert postprocess(first, info, SIZE, out=out) is out
+    assert np.isnan(out.depth).all()
+    second = postprocess(outputs(), info, SIZE)
+    postprocess(outputs(), info, SIZE, out=out)
+    assert out.non_finite == 0
+    for name in ("depth", "normals", "labels"):
+        np.testing.assert_array_equal(getattr(out, name), getattr(second, name))
+
+
+def test_a_frame_of_the_wrong_size_is_refused(info):
+    with pytest.raises(ValueError, match="expected"):
+        postprocess(outputs(), info, SIZE, out=Frame.empty((8, 16), 18))
+
+
+def test_the_gpu_tail_passes_through_and_is_not_shared(info: ModelInfo):
+    finished = replace(info, tail="gpu", output_size=SIZE, path=Path("x"))
+    host = postprocess(outputs(), info, SIZE)
+    given = {
+        "depth": host.depth[None].copy(),
+        "normals": host.normals[None].copy(),
+        "labels": host.labels[None].copy(),
+    }
+    frame = postprocess(given, finished, SIZE)
+    for name, value in given.items():
+        np.testing.assert_allclose(getattr(frame, name), value[0], atol=1e-6, err_msg=name)
+        assert not np.shares_memory(getattr(frame, name), value)
+
+
+@pytest.mark.parametrize("size", [(32, 64), (16, 32), (48, 96), (128, 256)])
+def test_every_array_has_the_size_asked_for(info, size):
+    frame = postprocess(outputs(), info, size)
+    assert frame.size == size
+    assert frame.depth.shape == frame.labels.shape == frame.normals.shape[:2] == size
+    assert frame.depth.dtype == frame.normals.dtype == np.float32
