@@ -15,12 +15,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 _PRODUCTS = {"Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum"}
 # Exact, or no worse than rounding the result: these follow their inputs into fp16.
-_FOLLOWERS = set(
-    "Abs Add AveragePool BatchNormalization Clip Concat DepthToSpace Elu Expand Flatten Gather Gelu "
-    "GlobalAveragePool HardSigmoid HardSwish Identity LeakyRelu Max MaxPool Min Mul Neg PRelu Pad "
-    "Relu Reshape Resize Sigmoid Slice SpaceToDepth Split Squeeze Sub Tanh Tile Transpose Unsqueeze "
-    "Where".split()
-)
+_FOLLOWER_NAMES = """
+    Abs Add AveragePool BatchNormalization Clip Concat DepthToSpace Elu Expand Flatten Gather Gelu
+    GlobalAveragePool HardSigmoid HardSwish Identity LeakyRelu Max MaxPool Min Mul Neg PRelu Pad
+    Relu Reshape Resize Sigmoid Slice SpaceToDepth Split Squeeze Sub Tanh Tile Transpose Unsqueeze
+    Where
+"""
+_FOLLOWERS = frozenset(_FOLLOWER_NAMES.split())
 # Inputs that stay float32 by ONNX's definition: Resize's region and scales.
 _FIXED_INPUTS = {"Resize": (1, 2)}
 _LARGEST_HALF = float(np.finfo(np.float16).max)

@@ -1,0 +1,1 @@
+"""Stand-ins for libraries that no test machine has."""

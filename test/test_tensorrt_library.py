@@ -1,0 +1,145 @@
+"""Whatever is missing is told in one sentence that says what to do."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from fake_model import write_fake_model
+from stand_ins.install import install
+from stand_ins.machine import Machine
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.inference.cache import EngineCache
+from mtpano_model.inference.engines.tensorrt import TensorRTEngine
+from mtpano_model.inference.engines.tensorrt_library import (
+    find_gpu,
+    is_strongly_typed,
+    load_cuda,
+    load_tensorrt,
+)
+
+
+def open_engine(tmp_path: Path) -> None:
+    path = write_fake_model(tmp_path / "m.onnx", (32, 64))
+    TensorRTEngine(path, cache=EngineCache(tmp_path / "cache")).close()
+
+
+def hide(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception) -> None:
+    """Make `import name` raise."""
+    real = builtins.__import__
+    for module in [m for m in sys.modules if m == name or m.startswith(f"{name}.")]:
+        monkeypatch.delitem(sys.modules, module)
+
+    def fail(module: str, *args: Any, **kwargs: Any) -> ModuleType:
+        if module == name or module.startswith(f"{name}."):
+            raise error
+        return real(module, *args, **kwargs)
+
+    class Finder:
+        @staticmethod
+        def find_spec(module: str, *_: Any) -> None:
+            if module == name or module.startswith(f"{name}."):
+                raise error
+
+    monkeypatch.setattr(builtins, "__import__", fail)
+    monkeypatch.setattr(sys, "meta_path", [Finder, *sys.meta_path])
+
+
+Breakage = Callable[[pytest.MonkeyPatch], Any]
+BROKEN: dict[str, tuple[Breakage, str]] = {
+    "no driver": (
+        lambda mp: install(mp, Machine(faults={"no driver"}, cuda_driver=0)),
+        "no NVIDIA driver answers: install one .* --gpus all",
+    ),
+    "driver older than cuda-bindings": (
+        lambda mp: install(mp, Machine(faults={"no driver"}, cuda_runtime=13000)),
+        r'supports CUDA 12.6, cuda-bindings needs 13.0: pip install "cuda-bindings==12.\*"',
+    ),
+    "no gpu": (
+        lambda mp: install(mp, Machine(faults={"no gpu"})),
+        "shows no GPU: check nvidia-smi and CUDA_VISIBLE_DEVICES",
+    ),
+    "cuda in trouble": (
+        lambda mp: install(mp, Machine(faults={"sticky"})),
+        "CUDA does not start .error 700, cudaErrorIllegalAddress.",
+    ),
+    "TensorRT 8": (
+        lambda mp: install(mp, Machine(tensorrt="8.6.1")),
+        "TensorRT 8.6.1 is too old, 10.3 or newer",
+    ),
+    "TensorRT without its libraries": (
+        lambda mp: (
+            install(mp, Machine()),
+            hide(mp, "tensorrt", ImportError("libnvinfer.so.10: cannot open shared object file")),
+        ),
+        "TensorRT cannot be imported .libnvinfer.so.10.* --system-site-packages",
+    ),
+    "TensorRT that raises OSError": (
+        lambda mp: (install(mp, Machine()), hide(mp, "tensorrt", OSError("libcuda.so.1"))),
+        "TensorRT cannot be imported .libcuda.so.1.*pip install tensorrt",
+    ),
+    "no cuda-bindings": (
+        lambda mp: (
+            install(mp, Machine()),
+            hide(mp, "cuda.bindings.runtime", ModuleNotFoundError("No module named 'cuda'")),
+        ),
+        "cuda-bindings cannot be imported .*pip install cuda-bindings",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_each_absence_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str
+) -> None:
+    break_it, sentence = BROKEN[what]
+    break_it(monkeypatch)
+    with pytest.raises(MtpanoError, match=sentence) as caught:
+        open_engine(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_without_the_onnx_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    install(monkeypatch, Machine())
+    path = write_fake_model(tmp_path / "m.onnx", (32, 64))
+    for module in [m for m in sys.modules if m.startswith("mtpano_model.inference.engines.")]:
+        if module.split("_")[-1] in ("graph", "plans", "executor", "builder"):
+            monkeypatch.delitem(sys.modules, module)
+    hide(monkeypatch, "onnx", ModuleNotFoundError("No module named 'onnx'"))
+    with pytest.raises(MtpanoError, match="pip install onnx"):
+        TensorRTEngine(path, cache=EngineCache(tmp_path / "cache"))
+
+
+def test_the_gpu_as_cuda_describes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, Machine(gpu="NVIDIA RTX 4090", capability=(8, 9), cuda_driver=13000))
+    gpu = find_gpu(load_cuda())
+    assert (gpu.name, gpu.compute_capability) == ("NVIDIA RTX 4090", "8.9")
+    assert (gpu.driver, gpu.runtime, gpu.memory) == ("13.0", "12.6", 8 << 30)
+
+
+@pytest.mark.parametrize(
+    ("version", "strong"),
+    [("10.3.0", False), ("10.9.0.34", False), ("10.12.0", True), ("11.0.0", True)],
+)
+def test_strong_typing_begins_with_10_12(
+    monkeypatch: pytest.MonkeyPatch, version: str, strong: bool
+) -> None:
+    install(monkeypatch, Machine(tensorrt=version))
+    assert is_strongly_typed(load_tensorrt()) == strong
+
+
+def test_the_real_cuda_bindings_without_a_driver_are_told_apart() -> None:
+    """On a machine without a driver the real library is asked; elsewhere it finds a GPU."""
+    pytest.importorskip("cuda.bindings.runtime")
+    status, count = load_cuda().cudaGetDeviceCount()
+    if int(status) == 0 and count:
+        assert find_gpu(load_cuda()).name
+    else:
+        with pytest.raises(MtpanoError, match="NVIDIA driver"):
+            find_gpu(load_cuda())
