@@ -1,0 +1,109 @@
+"""Everything measured at once: frames in, the `metrics.json` dictionary out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtpano_model.classes import ClassSet
+from mtpano_model.evaluation.depth_metrics import DepthMetrics
+from mtpano_model.evaluation.figures import Figures
+from mtpano_model.evaluation.normals_metrics import NormalsMetrics
+from mtpano_model.evaluation.protocols import Protocol
+from mtpano_model.evaluation.seam import SeamJumps
+from mtpano_model.evaluation.semseg_metrics import SemsegMetrics
+from mtpano_model.geometry.sphere import solid_angles
+
+# What Delta_MTL averages (arXiv 2602.05330, table of the ablation), and whether more is better.
+DELTA_FIGURES = (("semseg", "miou", True), ("depth", "rmse", False), ("normals", "mean_deg", False))
+
+
+@dataclass
+class Maps:
+    """Depth, normals and labels of one panorama, predicted or true, at one size H x W.
+
+    depth: [H, W] metres along the ray. normals: [H, W, 3], optical frame. labels: [H, W] class
+    ids, IGNORE unlabelled. depth_valid, normals_valid: [H, W], of ground truth; None: everywhere.
+    What a single-task network does not predict is None.
+    """
+
+    depth: NDArray[np.float32] | None
+    normals: NDArray[np.float32] | None
+    labels: NDArray[np.uint8] | None
+    depth_valid: NDArray[np.bool_] | None = None
+    normals_valid: NDArray[np.bool_] | None = None
+
+
+class Evaluation:
+    """Accumulates all metrics of one model on one data set.
+
+    classes: the class set in which labels are compared. align: scale each depth prediction to the
+    frame's median first, in every figure.
+    """
+
+    def __init__(self, protocol: Protocol, classes: ClassSet, align: bool = False):
+        self.align = align
+        self.depth = DepthMetrics(protocol)
+        self.normals = NormalsMetrics(protocol)
+        self.semseg = SemsegMetrics(protocol, classes)
+        self.seam = SeamJumps()
+
+    def update(self, prediction: Maps, truth: Maps) -> dict[str, Figures]:
+        """Add one frame; returns its own figures by task."""
+        figures: dict[str, Figures] = {}
+        if prediction.depth is not None and truth.depth is not None:
+            areas = solid_angles(*truth.depth.shape)
+            valid = _everywhere(truth.depth_valid, truth.depth)
+            figures["depth"] = self.depth.update(
+                prediction.depth, truth.depth, valid, areas, self.align
+            )
+            self.seam.update(prediction.depth, truth.depth, valid)
+        if prediction.normals is not None and truth.normals is not None:
+            areas = solid_angles(*truth.normals.shape[:2])
+            valid = _everywhere(truth.normals_valid, truth.normals[..., 0])
+            figures["normals"] = self.normals.update(
+                prediction.normals, truth.normals, valid, areas
+            )
+        if prediction.labels is not None and truth.labels is not None:
+            areas = solid_angles(*truth.labels.shape)
+            figures["semseg"] = self.semseg.update(prediction.labels, truth.labels, areas)
+        return {task: found for task, found in figures.items() if found}
+
+    def summary(self) -> dict[str, Any]:
+        """Pooled figures by task at the top level; fractions, metres and degrees."""
+        parts: dict[str, Mapping[str, Figures]] = {
+            "pooled": self._each("pooled"),
+            "per_image": self._each("per_image"),
+            "cos_weighted": self._each("cos_weighted"),
+            "median_aligned": {"depth": self.depth.median_aligned()},
+        }
+        present = {k: {t: f for t, f in v.items() if f} for k, v in parts.items()}
+        return {**present.pop("pooled"), **present, "seam": self.seam.result()}
+
+    def _each(self, variant: str) -> dict[str, Figures]:
+        tasks = {"depth": self.depth, "normals": self.normals, "semseg": self.semseg}
+        return {task: getattr(metrics, variant)() for task, metrics in tasks.items()}
+
+
+def delta_mtl(
+    figures: Mapping[str, Mapping[str, float]], single: Mapping[str, Mapping[str, float]]
+) -> float:
+    """Mean signed relative change against single-task networks; 0.05 is 5 % better.
+
+    Both by task and figure, as in `Evaluation.summary`. Uses mIoU, depth RMSE and the normals'
+    mean angle; tasks that `single` lacks are left out.
+    """
+    changes = []
+    for task, name, more_is_better in DELTA_FIGURES:
+        if task in single and task in figures:
+            change = figures[task][name] / single[task][name] - 1
+            changes.append(change if more_is_better else -change)
+    return float(np.mean(changes))
+
+
+def _everywhere(valid: NDArray[np.bool_] | None, like: NDArray) -> NDArray[np.bool_]:
+    return np.ones(like.shape, bool) if valid is None else valid
