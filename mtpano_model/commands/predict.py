@@ -46,8 +46,8 @@ class Args:
     """An ONNX file from `mtpano export`, or the name of a bundled model."""
     backend: Literal["auto", "openvino", "onnxruntime", "tensorrt"] = "auto"
     """Engine that runs the network; auto takes the fastest that is installed."""
-    device: Literal["auto", "cpu", "cuda", "gpu"] = "auto"
-    """Where it runs: cpu, cuda (NVIDIA) or gpu (Intel)."""
+    device: Literal["auto", "cpu", "cuda", "gpu", "tensorrt"] = "auto"
+    """Where it runs: cpu, cuda (NVIDIA), gpu (Intel) or tensorrt (ONNX Runtime's provider)."""
     threads: int | None = None
     """Processor threads; the engine's own choice if not given."""
     precision: Literal["fp32", "bf16", "fp16"] | None = None

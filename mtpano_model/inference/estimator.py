@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from time import perf_counter
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from mtpano_model.inference.model_info import ModelInfo, find_model, read_model_
 from mtpano_model.inference.postprocess import Postprocessor, ValueRules
 from mtpano_model.inference.preprocess import preprocess
 
+if TYPE_CHECKING:
+    from mtpano_model.inference.engines.tensorrt_progress import ProgressCallback
+
 
 class Estimator:
     """Three stages, callable one by one (for pipelines) or together (`predict`).
@@ -26,9 +30,12 @@ class Estimator:
 
     def __init__(self, engine: Engine, info: ModelInfo) -> None:
         self.engine = engine
-        self.info = replace(
-            info, backend=engine.name, device=engine.device, precision=engine.precision
-        )
+        # A quantized graph stays one, whatever the engine does with the rest of it.
+        precision = "int8" if info.precision == "int8" else engine.precision
+        info = replace(info, backend=engine.name, device=engine.device, precision=precision)
+        if getattr(engine, "tail", info.tail) != info.tail:
+            info = replace(info, tail="gpu", output_size=info.input_size)
+        self.info = info
         self._postprocess = Postprocessor(self.info)
 
     def preprocess(
@@ -100,16 +107,23 @@ def load_estimator(
     device: str = "auto",
     threads: int | None = None,
     precision: str | None = None,
+    *,
+    progress: ProgressCallback | None = None,
+    cancel: Event | None = None,
 ) -> Estimator:
     """Open a model.
 
     model: path of an ONNX file that `mtpano export` wrote, or a bundled name.
     backend: auto, openvino, onnxruntime or tensorrt; auto takes the fastest that is installed.
-    device: auto, cpu, cuda or gpu (Intel, through OpenVINO).
+    device: auto, cpu, cuda, gpu (Intel, through OpenVINO) or tensorrt (ONNX Runtime's provider).
     threads: CPU threads; the engine's own choice if None.
     precision: fp32, bf16 or fp16 where the engine can; fp32 on CPUs if None.
+    progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.
     MtpanoError, in one sentence, for everything that can be wrong.
     """
     path = find_model(model)
     info = read_model_info(path)
-    return Estimator(open_engine(path, backend, device, threads, precision), info)
+    engine = open_engine(
+        path, backend, device, threads, precision, progress=progress, cancel=cancel
+    )
+    return Estimator(engine, info)

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.engines import OUTPUT_SLOTS
 
+_CUDA = "CUDAExecutionProvider"
+# From the most special to the most general: a session falls back along this line, node by node.
+_PROVIDERS = ("TensorrtExecutionProvider", _CUDA, "CPUExecutionProvider")
+_NEEDED = dict(zip(("tensorrt", "cuda", "cpu"), _PROVIDERS, strict=True))
 _TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
 
 
@@ -27,39 +31,38 @@ class OnnxRuntimeEngine:
         threads: int | None = None,
         precision: str | None = None,
     ) -> None:
-        available = ort.get_available_providers()
-        has_cuda = "CUDAExecutionProvider" in available
-        self.device = ("cuda" if has_cuda else "cpu") if device == "auto" else device
+        providers = [p for p in _PROVIDERS if p in ort.get_available_providers()]
+        if device == "auto":
+            device = "cuda" if _CUDA in providers else "cpu"
+        self.device = device
         self.precision = precision or "fp32"
         if self.precision != "fp32":
             raise MtpanoError(
                 f"backend 'onnxruntime' has no precision '{precision}': it runs the graph as it "
                 "is, expected fp32"
             )
-        if self.device == "cuda" and not has_cuda:
+        needed = _NEEDED[device]
+        if needed not in providers:
             raise MtpanoError(
-                "this ONNX Runtime has no CUDA provider: pip install onnxruntime-gpu in place of "
+                f"this ONNX Runtime has no {needed}: pip install onnxruntime-gpu in place of "
                 "onnxruntime, or use device cpu"
             )
+        providers = providers[providers.index(needed) :]
         options = ort.SessionOptions()
         options.log_severity_level = 3
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
-            self._session = ort.InferenceSession(path, options, providers=self._providers())
+            self._session = ort.InferenceSession(path, options, providers=providers)
         except Exception as error:  # ONNX Runtime's errors share no base class below Exception
             raise MtpanoError(f"ONNX Runtime cannot load {path}: {_one_line(error)}") from error
-        if self.device == "cuda" and "CUDAExecutionProvider" not in self._session.get_providers():
+        if self._session.get_providers()[0] != needed:  # it falls back with a log line alone
             raise MtpanoError(
-                "ONNX Runtime could not start CUDA: check that the driver, CUDA and cuDNN match "
-                "onnxruntime-gpu, or use device cpu"
+                f"ONNX Runtime could not start its {needed}: check that the driver, CUDA and cuDNN "
+                "fit onnxruntime-gpu, or use device cpu"
             )
         self._bindings = [self._bind() for _ in range(OUTPUT_SLOTS)]
         self._next = 0
-
-    def _providers(self) -> list[str]:
-        cpu = ["CPUExecutionProvider"]
-        return ["CUDAExecutionProvider", *cpu] if self.device == "cuda" else cpu
 
     def _bind(self) -> tuple[ort.IOBinding, dict[str, NDArray[Any]]]:
         """Output arrays that the session writes itself, which spares a copy a frame."""
