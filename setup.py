@@ -6,7 +6,7 @@ from glob import glob
 from setuptools import find_packages, setup
 
 # Not as python_requires: colcon reads the arguments back as literals and fails on that one.
-if sys.version_info < (3, 10):
+if sys.version_info < (3, 10):  # noqa: UP036 (nothing else stops an older Python)
     sys.exit("mtpano_ros needs Python 3.10 or newer")
 
 ROBOT = [
@@ -18,8 +18,8 @@ ROBOT = [
 EXTRAS = {
     # An engine for any x86 or ARM processor.
     "cpu": ["onnxruntime>=1.16", "openvino>=2024.0"],
-    # NVIDIA GPUs. JetPack brings its own tensorrt: there, install cuda-bindings alone.
-    "tensorrt": ["cuda-bindings>=12.2", "tensorrt>=10.3"],
+    # NVIDIA GPUs. JetPack brings its own tensorrt: there, install only the others.
+    "tensorrt": ["cuda-bindings>=12.2", "onnx>=1.16", "tensorrt>=10.3"],
     # Playing and reading rosbag2, and every camera encoding where cv_bridge is absent.
     "bags": ["rosbags>=0.10", "rosbags-image>=0.10"],
     # A real ROS 2 (Kilted, x86-64 Linux) from wheels, where none is installed.
@@ -69,7 +69,7 @@ def installed_under(folder: str, pattern: str) -> tuple[str, list[str]]:
 setup(
     packages=find_packages(include=["mtpano_model*", "mtpano_ros*"]),
     package_data={
-        "mtpano_model": ["class_sets/*", "weights/*"],
+        "mtpano_model": ["class_sets/*", "export/*.csv", "weights/*"],
         "mtpano_ros": ["fastdds.xml", "panoramas/*"],
     },
     install_requires=ROBOT,

@@ -1,0 +1,69 @@
+"""The node on bundled panoramas instead of a camera, with RViz.
+
+    ros2 launch mtpano_ros demo.launch.py input:=~/my_panoramas rate:=2.0
+
+Takes every argument of pano.launch.py too. It stays on this host unless the user chose a discovery
+range of their own.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ament_index_python.packages import get_package_share_path
+from launch import LaunchContext, LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+PANO = get_package_share_path("mtpano_ros") / "launch" / "pano.launch.py"
+FRAME = "camera_optical_frame"
+# Optical (x right, y down, z forward) as seen from a map with x forward and z up, REP-103.
+UPRIGHT = ["--roll", "-1.5707963", "--yaw", "-1.5707963"]
+ARGUMENTS = {
+    "input": ("", "image, folder, video or rosbag2; empty: five bundled panoramas"),
+    "rate": ("5.0", "panoramas per second"),
+    "image": ("/mtpano/image", "topic that the player publishes and the node reads"),
+    "rviz": ("true", "show the cloud and the coloured images"),
+}
+
+
+def generate_launch_description() -> LaunchDescription:
+    """pano.launch.py with other defaults, then the player and a frame to show its cloud in."""
+    arguments = [
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, (default, description) in ARGUMENTS.items()
+    ]
+    local = []
+    if "ROS_AUTOMATIC_DISCOVERY_RANGE" not in os.environ:
+        local.append(SetEnvironmentVariable("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"))
+    # Included first: it sets the transport profile, which the player needs as well.
+    pano = IncludeLaunchDescription(str(PANO))
+    return LaunchDescription([*arguments, *local, pano, OpaqueFunction(function=play)])
+
+
+def play(context: LaunchContext) -> list[Node]:
+    """The player and, for RViz, a static transform."""
+    value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    source = [os.path.expanduser(value["input"])] if value["input"] else []
+    player = Node(
+        package="mtpano_ros",
+        executable="player",
+        name="player",
+        arguments=[*source, "--rate", value["rate"], "--frame-id", FRAME],
+        remappings=[("image", value["image"])],
+        output="screen",
+    )
+    upright = Node(
+        package="tf2_ros",
+        executable="static_transform_publisher",
+        arguments=[*UPRIGHT, "--frame-id", "map", "--child-frame-id", FRAME],
+        condition=IfCondition(value["rviz"]),
+    )
+    return [player, upright]
