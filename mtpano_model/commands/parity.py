@@ -1,0 +1,56 @@
+"""`mtpano parity DIR`: our network, or our losses and metrics, against the authors' numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from mtpano_model.errors import MtpanoError
+
+
+@dataclass
+class Args:
+    """Compare with a reference folder that the authors' code wrote, and print every difference.
+
+    A folder with weights.safetensors and io.safetensors tests the network: its outputs must agree
+    to 2e-5. One with tensors.safetensors and values.json tests losses, metrics and auxiliary
+    targets: to 1e-4, relative. The exit status is 1 where something differs more.
+    """
+
+    folder: Positional[Path]
+    """The reference folder."""
+
+
+def run(args: Args) -> int:
+    """Print the largest difference by name; 0 if all are small enough, else 1."""
+    folder = args.folder
+    if not folder.is_dir():
+        raise MtpanoError(f"{folder} is not a folder: give a reference folder")
+    from mtpano_model.evaluation import losses_parity
+    from mtpano_model.network import parity as network_parity
+
+    if network_parity.is_network_fixture(folder):
+        differences = network_parity.compare(folder)
+        good = all(value <= network_parity.TOLERANCE for value in differences.values())
+        return _report("largest difference", differences, good, network_parity.TOLERANCE)
+    if losses_parity.is_losses_fixture(folder):
+        differences = losses_parity.compare(folder)
+        good = losses_parity.passes(differences)
+        status = _report("largest relative difference", differences, good, losses_parity.TOLERANCE)
+        print(losses_parity.EDF_NOTE)
+        return status
+    raise MtpanoError(
+        f"{folder} is no reference folder: expected config.json, weights.safetensors and "
+        "io.safetensors (a network), or tensors.safetensors and values.json (losses and metrics)"
+    )
+
+
+def _report(title: str, differences: dict[str, float], good: bool, limit: float) -> int:
+    width = max(map(len, differences))
+    print(f"{'value':<{width}}  {title}")
+    for name, value in differences.items():
+        print(f"{name:<{width}}  {value:.2e}")
+    print(f"{'agrees' if good else 'DIFFERS'}: limit {limit:g}")
+    return 0 if good else 1
