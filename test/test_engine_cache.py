@@ -220,7 +220,7 @@ def test_an_engine_of_other_tensors_is_built_again(
     """Whoever tampers with the cache must not make the engine write outside its buffers."""
     import hashlib
 
-    from stand_ins.trt import write_plan
+    from stand_ins.trt_build import write_plan
 
     open_and_check(model, cache)
     path = engine_file(cache)

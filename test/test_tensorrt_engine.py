@@ -4,68 +4,24 @@ from __future__ import annotations
 
 import gc
 import logging
-import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import pytest
 from fake_model import write_fake_model
 from numpy.typing import NDArray
 from stand_ins.install import install
 from stand_ins.machine import Machine
-from stand_ins.trt import STEPS, names
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.cache import EngineCache
 from mtpano_model.inference.engines import OUTPUT_SLOTS, open_engine
 from mtpano_model.inference.engines.tensorrt import TensorRTEngine
-from mtpano_model.inference.engines.tensorrt_builder import BuildSettings
-from mtpano_model.inference.engines.tensorrt_progress import BuildCancelled, BuildProgress
-from mtpano_model.inference.engines.tensorrt_worker import BackgroundLoad
 
 VERSIONS = ["10.3.0", "11.4.1"]
 SIZE = (32, 64)
-
-# runtime.md's list of what 10.3 and 11.4 share, and what no program can do without.
-ALLOWED = {
-    "Builder.create_network",
-    "NetworkDefinitionCreationFlag.STRONGLY_TYPED",
-    "OnnxParser.parse_from_file",
-    "OnnxParser.num_errors",
-    "OnnxParser.get_error",
-    "ParserError.desc",
-    "IBuilderConfig.set_memory_pool_limit",
-    "MemoryPoolType.WORKSPACE",
-    "IBuilderConfig.builder_optimization_level",
-    "IBuilderConfig.create_timing_cache",
-    "IBuilderConfig.set_timing_cache",
-    "ITimingCache.serialize",
-    "IBuilderConfig.progress_monitor",
-    "IProgressMonitor.phase_start",
-    "IProgressMonitor.step_complete",
-    "IProgressMonitor.phase_finish",
-    "Builder.create_builder_config",
-    "Builder.build_serialized_network",
-    "Runtime.deserialize_cuda_engine",
-    "ICudaEngine.num_io_tensors",
-    "ICudaEngine.get_tensor_name",
-    "ICudaEngine.get_tensor_mode",
-    "ICudaEngine.get_tensor_shape",
-    "ICudaEngine.get_tensor_dtype",
-    "ICudaEngine.create_execution_context",
-    "IExecutionContext.set_input_shape",
-    "IExecutionContext.set_tensor_address",
-    "IExecutionContext.execute_async_v3",
-    "TensorIOMode.INPUT",
-    "TensorIOMode.OUTPUT",
-    "ILogger.log",
-    *(f"DataType.{name}" for name in ("FLOAT", "HALF", "UINT8", "INT32", "INT64")),
-    *(f"Severity.{name}" for name in ("INTERNAL_ERROR", "ERROR", "WARNING", "INFO")),
-}
-WEAK_ONLY = {"IBuilderConfig.set_flag", "BuilderFlag.FP16", "BuilderFlag.INT8"}
 
 
 @pytest.fixture(params=VERSIONS)
@@ -127,251 +83,6 @@ def test_arrays_keep_their_values_through_the_next_calls(
     engine.close()
 
 
-def test_uses_no_name_that_either_version_lacks(
-    machine: Machine, model: Path, cache: EngineCache
-) -> None:
-    settings = BuildSettings(workspace_mb=64, optimization_level=1)
-    for precision in ("fp16", "fp32"):
-        TensorRTEngine(model, precision=precision, cache=cache, settings=settings).close()
-    machine.faults = {"bad graph"}
-    with pytest.raises(MtpanoError):
-        TensorRTEngine(model, cache=cache, rebuild=True)
-    used = {name for name in machine.used if not name.startswith("cuda.")}
-    weak = WEAK_ONLY if machine.tensorrt.startswith("10.3") else set()
-    assert used - ALLOWED - weak == set()
-    # Nobody rewrote the list to suit the code: both versions do have every name on it.
-    old, new = names("10.3"), names("11.4")
-    for name in ALLOWED:
-        kind, member = name.split(".")
-        assert member in old[kind], name
-        assert member in new[kind], name
-
-
-def test_the_stand_in_of_11_lacks_what_11_removed(monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, Machine(tensorrt="11.4.1"))
-    import tensorrt
-
-    for name in ("FP16", "INT8"):
-        with pytest.raises(AttributeError):
-            getattr(tensorrt.BuilderFlag, name)
-    with pytest.raises(AttributeError):
-        _ = tensorrt.NetworkDefinitionCreationFlag.EXPLICIT_BATCH
-    with pytest.raises(AttributeError):
-        tensorrt.IBuilderConfig().int8_calibrator = None
-    with pytest.raises(AttributeError):
-        _ = tensorrt.ICudaEngine().device_memory_size
-    with pytest.raises(AssertionError):  # it exists, but nobody uses it
-        _ = tensorrt.ICudaEngine().num_layers
-
-
-def test_cuda_names_exist_in_the_real_library(
-    machine: Machine, model: Path, cache: EngineCache
-) -> None:
-    TensorRTEngine(model, cache=cache).close()
-    used = {name.removeprefix("cuda.") for name in machine.used if name.startswith("cuda.")}
-    assert "cudaGraphLaunch" in used  # the capture took place
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delitem(__import__("sys").modules, "cuda.bindings.runtime")
-        real = pytest.importorskip("cuda.bindings.runtime")
-    constants = {"cudaStreamNonBlocking", "cudaMemcpyKind", "cudaStreamCaptureMode"}
-    assert [name for name in used | constants if not hasattr(real, name)] == []
-    assert hasattr(real.cudaMemcpyKind, "cudaMemcpyDeviceToHost")
-    assert hasattr(real.cudaStreamCaptureMode, "cudaStreamCaptureModeThreadLocal")
-
-
-def half_weights(machine: Machine) -> int:
-    model = onnx.ModelProto.FromString(machine.last_build["onnx"])
-    return sum(t.data_type == onnx.TensorProto.FLOAT16 for t in model.graph.initializer)
-
-
-@pytest.mark.parametrize(
-    ("version", "precision", "flags", "strong", "half"),
-    [
-        ("10.3.0", "fp16", {"FP16"}, False, False),
-        ("10.11.0", "fp16", {"FP16"}, False, False),
-        ("10.12.0", "fp16", set(), True, True),
-        ("11.4.1", "fp16", set(), True, True),
-        ("10.3.0", "fp32", set(), False, False),
-        ("11.4.1", "fp32", set(), True, False),
-    ],
-)
-def test_precision_is_the_graph_s_or_the_old_flag_s(
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-    cache: EngineCache,
-    version: str,
-    precision: str,
-    flags: set[str],
-    strong: bool,
-    half: bool,
-) -> None:
-    machine = install(monkeypatch, Machine(tensorrt=version))
-    path = tmp_path / "deep.onnx"
-    write_two_convolutions(path)
-    engine = TensorRTEngine(path, precision=precision, cache=cache)
-    assert engine.precision == precision
-    assert machine.last_build["flags"] == flags
-    assert (machine.last_build["network_flags"] != 0) == strong
-    assert (half_weights(machine) > 0) == half
-    engine.close()
-
-
-def write_two_convolutions(path: Path) -> None:
-    """The fake model with a convolution in front, so that one is not the last before an output."""
-    model = onnx.load(str(write_fake_model(path, SIZE)))
-    eye = np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1)
-    model.graph.initializer.append(onnx.numpy_helper.from_array(eye, "eye"))
-    index = next(i for i, n in enumerate(model.graph.node) if n.output[0] == "mean")
-    model.graph.node[index].output[0] = "block_mean"
-    model.graph.node.insert(
-        index + 1, onnx.helper.make_node("Conv", ["block_mean", "eye"], ["mean"])
-    )
-    onnx.save(model, str(path))
-
-
-def test_quantized_models_stay_quantized(
-    machine: Machine, tmp_path: Path, cache: EngineCache
-) -> None:
-    path = write_fake_model(tmp_path / "q.onnx", SIZE, metadata={"precision": "int8"})
-    engine = TensorRTEngine(path, cache=cache)
-    assert engine.precision == "int8"
-    expected = {"INT8"} if machine.tensorrt.startswith("10.3") else set()
-    assert machine.last_build["flags"] == expected
-    engine.close()
-    with pytest.raises(MtpanoError, match="is int8, it cannot run as fp16"):
-        TensorRTEngine(path, precision="fp16", cache=cache)
-
-
-@pytest.mark.parametrize("precision", ["int8", "bf16"])
-def test_impossible_precisions_are_refused(
-    machine: Machine, model: Path, cache: EngineCache, precision: str
-) -> None:
-    with pytest.raises(MtpanoError, match=precision):
-        TensorRTEngine(model, precision=precision, cache=cache)
-    assert "builds" not in machine.counts
-
-
-def test_settings_reach_the_builder(machine: Machine, model: Path, cache: EngineCache) -> None:
-    settings = BuildSettings(workspace_mb=512, optimization_level=5)
-    TensorRTEngine(model, cache=cache, settings=settings).close()
-    assert machine.last_build["workspace"] == 512 << 20
-    assert machine.last_build["level"] == 5
-
-
-@pytest.mark.parametrize("bad", [{"workspace_mb": 0}, {"optimization_level": 6}])
-def test_senseless_settings_are_refused(bad: dict[str, int]) -> None:
-    with pytest.raises(MtpanoError, match="expected"):
-        BuildSettings(**bad)
-
-
-def test_kernel_timings_are_handed_from_build_to_build(
-    machine: Machine, model: Path, cache: EngineCache, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    TensorRTEngine(model, cache=cache).close()
-    (file,) = cache.folder.glob("*.timings")
-    assert file.read_bytes() == b"t"  # the stand-in adds a letter each build
-    TensorRTEngine(model, cache=cache, rebuild=True).close()
-    assert file.read_bytes() == b"tt"
-    file.write_bytes(b"garbage")
-    TensorRTEngine(model, cache=cache, rebuild=True).close()
-    assert "of no use here" in caplog.text
-    assert file.read_bytes() == b"t"
-
-
-def test_progress_rises_to_one_and_names_the_phase(
-    machine: Machine, model: Path, cache: EngineCache
-) -> None:
-    seen: list[BuildProgress] = []
-    TensorRTEngine(model, cache=cache, progress=seen.append).close()
-    fractions = [progress.fraction for progress in seen]
-    assert fractions == sorted(fractions)
-    assert (fractions[0], fractions[-1]) == (0, 1)
-    assert len(set(fractions)) == 1 + STEPS[0] * STEPS[1]  # inner steps count within outer ones
-    assert {"preparing the graph", "reading the graph", "Timing kernels"} <= {
-        progress.phase for progress in seen
-    }
-
-
-def test_the_log_tells_of_a_long_build(
-    machine: Machine,
-    model: Path,
-    cache: EngineCache,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    caplog.set_level(logging.INFO)
-    monkeypatch.setattr("mtpano_model.inference.engines.tensorrt_progress._LOG_EVERY", 0.0)
-    TensorRTEngine(model, cache=cache).close()
-    assert "which can take minutes" in caplog.text
-    assert "engine build: 50 %, Timing kernels" in caplog.text
-    assert "engine built in" in caplog.text
-
-
-def test_a_build_can_be_cancelled(machine: Machine, model: Path, cache: EngineCache) -> None:
-    cancel = threading.Event()
-    steps = []
-
-    def second_step_cancels() -> None:
-        steps.append(1)
-        if len(steps) == 2:
-            cancel.set()
-
-    machine.on_step = second_step_cancels
-    with pytest.raises(BuildCancelled, match="cancelled"):
-        TensorRTEngine(model, cache=cache, cancel=cancel)
-    assert len(steps) == 2
-    assert not list(cache.folder.glob("*.engine"))
-    machine.on_step = None
-    TensorRTEngine(model, cache=cache).close()
-
-
-def test_cancelled_before_it_began(machine: Machine, model: Path, cache: EngineCache) -> None:
-    cancel = threading.Event()
-    cancel.set()
-    with pytest.raises(BuildCancelled):
-        TensorRTEngine(model, cache=cache, cancel=cancel)
-    assert "builds" not in machine.counts
-
-
-def test_an_error_in_the_callback_comes_out_as_it_is(
-    machine: Machine, model: Path, cache: EngineCache
-) -> None:
-    def broken(progress: BuildProgress) -> None:
-        if progress.fraction > 0.3:
-            raise ZeroDivisionError("in the callback")
-
-    with pytest.raises(ZeroDivisionError):
-        TensorRTEngine(model, cache=cache, progress=broken)
-
-
-def test_background_load_answers_meanwhile(
-    machine: Machine, model: Path, cache: EngineCache
-) -> None:
-    go_on = threading.Event()
-    machine.on_step = lambda: go_on.wait(20) or None
-    load = BackgroundLoad(
-        lambda progress, cancel: TensorRTEngine(
-            model, cache=cache, progress=progress, cancel=cancel
-        )
-    )
-    assert not load.wait(0.1)
-    go_on.set()
-    engine = load.result()
-    assert load.progress is not None
-    assert load.progress.fraction == 1
-    engine.close()
-
-    go_on.clear()
-    load = BackgroundLoad(
-        lambda progress, cancel: TensorRTEngine(model, cache=cache, cancel=cancel, rebuild=True)
-    )
-    load.cancel()
-    go_on.set()
-    with pytest.raises(BuildCancelled):
-        load.result()
-
-
 def test_the_network_runs_as_one_graph_launch(
     machine: Machine, model: Path, cache: EngineCache
 ) -> None:
@@ -410,8 +121,8 @@ def test_close_frees_the_gpu_and_arrays_outlive_it(
     engine.close()
     assert [machine.held(kind) for kind in ("device", "stream", "graph")] == [0, 0, 0]
     np.testing.assert_array_equal(depth, kept)
-    del engine
-    gc.collect()
+    with pytest.raises(RuntimeError, match="closed"):
+        engine.infer(picture(0))
     assert machine.held("pinned") == 1  # what `depth` stands on
     del depth
     gc.collect()

@@ -1,8 +1,8 @@
 """Built engines on disk, found again only if nothing that they depend on has changed.
 
 One engine is two files in `$XDG_CACHE_HOME/mtpano/engines`: NAME-KEY.engine and NAME-KEY.json,
-which says what it was built from and for. The sidecar is written last, so an engine without one is a
-build that was cut off. Nothing here knows TensorRT.
+which says what it was built from and for. The sidecar is written last, so an engine without one
+was cut off. Nothing here knows TensorRT.
 """
 
 from __future__ import annotations

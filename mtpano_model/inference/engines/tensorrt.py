@@ -70,6 +70,7 @@ class TensorRTEngine:
                 "pip install onnx"
             ) from error
         info = read_model_info(path)
+        self.input_shape = (1, *info.input_size, 3)
         self.precision = resolve_precision(info, precision)
         cuda = Cuda(runtime)
         self._executor = obtain_plan(

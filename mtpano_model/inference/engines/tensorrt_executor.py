@@ -107,6 +107,8 @@ class Executor:
 
     def run(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Run the network once and wait for it; the arrays are the next slot's."""
+        if not self._slots:
+            raise RuntimeError("the engine is closed")
         if image is not self._input:
             if image.shape != self._input.shape or image.dtype != np.uint8:
                 raise ValueError(
@@ -132,6 +134,7 @@ class Executor:
         self._context = None
         self._keep = ()
         self._slots = []
+        self._input = np.empty(0, np.uint8)
         self._resources.close()
 
 
