@@ -1,0 +1,150 @@
+"""What the launch files start, with which arguments, told by executables that only take notes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+pytest.importorskip("launch_ros", reason="ROS's launch and launch_ros are not installed")
+
+from launch import LaunchDescription, LaunchService
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+
+from mtpano_ros.transport import PROFILE
+
+ROOT = Path(__file__).parents[1]
+NOTE_TAKER = """#!/usr/bin/env python3
+import json, os, sys
+name = os.path.basename(sys.argv[0])
+files = [sys.argv[i + 1] for i, word in enumerate(sys.argv) if word == "--params-file"]
+note = {
+    "arguments": sys.argv[1:],
+    "parameters": [open(file).read() for file in files],
+    "environment": dict(os.environ),
+}
+json.dump(note, open(os.path.join(os.environ["NOTES"], name), "w"))
+"""
+
+
+@pytest.fixture
+def notes(tmp_path, monkeypatch) -> Path:
+    """Folder where each started executable leaves what it was given."""
+    index = tmp_path / "share" / "ament_index" / "resource_index" / "packages"
+    index.mkdir(parents=True)
+    for name in ("mtpano_ros/pano_node", "mtpano_ros/player", "rviz2/rviz2",
+                 "tf2_ros/static_transform_publisher"):  # fmt: skip
+        executable = tmp_path / "lib" / name
+        executable.parent.mkdir(parents=True, exist_ok=True)
+        executable.write_text(NOTE_TAKER)
+        executable.chmod(0o755)
+        (index / executable.parent.name).touch()
+    (tmp_path / "share" / "mtpano_ros").symlink_to(ROOT)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
+    monkeypatch.delenv("ROS_AUTOMATIC_DISCOVERY_RANGE", raising=False)
+    monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
+    (tmp_path / "notes").mkdir()
+    return tmp_path / "notes"
+
+
+def launched(notes: Path, name: str, **arguments: str) -> dict[str, dict]:
+    """executable -> its note, after `ros2 launch mtpano_ros NAME.launch.py ARGUMENTS`."""
+    source = PythonLaunchDescriptionSource(str(ROOT / "launch" / f"{name}.launch.py"))
+    given = {"respawn": "false", **arguments}  # the note takers end at once
+    service = LaunchService(noninteractive=True)
+    include = IncludeLaunchDescription(source, launch_arguments=given.items())
+    service.include_launch_description(LaunchDescription([include]))
+    assert service.run() == 0
+    return {path.name: json.loads(path.read_text()) for path in notes.iterdir()}
+
+
+def remappings(note: dict) -> set[str]:
+    words = note["arguments"]
+    return {words[i + 1] for i, word in enumerate(words) if word == "-r"}
+
+
+def parameters(note: dict) -> dict:
+    """What the parameter files come to, the later ones over the earlier ones."""
+    merged: dict = {}
+    for text in note["parameters"]:
+        for section in yaml.safe_load(text).values():
+            merged |= section["ros__parameters"]
+    return merged
+
+
+def test_plain_launch_starts_the_node_alone_with_the_shipped_file(notes):
+    started = launched(notes, "pano")
+    assert set(started) == {"pano_node"}
+    node = started["pano_node"]
+    shipped = yaml.safe_load((ROOT / "config" / "pano.yaml").read_text())
+    assert parameters(node) == shipped["/**"]["ros__parameters"]
+    assert "__ns:=/mtpano" in remappings(node)
+
+
+def test_image_topic_is_remapped_raw_and_compressed(notes):
+    node = launched(notes, "pano", image="/front/pano", namespace="/roof")["pano_node"]
+    assert remappings(node) >= {
+        "__ns:=/roof",
+        "image:=/front/pano",
+        "image/compressed:=/front/pano/compressed",
+    }
+
+
+def test_arguments_win_over_the_parameter_file_where_given(notes, tmp_path):
+    file = tmp_path / "robot.yaml"
+    file.write_text("/**: {ros__parameters: {backend: onnxruntime, autostart: true, threads: 3}}")
+    node = launched(notes, "pano", params_file=str(file), autostart="false", log_level="debug")
+    given = parameters(node["pano_node"])
+    assert given == {"backend": "onnxruntime", "autostart": False, "threads": 3}
+    words = node["pano_node"]["arguments"]
+    assert words[words.index("--log-level") + 1] == "debug"
+
+
+def test_transport_profile_is_set_for_every_process(notes, monkeypatch):
+    monkeypatch.setenv("ROS_DISTRO", "kilted")
+    for note in launched(notes, "demo", rviz="false").values():
+        assert note["environment"]["FASTDDS_DEFAULT_PROFILES_FILE"] == str(PROFILE)
+
+
+def test_users_own_transport_profile_is_kept(notes, monkeypatch):
+    monkeypatch.setenv("FASTDDS_DEFAULT_PROFILES_FILE", "theirs.xml")
+    environment = launched(notes, "pano")["pano_node"]["environment"]
+    assert environment["FASTDDS_DEFAULT_PROFILES_FILE"] == "theirs.xml"
+
+
+def test_rviz_shows_the_namespace_that_was_asked_for(notes):
+    rviz = launched(notes, "pano", rviz="true", namespace="/roof", fixed_frame="odom")["rviz2"]
+    words = rviz["arguments"]
+    assert Path(words[words.index("-d") + 1]).is_file()
+    assert words[words.index("-f") + 1] == "odom"
+    assert "/mtpano/points:=/roof/points" in remappings(rviz)
+
+
+def test_demo_plays_to_the_node_and_stays_on_this_host(notes):
+    started = launched(notes, "demo", input="~/panoramas", rate="2.0")
+    assert set(started) == {"pano_node", "player", "rviz2", "static_transform_publisher"}
+    player = started["player"]
+    assert player["arguments"][0] == str(Path.home() / "panoramas")
+    (played,) = {name for name in remappings(player) if name.startswith("image:=")}
+    assert played in remappings(started["pano_node"])
+    assert player["environment"]["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+
+
+def test_demo_shows_the_cloud_upright(notes):
+    words = launched(notes, "demo")["static_transform_publisher"]["arguments"]
+    angle = {name: float(words[words.index(name) + 1]) for name in ("--roll", "--yaw")}
+    player = json.loads((notes / "player").read_text())["arguments"]
+    assert words[words.index("--child-frame-id") + 1] == player[player.index("--frame-id") + 1]
+
+    # Rz(yaw) Rx(roll): optical forward (z) is the map's x, optical down (y) the map's -z.
+    c, s = np.cos(angle["--yaw"]), np.sin(angle["--yaw"])
+    turn = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    c, s = np.cos(angle["--roll"]), np.sin(angle["--roll"])
+    tilt = np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    np.testing.assert_allclose(turn @ tilt @ [0, 0, 1], [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(turn @ tilt @ [0, 1, 0], [0, 0, -1], atol=1e-6)
