@@ -19,27 +19,18 @@ from typing import Any
 
 import tyro
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.model_info import find_model, read_model_info
+from mtpano_ros import topics
 from mtpano_ros.collector import Collector
 from mtpano_ros.process import Spinner, run_command, spinning_node, split_ros_args
 from mtpano_ros.snapshot_files import write_set, write_summary
 
-OUTPUTS = {
-    "depth": Image,
-    "normals": Image,
-    "semantic": Image,
-    "points": PointCloud2,
-    "depth/color": Image,
-    "normals/color": Image,
-    "semantic/color": Image,
-    "camera_info": CameraInfo,
-}
-IMAGE = "image"
+OUTPUTS = {topic.name: topic.type for topic in topics.OUTPUTS}
+IMAGE = topics.IMAGE.name
 # Both ends match at slightly different moments, and the node wakes up when it sees a subscriber.
 SETTLE_SECONDS = 0.5
 # /diagnostics comes once a second; the last one must count the last frame.
@@ -124,7 +115,9 @@ class Station:
             self._node.create_subscription(OUTPUTS[topic], topic, self._noter(topic), qos)
             for topic in args.topics
         ]
-        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._diagnose, 10)
+        self._node.create_subscription(
+            DiagnosticArray, topics.DIAGNOSTICS.name, self._diagnose, topics.DIAGNOSTICS.qos
+        )
 
     def wait_for_publishers(self) -> None:
         """Return when every output has a publisher; MtpanoError names those that lack one."""
@@ -144,11 +137,9 @@ class Station:
 
     def subscribe_image(self) -> None:
         """Listen to the camera too, raw or compressed, whichever there is."""
-        topic = self._node.resolve_topic_name(IMAGE)
-        qos = QoSProfile(depth=10, reliability=qos_profile_sensor_data.reliability)
-        note = self._noter(IMAGE)
-        self._node.create_subscription(Image, topic, note, qos)
-        self._node.create_subscription(CompressedImage, f"{topic}/compressed", note, qos)
+        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+        for topic in (topics.IMAGE, topics.COMPRESSED_IMAGE):
+            self._node.create_subscription(topic.type, topic.name, self._noter(IMAGE), qos)
         self.log.info("ready")
 
     def receive(self) -> None:
