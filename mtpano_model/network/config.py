@@ -80,6 +80,8 @@ class PDBridgeNetConfig:
     rays, position, padding, align_corners: the sphere; the defaults are ours, the `released`
         preset has the authors'.
     depth_activation: "relu" as in the paper; "exp" predicts log metres.
+    normals_frame: frame of the predicted normals (a key of geometry.sphere.OPTICAL_FROM); export
+        turns them into the optical frame.
     """
 
     backbone: BackboneConfig
@@ -108,6 +110,7 @@ class PDBridgeNetConfig:
     padding: Padding = field(default_factory=Padding)
     align_corners: bool = False
     depth_activation: Literal["relu", "exp"] = "relu"
+    normals_frame: Literal["optical", "released_normals"] = "optical"
 
     def __post_init__(self) -> None:
         height, width = self.image_size
@@ -246,6 +249,7 @@ PRESETS: dict[str, PDBridgeNetConfig] = {
         position="angles",
         padding=Padding(columns="zeros", rows="zeros"),
         align_corners=True,
+        normals_frame="released_normals",
     ),
 }
 

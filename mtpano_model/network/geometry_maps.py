@@ -6,6 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtpano_model.geometry import sphere
@@ -26,6 +27,9 @@ def geometry_maps(
     (sin phi cos theta, cos phi, sin phi sin theta). Position "angles" is the pair of angles, which
     jumps at the seam; "sincos" is (sin lat, cos lat, sin lon, cos lon), which does not.
     """
+    ray: NDArray[np.floating]
+    vertical: NDArray[np.floating]
+    horizontal: NDArray[np.floating]
     if rays == "released":
         phi = np.linspace(0, np.pi, height)[:, None]
         theta = np.linspace(0, 2 * np.pi, width)[None, :]
@@ -46,15 +50,18 @@ def geometry_maps(
     else:
         channels = [np.sin(vertical), np.cos(vertical), np.sin(horizontal), np.cos(horizontal)]
     place = np.stack([np.broadcast_to(channel, (height, width)) for channel in channels])
-    return tuple(
-        torch.from_numpy(np.ascontiguousarray(m, dtype=np.float32))[None] for m in (ray, place)
-    )  # type: ignore[return-value]
+    return _tensor(ray), _tensor(place)
+
+
+def _tensor(maps: NDArray[np.floating]) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(maps, dtype=np.float32))[None]
 
 
 def pole_weights(height: int, rays: Rays = "half_pixel") -> Tensor:
     """|sin latitude| of every token row, [1, 1, H, 1]: how much the wide polar kernel counts."""
-    if rays == "released":
-        latitude = np.pi / 2 - np.linspace(0, np.pi, height)
-    else:
-        latitude = sphere.latitudes(height)
-    return torch.from_numpy(np.abs(np.sin(latitude)).astype(np.float32))[None, None, :, None]
+    latitude = (
+        np.pi / 2 - np.linspace(0, np.pi, height)
+        if rays == "released"
+        else sphere.latitudes(height)
+    )
+    return _tensor(np.abs(np.sin(latitude))[None, :, None])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -30,7 +32,7 @@ def tokens(x: Tensor) -> Tensor:
     return x.flatten(2).transpose(1, 2)
 
 
-def grid(x: Tensor, size: tuple[int, int]) -> Tensor:
+def grid(x: Tensor, size: Sequence[int]) -> Tensor:
     """[B, H W, C] -> [B, C, H, W]."""
     return x.transpose(1, 2).reshape(x.shape[0], x.shape[2], *size)
 

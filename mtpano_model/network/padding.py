@@ -43,9 +43,7 @@ def _pad_rows(x: Tensor, top: int, bottom: int, how: Padding) -> Tensor:
     if how.rows == "zeros":
         return F.pad(x, (0, 0, top, bottom))
     if how.rows == "replicate":
-        above = [x[:, :, :1]] * top
-        below = [x[:, :, -1:]] * bottom
-        return torch.cat([*above, x, *below], 2)
+        return F.pad(x, (0, 0, top, bottom), mode="replicate")
     half = x.shape[-1] // 2
     turned = torch.cat([x[..., half:], x[..., :half]], -1)
     height = x.shape[2]

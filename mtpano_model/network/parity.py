@@ -1,4 +1,4 @@
-"""Does our network give the release's numbers? Compares with a stored fixture of weights and outputs."""
+"""Does our network give the release's numbers? Compares with stored weights and outputs."""
 
 from __future__ import annotations
 

@@ -22,9 +22,9 @@ from mtpano_model.network.injection import BridgeInjector, TaskInjector
 from mtpano_model.network.padding import upsample
 from mtpano_model.network.refiner import Refiner
 from mtpano_model.network.token_grid import TokenGrid
-from mtpano_model.tasks import DEPTH
+from mtpano_model.tasks import DEPTH, Stream, Task
 
-STREAMS = ("invariant", "variant")
+STREAMS: tuple[Stream, ...] = ("invariant", "variant")
 _MAX_LOG_DEPTH = 5.0  # exp(5) = 148 m: beyond any room, and exp cannot overflow
 
 
@@ -48,6 +48,11 @@ class PDBridgeNet(nn.Module):
     `forward` takes an RGB image [B, 3, H, W] in 0..255 of any size whose sides are multiples of
     `config.coarsest_stride` and gives `Predictions` at that size.
     """
+
+    ray: Tensor
+    position: Tensor
+    _mean: Tensor
+    _std: Tensor
 
     def __init__(self, config: PDBridgeNetConfig):
         super().__init__()
@@ -81,7 +86,7 @@ class PDBridgeNet(nn.Module):
         self.register_buffer("position", position, persistent=stored)
 
     @property
-    def _main(self):
+    def _main(self) -> tuple[Task, ...]:
         return self.config.main_tasks
 
     @property
@@ -93,7 +98,11 @@ class PDBridgeNet(nn.Module):
 
     def forward(self, image: Tensor) -> Predictions:
         """image [B, 3, H, W], RGB, 0..255."""
-        return self.predict((image - self._mean) / self._std)
+        return self.predict(self.normalize(image))
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """RGB in 0..255 -> what the backbone was trained on."""
+        return (image - self._mean) / self._std
 
     def predict(
         self, image: Tensor, geometry: tuple[Tensor, Tensor] | None = None, full_size: bool = True

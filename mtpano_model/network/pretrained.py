@@ -83,22 +83,37 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     return {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
 
 
-def load_exactly(net: PDBridgeNet, tensors: dict[str, Tensor], source: str) -> None:
-    """Load a state dict that fits to the letter; MtpanoError names what does not, loads nothing."""
+def load_exactly(
+    net: PDBridgeNet,
+    tensors: dict[str, Tensor],
+    source: str,
+    names: dict[str, str] | None = None,
+) -> None:
+    """Load a state dict that fits to the letter; MtpanoError names what does not, loads nothing.
+
+    names: what `source` calls the tensors, where that differs from the network's own names.
+    """
     expected = net.state_dict()
-    problems = [f"missing {name}" for name in expected if name not in tensors]
-    problems += [f"unexpected {name}" for name in tensors if name not in expected]
-    problems += [
-        f"{name} is {_shape(tensors[name])}, expected {_shape(expected[name])}"
+    said = names or {}
+    missing = [name for name in expected if name not in tensors]
+    unexpected = [said.get(name, name) for name in tensors if name not in expected]
+    misshapen = [
+        f"{said.get(name, name)} ({_shape(tensors[name])}, expected {_shape(expected[name])})"
         for name in expected
         if name in tensors and tensors[name].shape != expected[name].shape
     ]
+    found = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
+    problems = [f"{len(v)} {k}: {_first(v)}" for k, v in found.items() if v]
     if problems:
         raise MtpanoError(
-            f"{source} is not a checkpoint of this network ({net.config.name}): "
-            f"{len(problems)} tensors do not fit, first {'; '.join(problems[:3])}"
+            f"{source} is not a checkpoint of this network ({net.config.name}), nothing was "
+            f"loaded; tensors {'; '.join(problems)}"
         )
     net.load_state_dict(tensors)
+
+
+def _first(names: list[str], most: int = 8) -> str:
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def _shape(tensor: Tensor) -> str:

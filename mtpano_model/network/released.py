@@ -36,8 +36,8 @@ _RULES = [
     (r"task_adapters\.(\w+)\.", r"task_injectors.\1.adapt."),
     (r"necks\.(\w+)\.reassemble_stage\.layers\.", r"decoders.\1.reassemble."),
     (
-        r"necks\.(\w+)\.reassemble_stage\.readout_projects\.(\d+)\.",
-        r"decoders.\1.reassemble.\2.readout.",
+        r"necks\.(\w+)\.reassemble_stage\.readout_projects\.(\d+)\.0\.",
+        r"decoders.\1.reassemble.\2.readout.project.",
     ),
     (r"necks\.(\w+)\.convs\.", r"decoders.\1.enter."),
     (r"necks\.(\w+)\.fusion_stage\.layers\.", r"decoders.\1.fuse."),
@@ -114,13 +114,21 @@ def load_released(net: PDBridgeNet, tensors: dict[str, Tensor], source: str) -> 
     """Fill a network of the released layout from tensors under the release's names.
 
     Names and shapes must fit one to one; MtpanoError lists missing, unexpected and misshapen
-    tensors by the release's names, and nothing is loaded.
+    tensors, the release's name for each that the file has, and nothing is loaded.
     """
+    names = {match_backbone(net, our_name(name)): name for name in tensors}
+    if len(names) < len(tensors):
+        raise MtpanoError(
+            f"{source} holds two tensors for one place in the network: expected the authors' "
+            "unmodified checkpoint"
+        )
     ours = {
-        match_backbone(net, our_name(name)): t.float() if t.is_floating_point() else t
-        for name, t in tensors.items()
+        name: tensors[released].float()
+        if tensors[released].is_floating_point()
+        else tensors[released]
+        for name, released in names.items()
     }
-    load_exactly(net, ours, source)
+    load_exactly(net, ours, source, names)
 
 
 def match_backbone(net: PDBridgeNet, name: str) -> str:

@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from mtpano_model.network.config import PDBridgeNetConfig
 
 
+class Backbone(nn.Module):
+    """What every backbone is: normalised image [B, 3, H, W] -> Taps.
+
+    channels: of the four taps. stem_channels: of the stem, None where there is none.
+    """
+
+    channels: list[int]
+    stem_channels: int | None = None
+
+
 @dataclass
 class Taps:
     """What a backbone gives.
@@ -26,11 +36,8 @@ class Taps:
     cls: list[Tensor] = field(default_factory=list)
 
 
-def build_backbone(config: PDBridgeNetConfig) -> nn.Module:
-    """The backbone of a configuration; its forward gives `Taps`, its `channels` the four widths.
-
-    Weights are random: `pretrained.load_backbone_weights` loads ImageNet or DINOv3 ones.
-    """
+def build_backbone(config: PDBridgeNetConfig) -> Backbone:
+    """The backbone of a configuration, its weights random (see `pretrained` and `dinov3`)."""
     kind = config.backbone.kind
     if kind == "efficientnet_lite":
         from mtpano_model.network.backbones.efficientnet_lite import EfficientNetLite

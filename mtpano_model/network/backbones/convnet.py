@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtpano_model.network.backbones import Taps
+from mtpano_model.network.backbones import Backbone, Taps
 from mtpano_model.network.padding import Padding, SphereConv2d
 
 
@@ -35,7 +35,7 @@ class ResidualUnit(nn.Module):
         return F.relu(x + self.norm(self.second(self.first(x))))
 
 
-class ConvNet(nn.Module):
+class ConvNet(Backbone):
     """[B, 3, H, W] -> taps at strides 4, 8, 16 and 32, and the stem at 2.
 
     widths, depths: channels and residual units of the five stages (strides 2 to 32).

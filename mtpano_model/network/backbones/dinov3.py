@@ -7,11 +7,12 @@ the user with `load_dinov3_weights`; none are shipped.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor, nn
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.network.backbones import Taps
+from mtpano_model.network.backbones import Backbone, Taps
 from mtpano_model.network.config import BackboneConfig
 from mtpano_model.network.layers import grid
 from mtpano_model.network.padding import Padding, SphereConv2d
@@ -29,7 +30,7 @@ except ImportError as error:
     ) from error
 
 
-class DINOv3ViT(nn.Module):
+class DINOv3ViT(Backbone):
     """Normalised image [B, 3, H, W] -> four taps [B, C, H/16, W/16] and their CLS tokens.
 
     A tap is a block's output before the final norm; registers are dropped.
@@ -41,7 +42,7 @@ class DINOv3ViT(nn.Module):
         self.patch = config.patch_size
         self.prefix = 1 + config.registers
         self.channels = [config.hidden_size] * len(config.tap_layers)
-        self.model = DINOv3ViTModel(
+        self.model: Any = DINOv3ViTModel(
             DINOv3ViTConfig(
                 hidden_size=config.hidden_size,
                 num_hidden_layers=config.layers,
@@ -50,9 +51,10 @@ class DINOv3ViT(nn.Module):
                 num_register_tokens=config.registers,
                 patch_size=config.patch_size,
                 layer_norm_eps=1e-5,
-                attn_implementation="eager",  # fused attention has no ONNX form before opset 23
             )
         )
+        # fused attention has no ONNX form before opset 23
+        self.model.set_attn_implementation("eager")
 
     @property
     def blocks(self) -> nn.ModuleList:
@@ -73,18 +75,16 @@ class DINOv3ViT(nn.Module):
         return taps
 
 
-class DINOv3ConvNeXt(nn.Module):
+class DINOv3ConvNeXt(Backbone):
     """Normalised image -> taps at strides 4, 8, 16, 32; padding follows the sphere.
 
     ConvNeXt starts at stride 4, so the light decoder ends there (three widths).
     """
 
-    stem_channels = None
-
     def __init__(self, config: BackboneConfig, how: Padding):
         super().__init__()
         self.channels = list(config.widths)
-        self.model = DINOv3ConvNextModel(
+        self.model: Any = DINOv3ConvNextModel(
             DINOv3ConvNextConfig(hidden_sizes=self.channels, depths=list(config.depths))
         )
         wrap_convolutions(self.model, how)

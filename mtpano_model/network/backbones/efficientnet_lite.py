@@ -11,7 +11,7 @@ import math
 from torch import Tensor, nn
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.network.backbones import Taps
+from mtpano_model.network.backbones import Backbone, Taps
 from mtpano_model.network.padding import Padding, SphereConv2d
 
 # kernel, stride, expansion, channels, repeats of each stage at width = depth = 1
@@ -84,7 +84,7 @@ class InvertedResidual(nn.Module):
         return x + y if self.skip else y
 
 
-class EfficientNetLite(nn.Module):
+class EfficientNetLite(Backbone):
     """[B, 3, H, W] normalised image -> taps at strides 4, 8, 16 and 32, and the stem at 2."""
 
     def __init__(self, variant: str, how: Padding):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.network.backbones.efficientnet_lite import EfficientNetLite
+from mtpano_model.network.backbones.efficientnet_lite import EfficientNetLite, InvertedResidual
 
 _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
@@ -44,7 +44,8 @@ def _translate(backbone: EfficientNetLite, source: dict[str, Tensor]) -> dict[st
     norm("stem.1", "_bn0")
     index = 0
     for s, stage in enumerate(backbone.stages):
-        for b, block in enumerate(stage):  # type: ignore[arg-type]
+        block: InvertedResidual
+        for b, block in enumerate(stage):  # type: ignore[arg-type, assignment]
             ours, theirs = f"stages.{s}.{b}.layers", f"_blocks.{index}"
             first = 0
             if len(block.layers) == 8:  # expand, norm, ReLU6 come first

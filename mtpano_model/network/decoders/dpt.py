@@ -6,7 +6,10 @@ are aligned, which the `released` preset needs and the parity test checks.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtpano_model.network.config import PDBridgeNetConfig
@@ -17,16 +20,17 @@ from mtpano_model.tasks import SEMSEG, Task
 _FACTORS = (4, 2, 1, 0.5)  # of the token grid, for the four taps
 
 
-class Readout(nn.Sequential):
+class Readout(nn.Module):
     """GELU(linear([patch token, CLS token])) for every token [B, C, h, w]."""
 
     def __init__(self, channels: int):
-        super().__init__(nn.Linear(2 * channels, channels), nn.GELU())
+        super().__init__()
+        self.project = nn.Linear(2 * channels, channels)
 
     def forward(self, x: Tensor, cls: Tensor) -> Tensor:
         patches = tokens(x)
         pairs = torch.cat([patches, cls[:, None].expand_as(patches)], -1)
-        return grid(super().forward(pairs), x.shape[-2:])
+        return grid(F.gelu(self.project(pairs)), x.shape[-2:])
 
 
 class Reassemble(nn.Module):
@@ -136,7 +140,7 @@ class DPTDecoder(nn.Module):
         self.head = _head(config, task)
 
     def forward(self, maps: list[Tensor], cls: list[Tensor]) -> Tensor:
-        readouts = cls or [None] * len(maps)
+        readouts: Sequence[Tensor | None] = cls or [None] * len(maps)
         levels = [
             enter(reassemble(x, readout))
             for enter, reassemble, x, readout in zip(

@@ -1,0 +1,46 @@
+"""`mtpano convert-released`: the authors' checkpoint becomes one of ours."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+
+@dataclass
+class Args:
+    """Convert the MTPano authors' weights (mtpano_model_140k.pth.tar, mtpano_model_408k.pth.tar).
+
+    The pickle is read with weights_only=True: nothing in it can run. Every tensor must be one of
+    the released layout's, in name and shape.
+    """
+
+    checkpoint: Annotated[Path, tyro.conf.Positional]
+    """The authors' .pth.tar file."""
+    out: Path
+    """Where to write model.safetensors (and model.json beside it)."""
+    fixture: Path | None = None
+    """config.json of a reference fixture, for a checkpoint of the same layout at another size."""
+
+
+def run(args: Args) -> int:
+    """Convert and say what was written."""
+    from mtpano_model.network import PDBridgeNet, preset
+    from mtpano_model.network.parity import fixture_config
+    from mtpano_model.network.pretrained import save_pretrained
+    from mtpano_model.network.released import load_released, read_released_checkpoint
+
+    tensors = read_released_checkpoint(args.checkpoint)
+    config = preset("released")
+    if args.fixture is not None:
+        config = fixture_config(json.loads(args.fixture.read_text(encoding="utf-8")))
+    net = PDBridgeNet(config)
+    load_released(net, tensors, str(args.checkpoint))
+    extra = {"trained_on": f"the MTPano authors' checkpoint {args.checkpoint.name}"}
+    save_pretrained(net, args.out, extra=extra)
+    parameters = sum(p.numel() for p in net.parameters())
+    print(f"{args.out.with_suffix('.safetensors')}: {parameters / 1e6:.1f} M parameters")
+    return 0

@@ -1,0 +1,106 @@
+"""int8 as symmetric Q/DQ, calibrated on given panoramas.
+
+The form that TensorRT, OpenVINO and ONNX Runtime all read: QuantizeLinear and DequantizeLinear
+pairs with zero points of 0, weights per channel. What decides metres and boundaries stays in
+float: attention, norms, and every output back to its last two convolutions.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.export.save import update_metadata
+
+_KEPT_PRODUCTS = 2  # convolutions before an output that stay in float
+_PRODUCTS = ("Conv", "ConvTranspose", "MatMul", "Gemm")
+
+Picture = NDArray[np.uint8]
+
+
+class _Pictures(CalibrationDataReader):
+    def __init__(self, pictures: Iterable[Picture]):
+        self._pictures: Iterator[Picture] = iter(pictures)
+
+    def get_next(self) -> dict[str, Picture] | None:
+        picture = next(self._pictures, None)
+        return None if picture is None else {"image": picture[None]}
+
+
+def quantize(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelProto:
+    """The int8 twin of a float32 CPU-tail model.
+
+    pictures: uint8 RGB [H, W, 3] at the model's input size, as a robot would see them; a few dozen
+    varied ones do.
+    """
+    if not pictures:
+        raise MtpanoError(
+            "int8 needs panoramas to calibrate on: give --calibration FOLDER with 8 or more"
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        source, prepared, target = (
+            Path(folder) / n for n in ("float.onnx", "prepared.onnx", "int8.onnx")
+        )
+        onnx.save_model(model, source)
+        logging.getLogger("root").setLevel(logging.ERROR)  # it urges to pre-process, which we do
+        quant_pre_process(source, prepared, skip_symbolic_shape=True)
+        float_nodes = nodes_kept_in_float(onnx.load(prepared))
+        quantize_static(
+            prepared,
+            target,
+            _Pictures(pictures),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=["Conv"],
+            nodes_to_exclude=float_nodes,
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.Percentile,
+            extra_options={
+                "ActivationSymmetric": True,
+                "WeightSymmetric": True,
+                "QuantizeBias": False,
+                "CalibPercentile": 99.99,
+            },
+        )
+        result = onnx.load(target)
+    del result.metadata_props[:]
+    result.metadata_props.extend(model.metadata_props)
+    update_metadata(result, precision="int8")
+    return result
+
+
+def nodes_kept_in_float(model: onnx.ModelProto) -> list[str]:
+    """Names of the convolutions too close to an output to be rounded, and of the first one."""
+    producers = {name: node for node in model.graph.node for name in node.output}
+    kept: dict[str, None] = {}
+
+    def walk(tensor: str, left: int) -> None:
+        node = producers.get(tensor)
+        if node is None or left == 0:
+            return
+        if node.op_type in _PRODUCTS:
+            kept[node.name] = None
+            left -= 1
+        for name in node.input:
+            walk(name, left)
+
+    for output in model.graph.output:
+        walk(output.name, _KEPT_PRODUCTS)
+    first = next(node for node in model.graph.node if node.op_type == "Conv")
+    return [*kept, first.name]

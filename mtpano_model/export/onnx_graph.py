@@ -1,0 +1,171 @@
+"""A network -> one ONNX file: uint8 picture in, named outputs out, everything it needs inside."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+from torch import Tensor, nn
+
+from mtpano_model.classes import load_class_set
+from mtpano_model.errors import MtpanoError
+from mtpano_model.geometry.sphere import frame_matrix
+from mtpano_model.inference.model_info import FORMAT, METADATA_KEY
+from mtpano_model.network import PDBridgeNet
+from mtpano_model.network.layers import normalize_vectors
+
+OPSET = 18  # 17 gives an invalid model, 23 emits Attention, which JetPack 6's TensorRT lacks
+OUTPUTS = ("depth", "normals", "semseg")
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a model file says about itself beside the network's own configuration."""
+
+    license: str = "Apache-2.0"
+    trained_on: str = "unknown"
+
+
+class CPUTailGraph(nn.Module):
+    """uint8 RGB [1, H, W, 3] -> depth [1, 1, h, w], unit normals [1, 3, h, w], logits [1, C, h, w].
+
+    h x w is the decoder's resolution; normals are in the optical frame whatever the network
+    predicts them in.
+    """
+
+    to_optical: Tensor
+
+    def __init__(self, net: PDBridgeNet):
+        super().__init__()
+        self.net = net
+        matrix = torch.from_numpy(frame_matrix(net.config.normals_frame, "optical")).float()
+        self.register_buffer("to_optical", matrix[:, :, None, None])
+        self.turn = net.config.normals_frame != "optical"
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        picture = self.net.normalize(image.float().permute(0, 3, 1, 2))
+        final = self.net.predict(picture, full_size=False).final
+        if self.turn and "normals" in final:
+            final["normals"] = nn.functional.conv2d(final["normals"], self.to_optical)
+        if "normals" in final:
+            final["normals"] = normalize_vectors(final["normals"])
+        return tuple(final[name] for name in OUTPUTS if name in final)
+
+
+def export_cpu_tail(
+    net: PDBridgeNet, size: tuple[int, int] | None = None, facts: ModelFacts = ModelFacts()
+) -> onnx.ModelProto:
+    """The fp32 CPU-tail model of a network at a picture size (H, W), metadata included.
+
+    All its weights are in memory; `save_model` moves them beside the file where that is needed.
+    """
+    size = size or net.config.image_size
+    check_size(net, size)
+    graph = CPUTailGraph(net).eval()
+    names = [name for name in OUTPUTS if name in net.config.tasks]
+    picture = torch.zeros(1, *size, 3, dtype=torch.uint8)
+    with _quiet_exporter():
+        program = torch.onnx.export(
+            graph,
+            (picture,),
+            opset_version=OPSET,
+            dynamo=True,
+            input_names=["image"],
+            output_names=names,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    _drop_debug_text(model)
+    stride = net.decode_stride
+    decoded = size[0] // stride, size[1] // stride
+    entry = model.metadata_props.add(key=METADATA_KEY)
+    entry.value = json.dumps(_metadata(net, size, decoded, facts))
+    return model
+
+
+def check_size(net: PDBridgeNet, size: tuple[int, int]) -> None:
+    """MtpanoError unless a panorama of (H, W) fits the network's strides."""
+    height, width = size
+    stride = net.config.coarsest_stride
+    if width != 2 * height or height % stride:
+        raise MtpanoError(
+            f"picture size {height}x{width} does not fit: expected HEIGHTxWIDTH with width = 2 x "
+            f"height and height a multiple of {stride}, such as {16 * stride}x{32 * stride}"
+        )
+
+
+def _metadata(
+    net: PDBridgeNet, size: tuple[int, int], decoded: tuple[int, int], facts: ModelFacts
+) -> dict[str, Any]:
+    config = net.config
+    classes = load_class_set(config.class_set)
+    if len(classes) != config.num_classes:
+        raise MtpanoError(
+            f"the network has {config.num_classes} classes but class set '{config.class_set}' has "
+            f"{len(classes)}: export it with the class set that it was trained on"
+        )
+    return {
+        "format": FORMAT,
+        "class_set": config.class_set,
+        "classes": [
+            {"name": name, "color": "#{:02x}{:02x}{:02x}".format(*color), "open": is_open}
+            for name, color, is_open in zip(
+                classes.names, classes.palette, classes.open, strict=True
+            )
+        ],
+        "frame": "optical",
+        "depth": "range_m",
+        "input_size": list(size),
+        "output_size": list(decoded),
+        "tail": "cpu",
+        "precision": "fp32",
+        "preset": config.name,
+        "revision": git_revision(),
+        "license": facts.license,
+        "trained_on": facts.trained_on,
+    }
+
+
+def git_revision() -> str:
+    """Commit of this source tree, "unknown" outside a git checkout."""
+    folder = Path(__file__).parent
+    command = ["git", "-C", str(folder), "describe", "--always", "--dirty", "--abbrev=12"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return answer.stdout.strip() or "unknown"
+
+
+def _drop_debug_text(model: onnx.ModelProto) -> None:
+    """Remove stack traces that the exporter leaves on every node: megabytes of local paths."""
+    for node in model.graph.node:
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output):
+        del value.metadata_props[:]
+    del model.graph.metadata_props[:]
+
+
+@contextmanager
+def _quiet_exporter() -> Iterator[None]:
+    """torch's exporter warns of a missing torchvision and of its own deprecations."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
