@@ -1,33 +1,33 @@
 """What the node says about itself on /diagnostics: state, counts and times.
 
-Three statuses, named `<node>: engine`, `<node>: frames` and `<node>: latency`, where `<node>` is the
-fully qualified name (`/mtpano/pano_node`). Every value is a string; numbers are plain decimals.
+Three statuses, named `<node>: engine`, `<node>: frames` and `<node>: latency`, where `<node>` is
+the fully qualified name (`/mtpano/pano_node`). Every value is a string, numbers are plain decimals.
 
-| status  | key                | meaning                                                            |
-|---------|--------------------|--------------------------------------------------------------------|
-| engine  | state              | unconfigured, configuring, inactive, active or finalized           |
-| engine  | backend, device, precision | the engine that runs, empty before one does                |
-| engine  | model, preset, revision, classes | file, its size, its commit, how many classes         |
-| engine  | input_size         | of the network, HxW                                                |
-| engine  | progress           | last line of a load or an engine build                             |
-| engine  | problem            | why the last configure failed, empty if it did not                 |
-| frames  | rate_hz            | processed images a second, over the last seconds                   |
-| frames  | age_s              | since the last processed image                                     |
-| frames  | output_size        | of the last image, HxW                                             |
-| frames  | received           | images that arrived                                                |
-| frames  | processed          | images that came out on at least one topic                         |
-| frames  | dropped            | replaced by a newer image before the network took them             |
-| frames  | idle               | arrived while nobody subscribed to an output                       |
-| frames  | skipped            | could not be used; the sum of the skipped_* below                  |
-| frames  | skipped_<reason>   | encoding, single_channel, data, step, size, aspect, compressed,    |
-|         |                    | stamp, inference, internal                                         |
-| frames  | non_finite         | processed images for which the network gave NaN or infinity        |
-| frames  | pending            | under way: received = processed + dropped + idle + skipped + this  |
-| latency | <stage>_median_ms, <stage>_p95_ms | over the last 100 images, for every stage below     |
+engine
+    state               unconfigured, configuring, inactive, active or finalized
+    backend, device, precision          of the engine that runs
+    model, preset, revision, classes    file, its size, its commit, how many classes
+    input_size          of the network, HxW
+    progress            last line of a load or an engine build
+    problem             why the last configure failed, empty if it did not
+frames
+    rate_hz             processed images a second, over the last seconds
+    age_s               since the last processed image, empty before the first
+    output_size         of the last processed image, HxW
+    received            images that arrived while the node was active
+    processed           images that came out
+    dropped             replaced by a newer image before the network took them
+    idle                arrived while nobody subscribed to an output
+    skipped             could not be used: the sum of the skipped_<reason>, one for each of
+                        SKIP_REASONS
+    pending             under way: received = processed + dropped + idle + skipped + pending
+    non_finite          processed images for which the network gave NaN or infinity
+latency
+    <stage>_median_ms, <stage>_p95_ms   over the last 100 images, for each of STAGES
 
-Stages, in order: `transport` (the image's stamp to its arrival), `wait` (for the stages, in all),
-`preprocess` (decode, resize), `inference`, `postprocess`, `publish` (cloud, messages, sending) and
-`end_to_end` (the image's stamp to the end of publish). Without a stamp, transport is 0.
+Stages: `transport` (the image's stamp to its arrival, 0 without a stamp), `wait` (between stages,
+in all), `preprocess` (decode and resize), `inference`, `postprocess`, `publish` (cloud, messages,
+sending) and `end_to_end` (the image's stamp to the end of publish).
 """
 
 from __future__ import annotations

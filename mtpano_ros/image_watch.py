@@ -1,0 +1,86 @@
+"""Notice that no image comes, and find out why."""
+
+from __future__ import annotations
+
+import time
+
+from rclpy.node import Node
+from rclpy.qos import QoSCompatibility, qos_check_compatible
+from rclpy.subscription import Subscription
+from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+
+
+class ImageWatch:
+    """Tells once an outage that no image has come, with the publishers it finds.
+
+    Times are of the steady clock: under use_sim_time a missing /clock would stop any other.
+    """
+
+    def __init__(self, node: Node, subscription: Subscription) -> None:
+        self._node, self._subscription = node, subscription
+        self._last = time.monotonic()
+        self._told = False
+
+    @property
+    def silence(self) -> float:
+        """Seconds without an image."""
+        return time.monotonic() - self._last
+
+    def seen(self) -> None:
+        """An image has come."""
+        self._last = time.monotonic()
+        self._told = False
+
+    def check(self, timeout: float) -> None:
+        """Warn if the silence has just become longer than `timeout` seconds."""
+        if not self._told and self.silence > timeout:
+            self._told = True
+            self._node.get_logger().warning(self.report(timeout))
+
+    def report(self, timeout: float) -> str:
+        """One line: what is missing, who publishes, what to do."""
+        topic = self._subscription.topic_name
+        start = f"no image on {topic} for {timeout:g} s"
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        if publishers:
+            return f"{start}; its publishers: " + "; ".join(map(self._judge, publishers))
+        candidates = self._candidates()
+        if candidates:
+            listing = ", ".join(candidates)
+            return (
+                f"{start}: nobody publishes it, but images come on {listing}: remap image to one "
+                "of these, and set image_transport where it is compressed"
+            )
+        return f"{start}: nobody publishes it, nor any other image; is the camera running?"
+
+    def _judge(self, publisher: TopicEndpointInfo) -> str:
+        name = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+        expected = self._type_name()
+        if publisher.topic_type != expected:
+            return f"{name} sends {publisher.topic_type}, expected {expected} (image_transport)"
+        fits, reason = qos_check_compatible(publisher.qos_profile, self._subscription.qos_profile)
+        if fits == QoSCompatibility.ERROR:
+            return f"{name} has incompatible QoS ({reason.strip()}): see qos_overrides"
+        return (
+            f"{name} fits, but is silent or its messages are lost (large ones need the shipped "
+            "transport profile)"
+        )
+
+    def _candidates(self) -> list[str]:
+        found = []
+        for topic, types in self._node.get_topic_names_and_types():
+            fits = any(kind in _TYPES for kind in types)
+            ours = any(
+                (info.node_namespace, info.node_name)
+                == (self._node.get_namespace(), self._node.get_name())
+                for info in self._node.get_publishers_info_by_topic(topic)
+            )
+            if fits and not ours and self._node.count_publishers(topic):
+                found.append(topic)
+        return sorted(found)[:5]
+
+    def _type_name(self) -> str:
+        message = self._subscription.msg_type
+        return f"{message.__module__.split('.')[0]}/msg/{message.__name__}"

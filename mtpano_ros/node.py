@@ -1,0 +1,270 @@
+"""The lifecycle node: a 360 degree camera in; depth, normals, semantics and a cloud out.
+
+    ros2 run mtpano_ros pano_node --ros-args -r __ns:=/mtpano -r image:=/camera/image
+
+Interface, parameters and diagnostics: docs/node.md.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.subscription import Subscription
+from std_msgs.msg import Header
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.inference import Estimator, load_estimator
+from mtpano_ros import parameters as parameter_table
+from mtpano_ros.diagnostics import Statistics
+from mtpano_ros.frame_path import FramePath
+from mtpano_ros.image_watch import ImageWatch
+from mtpano_ros.logs import LogForwarder
+from mtpano_ros.outputs import Outputs
+from mtpano_ros.qos_watch import QosWatch
+from mtpano_ros.reporter import Reporter
+from mtpano_ros.running import run
+from mtpano_ros.telling import Teller
+from mtpano_ros.topics import COMPRESSED_IMAGE, IMAGE, overridable, subscription_events
+from mtpano_ros.transport_advice import transport_advice
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+
+class PanoNode(LifecycleNodeMixin, Node):
+    """configure loads the model, activate listens, deactivate stops, cleanup frees."""
+
+    def __init__(self, name: str = "pano_node", **options: Any) -> None:
+        Node.__init__(self, name, **options)
+        # Transitions may take minutes (an engine build); a group of their own that admits several
+        # callbacks at once keeps get_state answering.
+        LifecycleNodeMixin.__init__(self, callback_group=ReentrantCallbackGroup())
+        self._settings, self._problems = parameter_table.declare(self)
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self._in_transition = threading.Lock()
+        self._tell = Teller(self.get_logger())
+        self._statistics = Statistics()
+        self._reporter = Reporter(self, self._statistics)
+        self._logs = LogForwarder(self.get_logger(), self._reporter.progress)
+        self._qos_watch = QosWatch(self)
+        self._estimator: Estimator | None = None
+        self._outputs: Outputs | None = None
+        self._path: FramePath | None = None
+        self._subscription: Subscription | None = None
+        self._image_watch: ImageWatch | None = None
+        self._last_stamp = 0
+        self._images = MutuallyExclusiveCallbackGroup()
+        # Under use_sim_time the node's own clock may stand still.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(1.0, self._tick, MutuallyExclusiveCallbackGroup(), clock=steady)
+        if self._settings.autostart:
+            self._autostart = self.create_timer(
+                0.0, self._start, MutuallyExclusiveCallbackGroup(), clock=steady
+            )
+
+    # --- transitions ----------------------------------------------------------------------------
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Load the model and create the publishers; FAILURE with one line where that fails."""
+        with self._in_transition:
+            self._reporter.state("configuring")
+            try:
+                self._configure()
+            except MtpanoError as error:
+                problem = str(error)
+            except Exception as error:  # of an engine or the middleware: FAILURE, not a crash
+                problem = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            else:
+                self._reporter.state("inactive")
+                return SUCCESS
+            self._free()
+            self.get_logger().error(f"configure failed: {problem}")
+            self._reporter.state("unconfigured", problem)
+            return FAILURE
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe to the camera."""
+        with self._in_transition:
+            assert self._estimator is not None
+            assert self._outputs is not None
+            self._last_stamp = 0
+            self._outputs.send_label_info(Header(frame_id=self._settings.frame_id))
+            self._path = FramePath(
+                self._estimator,
+                self._outputs,
+                self._statistics,
+                lambda: self._settings,
+                self._tell,
+            )
+            self._subscription = self._subscribe()
+            self._image_watch = ImageWatch(self, self._subscription)
+            self.get_logger().info(f"listening to {self._subscription.topic_name}")
+            self._reporter.state("active")
+            return SUCCESS
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe, and let the images under way come out."""
+        with self._in_transition:
+            self._deactivate()
+            self._reporter.state("inactive")
+            return SUCCESS
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Free the model and destroy the publishers."""
+        with self._in_transition:
+            self._free()
+            self._reporter.state("unconfigured")
+            return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """As deactivate and cleanup."""
+        with self._in_transition:
+            self._free()
+            self._reporter.state("finalized")
+            return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Back to unconfigured."""
+        return self.on_cleanup(state)
+
+    def close(self, timeout: float = 3.0) -> bool:
+        """Free everything before the process ends; False if a transition takes longer than that."""
+        if not self._in_transition.acquire(timeout=timeout):
+            return False
+        try:
+            self._logs.close()
+            return self._free()
+        finally:
+            self._in_transition.release()
+
+    def _start(self) -> None:
+        self._autostart.cancel()
+        if self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def _configure(self) -> None:
+        if self._problems:
+            raise MtpanoError("; ".join(self._problems.values()))
+        wanted = self._settings
+        self._estimator = load_estimator(
+            wanted.model,
+            wanted.backend,
+            wanted.device,
+            wanted.threads or None,
+            None if wanted.precision == "auto" else wanted.precision,
+        )
+        info = self._estimator.info
+        self._outputs = Outputs(self, info)
+        self._reporter.model = info
+        self.get_logger().info(
+            f"{info.path.name} ({info.preset}, {info.input_size[1]}x{info.input_size[0]}) on "
+            f"{info.backend}, {info.device}, {info.precision}"
+        )
+        self._advise()
+
+    def _deactivate(self) -> bool:
+        """False if an image under way does not end."""
+        if self._subscription is not None:
+            self.destroy_subscription(self._subscription)
+        self._subscription = self._image_watch = None
+        path, self._path = self._path, None
+        return path is None or path.stop()
+
+    def _free(self) -> bool:
+        ended = self._deactivate()
+        if not ended:
+            self._tell.error("stop", "an image under way does not end, its engine is left behind")
+        if self._outputs is not None:
+            self._outputs.close()
+        if self._estimator is not None and ended:
+            self._estimator.close()
+        self._outputs = self._estimator = self._reporter.model = None
+        return ended
+
+    # --- images ---------------------------------------------------------------------------------
+
+    def _subscribe(self) -> Subscription:
+        topic, name = IMAGE, IMAGE.name
+        if self._settings.image_transport == "compressed":
+            # As image_transport has it: a remapping of `image` carries its compressed twin along.
+            topic, name = COMPRESSED_IMAGE, f"{self.resolve_topic_name(IMAGE.name)}/compressed"
+        return self.create_subscription(
+            topic.type,
+            name,
+            self._on_image,
+            topic.qos,
+            callback_group=self._images,
+            event_callbacks=subscription_events(),
+            qos_overriding_options=overridable(),
+        )
+
+    def _on_image(self, message: Any) -> None:
+        path, outputs, watch = self._path, self._outputs, self._image_watch
+        if path is None or outputs is None or watch is None:
+            return  # taken from the queue while a transition was under way
+        watch.seen()
+        self._statistics.count("received")
+        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+        earlier, self._last_stamp = self._last_stamp, stamp
+        if stamp < earlier:
+            self._statistics.count("skipped_stamp")
+            self._tell.warn(
+                "stamp",
+                f"skipped an image: its stamp {stamp / 1e9:.3f} s is before the last one's, "
+                f"{earlier / 1e9:.3f} s, expected stamps that grow; the next is taken again",
+            )
+        elif not outputs.wanted():
+            self._statistics.count("idle")
+        else:
+            now = self.get_clock().now().nanoseconds
+            path.offer(message, (now - stamp) / 1e6 if stamp else 0.0)
+
+    # --- parameters and the state of things -----------------------------------------------------
+
+    def _on_parameters(self, changed: list[Parameter]) -> SetParametersResult:
+        values = parameter_table.values_by_name(changed)
+        try:
+            self._settings = self._settings.changed(values)
+        except MtpanoError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        for name in values:
+            self._problems.pop(name, None)
+        if values.keys() & {"output_size", "cloud_stride"}:
+            self._advise()
+        return SetParametersResult(successful=True)
+
+    def _advise(self) -> None:
+        if self._estimator is not None:
+            advice = transport_advice(self._settings, self._estimator.info.input_size)
+            if advice:
+                self.get_logger().warning(advice)
+
+    def _tick(self) -> None:
+        """Once a second: look at the graph, publish diagnostics."""
+        silence = 0.0
+        # Publishers must not vanish under the look at them; a transition reports by itself.
+        if self._in_transition.acquire(blocking=False):
+            try:
+                if self._image_watch is not None:
+                    self._image_watch.check(self._settings.image_timeout)
+                    silence = self._image_watch.silence
+                if self._outputs is not None:
+                    self._qos_watch.check(self._outputs.publishers, self._subscription)
+            finally:
+                self._in_transition.release()
+        self._reporter.publish(silence if silence > self._settings.image_timeout else 0.0)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Entry point of `pano_node`; returns the exit status."""
+    return run(PanoNode, args)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,134 @@
+"""Three threads side by side: prepare -> infer -> finish, always on the newest image.
+
+    offer -> [arrived] -> prepare -> [prepared] -> infer -> [inferred] -> finish
+
+Every bracket holds one job. In the first two a newer job replaces the older; the third is waited
+for, so that nothing is inferred in vain while publishing is the slowest. An image is prepared just
+before the network is free: overload costs neither freshness nor work on images that are dropped.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from mtpano_ros.slot import Slot
+
+T = TypeVar("T")
+Stage = Callable[[T], None]
+
+
+class Pipeline(Generic[T]):
+    """Runs three functions on jobs.
+
+    dropped: called with every job that is given up for a newer one, or left over at the end.
+    failed: called with a job, the name of the stage and what it raised; the pipeline then goes on.
+    """
+
+    def __init__(
+        self,
+        prepare: Stage[T],
+        infer: Stage[T],
+        finish: Stage[T],
+        dropped: Stage[T],
+        failed: Callable[[T, str, Exception], None],
+    ) -> None:
+        self._arrived: Slot[T] = Slot()
+        self._prepared: Slot[T] = Slot()
+        self._inferred: Slot[T] = Slot()
+        self._stages = {"prepare": prepare, "infer": infer, "finish": finish}
+        self._dropped, self._failed = dropped, failed
+        self._clock = _NetworkClock()
+        loops = (self._prepare_all, self._infer_all, self._finish_all)
+        self._threads = [
+            threading.Thread(target=loop, name=f"mtpano-{name}", daemon=True)
+            for name, loop in zip(self._stages, loops, strict=True)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def offer(self, job: T) -> None:
+        """Hand in the newest job; returns at once."""
+        self._give_up(self._arrived.put(job))
+
+    def stop(self, timeout: float = 10.0) -> bool:
+        """End the threads after the job each is busy with; False if that takes longer."""
+        self._clock.release()
+        for slot in (self._arrived, self._prepared, self._inferred):
+            self._give_up(slot.close())
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _prepare_all(self) -> None:
+        usual = 0.0
+        while True:
+            self._clock.wait_until_wanted(ahead=usual)
+            job = self._arrived.take()
+            if job is None:
+                return
+            began = time.monotonic()
+            if self._run("prepare", job):
+                self._give_up(self._prepared.put(job))
+            usual = _smoothed(usual, time.monotonic() - began)
+
+    def _infer_all(self) -> None:
+        while self._inferred.wait_until_empty():
+            self._clock.free()
+            job = self._prepared.take()
+            if job is None:
+                return
+            self._clock.busy()
+            if self._run("infer", job):
+                self._give_up(self._inferred.put(job))
+
+    def _finish_all(self) -> None:
+        while (job := self._inferred.take()) is not None:
+            self._run("finish", job)
+
+    def _run(self, stage: str, job: T) -> bool:
+        try:
+            self._stages[stage](job)
+        except Exception as error:  # whatever one image brings about, the next one may be fine
+            self._failed(job, stage, error)
+            return False
+        return True
+
+    def _give_up(self, job: T | None) -> None:
+        if job is not None:
+            self._dropped(job)
+
+
+class _NetworkClock:
+    """Foretells when the network will be free, from how long it was busy before."""
+
+    def __init__(self) -> None:
+        self._free = threading.Event()
+        self._free.set()
+        self._began = 0.0
+        self._usual = 0.0
+
+    def busy(self) -> None:
+        self._began = time.monotonic()
+        self._free.clear()
+
+    def free(self) -> None:
+        if not self._free.is_set():
+            self._usual = _smoothed(self._usual, time.monotonic() - self._began)
+        self._free.set()
+
+    def release(self) -> None:
+        self._free.set()
+
+    def wait_until_wanted(self, ahead: float) -> None:
+        """Return when the network is free, or expected to be in `ahead` seconds."""
+        # Twice as early as needed: an idle network costs more than an image a little older.
+        expected = self._began + self._usual - 2 * ahead
+        self._free.wait(max(0.0, expected - time.monotonic()))
+
+
+def _smoothed(usual: float, now: float) -> float:
+    return now if usual == 0.0 else 0.8 * usual + 0.2 * now

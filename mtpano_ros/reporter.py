@@ -1,0 +1,79 @@
+"""Publishes /diagnostics: what the node knows of itself, in the words of `diagnostics`."""
+
+from __future__ import annotations
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rclpy.node import Node
+
+from mtpano_model.inference.model_info import ModelInfo
+from mtpano_ros.diagnostics import Statistics, size_text, status
+from mtpano_ros.topics import DIAGNOSTICS, overridable, publisher_events
+
+
+class Reporter:
+    """One DiagnosticArray a call of `publish` and a change of state.
+
+    model: of the loaded engine, None without one; whoever loads it sets it.
+    """
+
+    def __init__(self, node: Node, statistics: Statistics) -> None:
+        self.model: ModelInfo | None = None
+        self._node, self._statistics = node, statistics
+        self._state, self._problem, self._progress = "unconfigured", "", ""
+        self._troubles = 0
+        self._publisher = node.create_publisher(
+            DIAGNOSTICS.type,
+            DIAGNOSTICS.name,
+            DIAGNOSTICS.qos,
+            event_callbacks=publisher_events(),
+            qos_overriding_options=overridable(),
+        )
+
+    def state(self, state: str, problem: str = "") -> None:
+        """Enter a state, and why if a better one could not be entered; published at once."""
+        self._state, self._problem = state, problem
+        self.publish()
+
+    def progress(self, line: str) -> None:
+        """The latest word of a load or an engine build."""
+        self._progress = line
+
+    def publish(self, silence: float = 0.0) -> None:
+        """Say everything now. silence: seconds without an image, if that is too long."""
+        name = self._node.get_fully_qualified_name()
+        message = DiagnosticArray(status=[
+            status(name, "engine", *self._engine()),
+            status(name, "frames", *self._frames(silence)),
+            status(name, "latency", DiagnosticStatus.OK, "milliseconds",
+                   self._statistics.latency()),
+        ])  # fmt: skip
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)
+
+    def _engine(self) -> tuple[bytes, str, dict[str, str]]:
+        values = {"state": self._state}
+        if self.model is not None:
+            values |= {
+                "backend": self.model.backend,
+                "device": self.model.device,
+                "precision": self.model.precision,
+                "model": str(self.model.path),
+                "preset": self.model.preset,
+                "revision": self.model.revision,
+                "classes": str(len(self.model.classes)),
+                "input_size": size_text(self.model.input_size),
+            }
+        values |= {"progress": self._progress, "problem": self._problem}
+        level = DiagnosticStatus.ERROR if self._problem else DiagnosticStatus.OK
+        return level, self._problem or self._state, values
+
+    def _frames(self, silence: float) -> tuple[bytes, str, dict[str, str]]:
+        counts = self._statistics.counts()
+        troubles = counts["skipped"] + counts["non_finite"]
+        new, self._troubles = troubles - self._troubles, troubles
+        values = self._statistics.frames()
+        if silence:
+            return DiagnosticStatus.WARN, f"no image for {silence:.0f} s", values
+        if new:
+            return DiagnosticStatus.WARN, f"{new} images skipped or not finite", values
+        return DiagnosticStatus.OK, f"{values['rate_hz']} Hz", values

@@ -1,0 +1,48 @@
+"""A place for one thing, where a newer one takes the place of the older."""
+
+from __future__ import annotations
+
+import threading
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Slot(Generic[T]):
+    """Newest-wins hand-over between two threads."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._item: T | None = None
+        self._closed = False
+
+    def put(self, item: T) -> T | None:
+        """Leave `item`; returns what nobody wants any more: the older item, or this if closed."""
+        with self._changed:
+            if self._closed:
+                return item
+            replaced, self._item = self._item, item
+            self._changed.notify_all()
+            return replaced
+
+    def take(self) -> T | None:
+        """Wait for an item; None once the slot is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._item is not None or self._closed)
+            item, self._item = self._item, None
+            self._changed.notify_all()
+            return item
+
+    def wait_until_empty(self) -> bool:
+        """Wait until the item was taken; False once the slot is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._item is None or self._closed)
+            return not self._closed
+
+    def close(self) -> T | None:
+        """Let every waiting thread go; returns the item that was left."""
+        with self._changed:
+            self._closed = True
+            item, self._item = self._item, None
+            self._changed.notify_all()
+            return item
