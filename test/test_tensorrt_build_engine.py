@@ -50,6 +50,14 @@ def test_a_second_call_says_that_nothing_was_to_do(
     assert machine.last_build["workspace"] == 64 << 20
 
 
+def test_without_rich_there_is_no_bar_but_an_engine(
+    machine: Machine, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mtpano_model.commands.build_engine.find_spec", lambda name: None)
+    assert main(["build-engine", str(model)]) == 0
+    assert machine.counts["builds"] == 1
+
+
 def test_failures_are_one_line_and_status_1(
     machine: Machine, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

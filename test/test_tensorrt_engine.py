@@ -16,6 +16,7 @@ from stand_ins.install import install
 from stand_ins.machine import Machine
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.inference import load_estimator
 from mtpano_model.inference.cache import EngineCache
 from mtpano_model.inference.engines import OUTPUT_SLOTS, open_engine
 from mtpano_model.inference.engines.tensorrt import TensorRTEngine
@@ -197,6 +198,21 @@ def test_a_fault_while_running_is_an_error_and_closing_still_works(
     with pytest.raises(RuntimeError, match="cudaErrorIllegalAddress"):
         engine.infer(picture(0))
     engine.close()
+
+
+def test_the_estimator_makes_the_same_frame_as_on_a_processor(
+    machine: Machine, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    rgb = picture(0)[0]
+    frames = []
+    for backend in ("tensorrt", "onnxruntime"):
+        with load_estimator(model, backend=backend, precision="fp32", device="auto") as estimator:
+            assert estimator.info.backend == backend
+            frames.append(estimator.predict(rgb))
+    np.testing.assert_allclose(frames[0].depth, frames[1].depth, rtol=1e-4)
+    np.testing.assert_allclose(frames[0].normals, frames[1].normals, atol=1e-4)
+    np.testing.assert_array_equal(frames[0].labels, frames[1].labels)
 
 
 def test_auto_takes_tensorrt_first_and_another_backend_where_it_fails(

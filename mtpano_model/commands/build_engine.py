@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
 from typing import Literal
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from tyro.conf import Positional
 
 from mtpano_model.inference.cache import EngineCache
@@ -84,7 +83,13 @@ def run(args: Args) -> int:
 
 
 def _show(load: BackgroundLoad[TensorRTEngine]) -> None:
-    """A bar while it builds; nothing where the engine is cached."""
+    """A bar while it builds, where rich is installed; the log tells of it in any case."""
+    if find_spec("rich") is None:
+        load.wait()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = None
