@@ -52,23 +52,25 @@ def dollhouse(
 ) -> Viewpoint:
     """A camera above and outside the room that fits it into a picture of `size` (H, W).
 
-    The room is what lies within 2.5 times the median range: a glimpse down a corridor does not make
-    everything else small.
+    The room is what lies within three times the median range: a glimpse down a corridor must not
+    make everything else small.
     """
     points = cloud.finite().points.astype(np.float64)
     if len(points) == 0:
         return Viewpoint((0.0, 0.0, 0.0), yaw, pitch, 1.0)
     ranges = np.linalg.norm(points, axis=1)
-    points = points[ranges <= 2.5 * np.median(ranges)]
+    points = points[ranges <= 3 * np.median(ranges)]
     rotation = Viewpoint((0.0, 0.0, 0.0), yaw, pitch, 1.0).rotation
     local = points @ rotation
     low, high = np.percentile(local, [0.1, 99.9], axis=0)
     reach = max(float(np.linalg.norm(high - low)) / 2, 0.1)
-    distance = 3.0 * reach
-    x, y, z = (float(v) for v in rotation @ ((low + high) / 2) - rotation[:, 2] * distance)
-    slopes = (local - (low + high) / 2)[:, :2] / (local[:, 2:] - (low + high)[2] / 2 + distance)
-    extent = 2 * np.percentile(np.abs(slopes), 99.9, axis=0)
-    focal = 0.94 * min(1 / extent[0], size[0] / size[1] / extent[1])
+    eye = (low + high) / 2 - np.array([0, 0, 3 * reach])
+    for _ in range(2):  # what is nearer looks larger, so the middle is found by looking
+        slopes = (local[:, :2] - eye[:2]) / (local[:, 2:] - eye[2])
+        low, high = np.percentile(slopes, [0.1, 99.9], axis=0)
+        eye[:2] += (low + high) / 2 * 3 * reach
+    focal = 0.92 * min(1 / (high - low)[0], size[0] / size[1] / (high - low)[1])
+    x, y, z = (float(value) for value in rotation @ eye)
     return Viewpoint((x, y, z), yaw, pitch, float(focal))
 
 

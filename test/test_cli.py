@@ -1,0 +1,96 @@
+"""The console script: help, version, friendly refusals."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from mtpano_model import __version__, commands
+from mtpano_model.commands import COMMANDS, main
+
+
+def test_help_lists_every_command_with_one_line(capsys):
+    assert main(["--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    for name, (_, help_line, _) in COMMANDS.items():
+        assert any(line.split()[:1] == [name] and line.endswith(help_line) for line in lines)
+    assert max(map(len, lines)) <= 90
+
+
+def test_no_command_shows_the_help_and_is_a_misuse(capsys):
+    assert main([]) == 2
+    assert "usage: mtpano COMMAND" in capsys.readouterr().out
+
+
+def test_the_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"mtpano {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [("predct", "did you mean 'predict'"), ("exprot", "'export'"), ("xyzzy", "--help")],
+)
+def test_an_unknown_command_suggests_the_nearest(capsys, typed, words):
+    assert main([typed]) == 2
+    error = capsys.readouterr().err
+    assert typed in error
+    assert words in error
+
+
+def test_a_commands_help_tells_its_arguments(capsys):
+    with pytest.raises(SystemExit) as end:
+        main(["predict", "--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    for words in ("--out", "--output-size", "--cloud", "optical frame", "mtpano predict"):
+        assert words in text
+
+
+def test_a_missing_dependency_is_one_line_with_what_to_install(capsys, monkeypatch):
+    def absent(name: str) -> None:
+        raise ModuleNotFoundError(f"No module named '{name}'", name="torch")
+
+    monkeypatch.setattr(commands, "import_module", absent)
+    assert main(["train"]) == 1
+    error = capsys.readouterr().err
+    assert "'torch' is not installed" in error
+    assert ".[train]" in error
+    assert error.count("\n") == 1
+
+
+def test_underscores_are_dashes(capsys, monkeypatch):
+    asked = []
+    monkeypatch.setattr(commands, "_run", lambda name, arguments: asked.append(name) or 0)
+    assert main(["build_engine", "x"]) == 0
+    assert asked == ["build-engine"]
+
+
+def test_ctrl_c_ends_without_a_traceback(capsys, monkeypatch):
+    def interrupted(name, arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "_run", interrupted)
+    assert main(["predict"]) == 130
+    assert capsys.readouterr().err == "mtpano predict: interrupted\n"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_in_the_table_exists(name):
+    assert find_spec(f"mtpano_model.commands.{COMMANDS[name][0]}") is not None
+
+
+def test_the_package_runs_as_a_module_and_its_help_imports_no_torch():
+    code = (
+        "import sys; from mtpano_model.commands import main; main(['--help']); "
+        "assert not {'torch', 'cv2', 'tyro'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-m", "mtpano_model", "--version"],
+        check=True, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout == f"mtpano {__version__}\n"
