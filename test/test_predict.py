@@ -131,6 +131,8 @@ def test_two_pictures_of_one_name_do_not_overwrite_each_other(model, folder, tmp
     [
         (("--output-size", "huge"), "expected input, network or HEIGHTxWIDTH"),
         (("--output-size", "512x256"), "twice as many columns"),
+        (("--threads", "0"), "threads 0 is too few"),
+        (("--min-range", "3", "--max-range", "2"), "min_range < max_range"),
         (("--cloud-stride", "0"), "expected 1 or more"),
         (("--mask", "no_mask.png"), "no_mask.png"),
         (("--model", "no_model.onnx"), "no_model.onnx"),

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.frame import Frame
 from mtpano_model.inference.model_info import ModelInfo
 from mtpano_model.inference.resize import resize_linear, resize_nearest
@@ -33,6 +34,13 @@ class ValueRules:
     min_range: float = 0.0
     max_range: float = float("inf")
     mask: NDArray[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_range < self.max_range:
+            raise MtpanoError(
+                f"ranges {self.min_range:g} to {self.max_range:g} m make no sense: expected "
+                "0 <= min_range < max_range"
+            )
 
 
 class Postprocessor:

@@ -116,6 +116,8 @@ def open_engine(
     progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.
     MtpanoError where it cannot be done.
     """
+    if threads is not None and threads < 1:
+        raise MtpanoError(f"threads {threads} is too few: expected 1 or more, or None")
     asked = _Request(path, device, threads, precision, progress, cancel)
     if backend == "auto":
         return _open_first(asked)
