@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-import logging
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-from mtpano_model.data.rooms import RoomsDataset
+from mtpano_model.data.sample import PanoramaDataset
+from mtpano_model.data.sources import KINDS, open_frames
 from mtpano_model.errors import MtpanoError
-from mtpano_model.training.config import Stage, TrainConfig, training_preset
+from mtpano_model.training.config import Stage, TrainConfig
+from mtpano_model.training.presets import training_preset
+from mtpano_model.training.settings import parse_assignments, read_yaml, updated
+from mtpano_model.training.stream import TrainingData
 
 
 @dataclass
 class Args:
     """Train a network.
 
-    A preset gives every number; flags that are given replace it.
+    A preset gives every number; a YAML file (--config), then the flags below, then --set replace
+    it. All keys are in docs/training.md, and in config.yaml of every run.
     """
 
     data_root: Path
-    """Folder of the data set."""
+    """Folder of the data set, or of the label store."""
     out: Path
-    """Folder of the run: checkpoints, metrics.jsonl."""
+    """Folder of the run: checkpoints, metrics.jsonl, tensorboard, config.yaml."""
     preset: str = "rooms_small"
-    """Recipe to start from."""
+    """Recipe to start from: pretrain_label_free, finetune_structured3d, finetune_stanford2d3d,
+    finetune_matterport3d, finetune_bag, rooms_small."""
+    config: Path | None = None
+    """YAML file of settings that replace the preset's."""
+    init: Path | None = None
+    """Start from these weights: default, a run, a checkpoint folder or a .safetensors file."""
+    resume: bool = False
+    """Go on from the newest checkpoint in --out, if there is one."""
     network: str | None = None
     """Network preset, e.g. small."""
     size: str | None = None
-    """Picture size, HEIGHTxWIDTH, of the first stage (128x256)."""
+    """Picture size, HEIGHTxWIDTH, of every stage but the last (or of the only one)."""
     steps: int | None = None
-    """Optimizer steps of the first stage."""
+    """Optimizer steps of the first stage that trains everything."""
     batch: int | None = None
-    """Panoramas a step in the first stage."""
+    """Panoramas a step and process, in every stage but the last (or in the only one)."""
     final_size: str | None = None
-    """Picture size of a second, last stage; "none" leaves it out."""
+    """Picture size of a second, last stage; "none" leaves that stage out."""
     final_steps: int | None = None
     """Optimizer steps of the last stage."""
     final_batch: int | None = None
@@ -50,12 +62,12 @@ class Args:
     """Loader processes."""
     seed: int | None = None
     """Seed of data order, augmentation and initial weights."""
-    init: Path | None = None
-    """Start from these weights: a run, a checkpoint folder or a .safetensors file."""
-    resume: bool = False
-    """Go on from the newest checkpoint in --out, if there is one."""
     eval_every: int | None = None
     """Steps between validations."""
+    also: list[str] = field(default_factory=list)
+    """More training frames, each KIND:SHARE:FOLDER, e.g. store:0.2:labels/real."""
+    set: list[str] = field(default_factory=list)
+    """Any other setting, KEY=VALUE, e.g. optimizer.ema=0.999 losses.dice=0."""
     threads: int | None = None
     """CPU threads of the network."""
 
@@ -64,48 +76,93 @@ def run(args: Args) -> int:
     """Train as told; returns the exit status."""
     import torch
 
-    from mtpano_model.training.loop import TrainingData, train
+    from mtpano_model.training.loop import train
 
-    logging.getLogger("mtpano_model").setLevel(logging.INFO)
     if args.threads:
         torch.set_num_threads(args.threads)
-
-    @cache
-    def frames(split: str, size: tuple[int, int]) -> RoomsDataset:
-        dataset = RoomsDataset(args.data_root, split, size, cache=True)  # type: ignore[arg-type]
-        dataset.preload()
-        return dataset
-
-    data = TrainingData(
-        train=lambda size: frames("train", size), val=lambda size: frames("val", size)
-    )
-    train(config_of(args), data, args.out, init=args.init, resume=args.resume)
+    config = config_of(args)
+    train(config, data_of(args, config), args.out, init=args.init, resume=args.resume)
     return 0
 
 
 def config_of(args: Args) -> TrainConfig:
-    """The preset with what the command line says put in its place."""
+    """The preset with what the YAML file and the command line say put in its place."""
     config = training_preset(args.preset)
-    plain = {
-        key: value
-        for key in ("network", "precision", "workers", "seed", "eval_every")
-        if (value := getattr(args, key)) is not None
-    }
-    rates = {k: v for k in ("lr", "backbone_lr") if (v := getattr(args, k)) is not None}
-    first = _stage(config.stages[0], args.size, args.steps, args.batch)
-    stages = (first,)
-    if args.final_size != "none" and (len(config.stages) > 1 or args.final_size):
-        last = config.stages[-1]
-        stages += (_stage(last, args.final_size, args.final_steps, args.final_batch),)
-    return replace(config, **plain, stages=stages, optimizer=replace(config.optimizer, **rates))
+    if args.config is not None:
+        config = updated(config, read_yaml(args.config))
+    values: dict[str, Any] = _given(args, ("network", "precision", "workers", "seed", "eval_every"))
+    config = updated(config, {**values, "optimizer": _given(args, ("lr", "backbone_lr"))})
+    return updated(replace(config, stages=_stages(args, config)), parse_assignments(args.set))
+
+
+def data_of(args: Args, config: TrainConfig) -> TrainingData:
+    """The frames to train and validate on, opened when a stage asks for them."""
+    from mtpano_model.training.starting_point import class_set_of
+
+    class_set = class_set_of(config, args.init)
+
+    @cache
+    def frames(kind: str, root: Path, split: str, size: tuple[int, int]) -> PanoramaDataset:
+        return open_frames(kind, root, split, size, class_set)  # type: ignore[arg-type]
+
+    also = []
+    for text in args.also:
+        kind, share, root = _other_source(text)
+        also.append((lambda size, k=kind, r=root: frames(k, r, "train", size), share))
+    return TrainingData(
+        train=lambda size: frames(config.data, args.data_root, "train", size),
+        val=lambda size: frames(config.data, args.data_root, "val", size),
+        also=tuple(also),
+    )
+
+
+def _given(args: Args, names: tuple[str, ...]) -> dict[str, Any]:
+    return {name: value for name in names if (value := getattr(args, name)) is not None}
+
+
+def _stages(args: Args, config: TrainConfig) -> tuple[Stage, ...]:
+    """The stages as --size, --steps, --batch and their --final forms change them."""
+    *early, last = config.stages
+    heads = [stage for stage in early if stage.learn == "heads"]
+    early = [stage for stage in early if stage.learn == "all"]
+    if args.final_size == "none":
+        early, final = early or [last], []
+    elif early:
+        final = [_stage(last, args.final_size, args.final_steps, args.final_batch)]
+    else:
+        early = [last]
+        given = args.final_size or args.final_steps or args.final_batch
+        changed = _stage(last, args.final_size, args.final_steps, args.final_batch)
+        final = [changed] if given else []
+    heads = [_stage(stage, args.size, None, args.batch) for stage in heads]
+    early = [_stage(stage, args.size, args.steps, args.batch) for stage in early]
+    return (*heads, *early, *final)
 
 
 def _stage(stage: Stage, size: str | None, steps: int | None, batch: int | None) -> Stage:
+    changes: dict[str, Any] = {}
     if size is not None:
         match = re.fullmatch(r"(\d+)x(\d+)", size)
         if match is None:
             raise MtpanoError(f"size '{size}' is not HEIGHTxWIDTH: give for example 128x256")
-        stage = replace(stage, height=int(match[1]), width=int(match[2]))
+        changes = {"height": int(match[1]), "width": int(match[2])}
     if steps is not None:
-        stage = replace(stage, steps=steps)
-    return stage if batch is None else replace(stage, batch=batch)
+        changes["steps"] = steps
+    if batch is not None:
+        changes["batch"] = batch
+    return replace(stage, **changes)
+
+
+def _other_source(text: str) -> tuple[str, float, Path]:
+    kind, _, rest = text.partition(":")
+    share, _, root = rest.partition(":")
+    try:
+        value = float(share)
+    except ValueError:
+        value = 0.0
+    if kind not in KINDS or not 0 < value < 1 or not root:
+        raise MtpanoError(
+            f"--also '{text}' is not KIND:SHARE:FOLDER: give a kind of {', '.join(KINDS)}, a share "
+            "of the stream between 0 and 1, and a folder"
+        )
+    return kind, value, Path(root)

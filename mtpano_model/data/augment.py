@@ -6,7 +6,9 @@ happens to colours is what cameras do: exposure, tone, white balance, blur, nois
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -127,7 +129,9 @@ def _bilinear(image: Tensor, columns: NDArray[np.floating], rows: NDArray[np.flo
     return torch.from_numpy(sampled).permute(2, 0, 1).contiguous()
 
 
-def _map_tensors(sample: Sample, move, rotation: NDArray[np.float64]) -> Sample:
+def _map_tensors(
+    sample: Sample, move: Callable[[Tensor], Tensor], rotation: NDArray[np.float64]
+) -> Sample:
     """Apply `move` to every map and a 3x3 matrix to the vectors."""
     matrix = torch.from_numpy(rotation).float()
     normals = torch.einsum("ij,jhw->ihw", matrix, move(sample.normals))
@@ -161,23 +165,33 @@ def photometric(
         level = np.arange(256)[:, None] / 255 * gain * color  # [256, 3]
         level = (np.clip(level, 0, None) ** gamma - 0.5) * contrast + 0.5
         table = np.clip(level * 255 + 0.5, 0, 255).astype(np.uint8)[None]
-        image = cv2.LUT(image, table)
+        image = _uint8(cv2.LUT(image, table))
     if config.saturation:
         grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-        image = cv2.addWeighted(image, saturation, grey, 1 - saturation, 0)
+        image = _uint8(cv2.addWeighted(image, saturation, grey, 1 - saturation, 0))
     if rng.random() < config.blur:
         image = _blur(image, rng.uniform(0.3, config.blur_sigma))
     if rng.random() < config.noise:
         noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(0, config.noise_sigma)
-        image = np.clip(image + noise + 0.5, 0, 255).astype(np.uint8)
+        image = _uint8(np.clip(image + noise + 0.5, 0, 255))
     if rng.random() < config.jpeg:
-        quality = int(rng.integers(config.jpeg_quality, 96))
-        _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    return np.ascontiguousarray(image)
+        image = _jpeg(image, int(rng.integers(config.jpeg_quality, 96)))
+    return image
 
 
 def _blur(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     border = 4
     wrapped = cv2.copyMakeBorder(image, 0, 0, border, border, cv2.BORDER_WRAP)
-    return cv2.GaussianBlur(wrapped, (0, 0), sigma)[:, border:-border]
+    return _uint8(cv2.GaussianBlur(wrapped, (0, 0), sigma)[:, border:-border])
+
+
+def _jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """There and back; the codec wants BGR."""
+    _, data = cv2.imencode(
+        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
+    )
+    return _uint8(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+
+
+def _uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
+    return np.ascontiguousarray(image, np.uint8)

@@ -75,8 +75,11 @@ class Batch:
 class PanoramaDataset(Protocol):
     """A map-style data set of `Sample`s. class_set names a set of `mtpano_model.classes`."""
 
-    class_set: str
-    names: Sequence[str]
+    @property
+    def class_set(self) -> str: ...
+
+    @property
+    def names(self) -> Sequence[str]: ...
 
     def __len__(self) -> int: ...
 

@@ -28,7 +28,8 @@ def image_gradient(image: NDArray[np.uint8]) -> NDArray[np.float32]:
         [
             cv2.Sobel(wrapped, cv2.CV_32F, dx, 1 - dx, borderType=cv2.BORDER_REPLICATE)[:, 1:-1]
             for dx in (1, 0)
-        ]
+        ],
+        dtype=np.float32,
     )
     gradient[:, [0, -1]] = 0
     return gradient

@@ -2,7 +2,7 @@
 
 RUN/checkpoints/step_NNNNNNNN/ holds the weights (`net`), their moving average (`average`), both as
 safetensors with their configuration beside, and `optimizer.pt`. A folder appears under its final
-name only when it is complete.
+name only when it is complete. RUN/best/ holds the best weights of a run that may stop early.
 """
 
 from __future__ import annotations
@@ -10,53 +10,149 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
+from torch.distributed.checkpoint import state_dict as whole
+from torch.distributed.tensor import DTensor
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network.pd_bridgenet import PDBridgeNet
-from mtpano_model.network.pretrained import load_exactly, read_tensors, save_pretrained
+from mtpano_model.network.pretrained import (
+    DEFAULT_CHECKPOINT,
+    load_exactly,
+    read_tensors,
+    save_pretrained,
+)
 from mtpano_model.training.config import TrainConfig
 from mtpano_model.training.ema import WeightAverage
+from mtpano_model.training.settings import first_difference, plain, updated
 
 FORMAT = 1
 # What may differ between a run and its continuation: it does not change the losses.
-_FREE_KEYS = ("workers", "eval_every", "log_every", "checkpoint_minutes")
+_FREE_KEYS = (
+    "workers",
+    "eval_every",
+    "eval_frames",
+    "pictures",
+    "log_every",
+    "checkpoint_minutes",
+    "parallel",
+)
+_WHOLE = whole.StateDictOptions(full_state_dict=True, cpu_offload=True)
 
 
-def save_checkpoint(
-    run: Path,
-    step: int,
-    net: PDBridgeNet,
-    average: WeightAverage | None,
-    optimizer: torch.optim.Optimizer,
-    config: TrainConfig,
-    facts: dict[str, Any],
-) -> Path:
-    """Write a checkpoint after `step` optimizer steps and remove older ones."""
-    folder = run / "checkpoints" / f"step_{step:08d}"
-    partial = folder.with_suffix(".part")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    extra = {**facts, "step": step}
-    save_pretrained(net, partial / "net", extra=extra)
-    if average is not None:
-        save_pretrained(net, partial / "average", extra=extra, state=average.state)
-    torch.save(optimizer.state_dict(), partial / "optimizer.pt")
-    progress = {"format": FORMAT, "step": step, "config": asdict(config)}
-    (partial / "progress.json").write_text(json.dumps(progress, indent=1), encoding="utf-8")
-    for file in partial.iterdir():
-        with file.open("rb") as written:
-            os.fsync(written.fileno())
-    if folder.exists():
-        shutil.rmtree(folder)
-    partial.rename(folder)
-    for older in _complete(run)[:-1]:
-        shutil.rmtree(older)
-    return folder
+@dataclass
+class Progress:
+    """How far a run is.
+
+    step: optimizer steps done. world: processes that share a step. best: highest validation score
+    so far. stale: validations since then.
+    """
+
+    step: int = 0
+    world: int = 1
+    best: float = 0.0
+    stale: int = 0
+
+
+class RunState:
+    """Everything of a run that changes: network, moving average, optimizer, progress.
+
+    Sharded networks are gathered to be written, so every process has to call `save`; only the one
+    that is `main` writes.
+    """
+
+    def __init__(
+        self,
+        net: PDBridgeNet,
+        average: WeightAverage | None,
+        optimizer: torch.optim.Optimizer,
+        progress: Progress,
+        *,
+        main: bool = True,
+    ):
+        self.net, self.average, self.optimizer = net, average, optimizer
+        self.progress, self.main = progress, main
+        self._sharded = any(isinstance(p, DTensor) for p in net.parameters())
+
+    def save(self, run: Path, config: TrainConfig, facts: dict[str, Any]) -> None:
+        """Write a checkpoint of a run and remove older ones."""
+        weights, optimizer = self._gather()
+        if not self.main:
+            return
+        folder = run / "checkpoints" / f"step_{self.progress.step:08d}"
+        partial = _emptied(folder.with_suffix(".part"))
+        self._save_weights(partial, weights, facts)
+        torch.save(optimizer, partial / "optimizer.pt")
+        progress = {"format": FORMAT, **asdict(self.progress), "config": plain(config)}
+        (partial / "progress.json").write_text(json.dumps(progress, indent=1), encoding="utf-8")
+        _finish(partial, folder)
+        for older in _complete(run)[:-1]:
+            shutil.rmtree(older)
+
+    def save_best(self, run: Path, facts: dict[str, Any]) -> None:
+        """Keep the present weights as the run's best."""
+        weights, _ = self._gather()
+        if self.main:
+            partial = _emptied(run / "best.part")
+            self._save_weights(partial, weights, facts)
+            _finish(partial, run / "best")
+
+    def load(self, folder: Path, config: TrainConfig) -> None:
+        """Restore a checkpoint.
+
+        MtpanoError where it belongs to another configuration, naming the first difference.
+        """
+        stored = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+        if stored["format"] > FORMAT:
+            raise MtpanoError(
+                f"{folder} has format {stored['format']}, this mtpano reads {FORMAT}: upgrade it"
+            )
+        _refuse_other_config(folder, updated(TrainConfig(), stored["config"]), config)
+        world = stored.get("world", 1)
+        if world != self.progress.world:
+            raise MtpanoError(
+                f"{folder} was trained by {world} processes, now there are {self.progress.world}: "
+                "resume with as many, or start a new run with --init"
+            )
+        self._restore(folder)
+        for key in ("step", "best", "stale"):
+            setattr(self.progress, key, stored.get(key, getattr(self.progress, key)))
+
+    def _gather(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        if self._sharded:
+            weights = whole.get_model_state_dict(self.net, options=_WHOLE)
+            return weights, whole.get_optimizer_state_dict(  # type: ignore[return-value]
+                self.net, self.optimizer, options=_WHOLE
+            )
+        return self.net.state_dict(), self.optimizer.state_dict()
+
+    def _restore(self, folder: Path) -> None:
+        weights = read_tensors(folder / "net")
+        device = "cpu" if self._sharded else next(self.net.parameters()).device
+        optimizer = torch.load(folder / "optimizer.pt", map_location=device, weights_only=True)
+        if self._sharded:
+            whole.set_model_state_dict(self.net, dict[str, Any](weights), options=_WHOLE)
+            whole.set_optimizer_state_dict(self.net, self.optimizer, optimizer, options=_WHOLE)
+        else:
+            load_exactly(self.net, weights, str(folder))
+            self.optimizer.load_state_dict(optimizer)
+        if self.average is not None:
+            self.average.state = {
+                k: v.to(device) for k, v in read_tensors(folder / "average").items()
+            }
+
+    def _save_weights(
+        self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]
+    ) -> None:
+        extra = {**facts, "step": self.progress.step}
+        save_pretrained(self.net, folder / "net", extra=extra, state=weights)
+        if self.average is not None:
+            save_pretrained(self.net, folder / "average", extra=extra, state=self.average.state)
 
 
 def latest_checkpoint(run: Path) -> Path | None:
@@ -65,41 +161,16 @@ def latest_checkpoint(run: Path) -> Path | None:
     return complete[-1] if complete else None
 
 
-def load_checkpoint(
-    folder: Path,
-    net: PDBridgeNet,
-    average: WeightAverage | None,
-    optimizer: torch.optim.Optimizer,
-    config: TrainConfig,
-) -> int:
-    """Restore a run's state and return the steps it has done.
-
-    MtpanoError where the checkpoint belongs to another configuration, naming the first difference.
-    """
-    progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-    if progress["format"] > FORMAT:
-        raise MtpanoError(
-            f"{folder} has format {progress['format']}, this mtpano reads {FORMAT}: upgrade mtpano"
-        )
-    _refuse_other_config(folder, progress["config"], json.loads(json.dumps(asdict(config))))
-    load_exactly(net, read_tensors(folder / "net"), str(folder))
-    if average is not None:
-        average.state = read_tensors(folder / "average")
-    device = next(net.parameters()).device
-    optimizer.load_state_dict(
-        torch.load(folder / "optimizer.pt", map_location=device, weights_only=True)
-    )
-    return progress["step"]
-
-
 def best_weights(path: Path) -> Path:
-    """The weights file behind PATH: a run, a checkpoint folder or a safetensors file.
+    """The weights file behind "default", a run, a checkpoint folder or a safetensors file.
 
-    The moving average where there is one.
+    Of a run its best ones, else its newest; the moving average where there is one.
     """
+    if str(path) == "default":
+        return DEFAULT_CHECKPOINT
     folder = path
     if (path / "checkpoints").is_dir():
-        folder = latest_checkpoint(path) or path
+        folder = path / "best" if (path / "best").is_dir() else latest_checkpoint(path) or path
     for name in ("average.safetensors", "net.safetensors"):
         if (folder / name).is_file():
             return folder / name
@@ -112,10 +183,27 @@ def _complete(run: Path) -> list[Path]:
     return sorted(p for p in (run / "checkpoints").glob("step_*") if p.suffix != ".part")
 
 
-def _refuse_other_config(folder: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
-    for key, value in new.items():
-        if key not in _FREE_KEYS and old.get(key) != value:
-            raise MtpanoError(
-                f"{folder} was trained with {key} = {old.get(key)}, now it is {value}: resume with "
-                "the same configuration, or start a new run with --init"
-            )
+def _emptied(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _finish(partial: Path, folder: Path) -> None:
+    """Make sure every byte is on the disk, then give the folder its name."""
+    for file in partial.iterdir():
+        with file.open("rb") as written:
+            os.fsync(written.fileno())
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+
+
+def _refuse_other_config(folder: Path, old: TrainConfig, new: TrainConfig) -> None:
+    before, now = ({k: v for k, v in plain(c).items() if k not in _FREE_KEYS} for c in (old, new))
+    difference = first_difference(before, now)
+    if difference:
+        key, was, is_ = difference
+        raise MtpanoError(
+            f"{folder} was trained with {key} = {was}, now it is {is_}: resume with the same "
+            "configuration, or start a new run with --init"
+        )

@@ -1,13 +1,15 @@
-"""Everything a training run can be told, as documented dataclasses, and the named presets."""
+"""Everything a training run can be told, as documented dataclasses; `presets` fills them in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
-from mtpano_model.data.augment import STRONG, AugmentConfig
+from mtpano_model.data.augment import AugmentConfig
 from mtpano_model.errors import MtpanoError
 from mtpano_model.training.losses import LossConfig
+
+DataKind = Literal["rooms", "structured3d", "stanford2d3d", "matterport3d", "store"]
 
 
 @dataclass(frozen=True)
@@ -15,12 +17,27 @@ class Stage:
     """A stretch of training at one picture size.
 
     height, width: of the pictures. steps: optimizer steps. batch: panoramas a step and process.
+    learn: "heads" trains the two aggregators and the initial and auxiliary heads alone, with
+        merged depth labels and unclamped losses (the paper's warm-up); "all" trains everything.
     """
 
     height: int
     width: int
     steps: int
     batch: int
+    learn: Literal["all", "heads"] = "all"
+
+    def __post_init__(self) -> None:
+        if self.height < 1 or self.width != 2 * self.height:
+            raise MtpanoError(
+                f"picture size {self.height}x{self.width} is no panorama: give HEIGHTxWIDTH with "
+                "WIDTH = 2 x HEIGHT, for example 256x512"
+            )
+        if self.steps < 1 or self.batch < 1:
+            raise MtpanoError(
+                f"a stage of {self.steps} steps of {self.batch} panoramas trains nothing: give at "
+                "least one of each"
+            )
 
 
 @dataclass(frozen=True)
@@ -28,7 +45,8 @@ class OptimizerConfig:
     """How weights move.
 
     kind: Adam (weight decay as in the paper: an L2 term) or AdamW.
-    lr, backbone_lr: peak learning rates. weight_decay: on weights of two and more dimensions.
+    lr, backbone_lr: peak learning rates. heads_lr: constant rate of a stage that learns heads.
+    weight_decay: on weights of two and more dimensions.
     schedule: "poly" falls as (1 - progress)^power, "cosine" to zero.
     warmup: steps of linear rise. clip: largest norm of the gradient.
     ema: decay of the moving average of the weights that validation and export use; 0 = none.
@@ -37,6 +55,7 @@ class OptimizerConfig:
     kind: Literal["adam", "adamw"] = "adam"
     lr: float = 2e-5
     backbone_lr: float = 2e-5
+    heads_lr: float = 1e-3
     weight_decay: float = 5e-6
     schedule: Literal["poly", "cosine"] = "poly"
     power: float = 0.9
@@ -46,71 +65,84 @@ class OptimizerConfig:
 
 
 @dataclass(frozen=True)
+class ParallelConfig:
+    """How many processes share the work; under torchrun or SLURM all of it is found out.
+
+    devices: processes a machine, 0 = what the launcher says, else one. nodes: machines, likewise.
+    accelerator: "cpu", "cuda" or whatever there is. strategy: "ddp" copies the network to every
+    process, "fsdp" shards it (no moving average then).
+    """
+
+    devices: int = 0
+    nodes: int = 0
+    accelerator: Literal["auto", "cpu", "cuda"] = "auto"
+    strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run.
 
-    preset: the name it started from. network: a preset of `mtpano_model.network`.
+    preset: the name it started from.
+    network: a preset of `mtpano_model.network`; "" takes the one of `--init`.
+    backbone_weights: DINOv3 weights to start a DINOv3 backbone from, a folder or a name on the
+        Hugging Face hub; "" for none. EfficientNet-Lite always starts from ImageNet.
+    data: kind of the data set; its root is given beside the configuration. class_set: what the
+        network names; "" takes the network's own.
     stages: picture sizes and steps, one after another under one schedule.
-    optimizer, losses, augment: see there.
+    optimizer, losses, augment, parallel: see there.
+    patch_depth: supervise depth by one random teacher's patch a step once the heads have warmed
+        up, instead of the merged map (data "store": a teacher's scale drifts from patch to patch).
+    keep_unlabelled: where a panorama has no labels at all of a task, teach what the network said
+        before training, so that it forgets nothing.
+    freeze_norm: leave batch normalisation as it is (small data sets, small batches).
     accumulate: batches a step adds up.
-    precision: "bf16-mixed" computes the network in bfloat16, losses stay in float32.
+    precision: "bf16-mixed" computes the network in bfloat16; losses stay in float32.
     workers: processes that load and augment; 0 = in the training process.
     seed: data order, augmentation and initial weights follow from it.
-    eval_every, log_every: steps between validations and between log lines.
+    eval_every, log_every: steps between validations and between log lines. eval_frames: largest
+        number of validation frames, taken evenly. pictures: validation frames drawn each time.
+    patience: stop after so many validations without a better score, and keep the best; 0 = never.
     checkpoint_minutes: time between checkpoints.
     """
 
     preset: str = "rooms_small"
     network: str = "small"
+    backbone_weights: str = ""
+    data: DataKind = "rooms"
+    class_set: str = ""
     stages: tuple[Stage, ...] = (Stage(128, 256, 8000, 8), Stage(256, 512, 1500, 4))
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     losses: LossConfig = field(default_factory=LossConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    parallel: ParallelConfig = field(default_factory=ParallelConfig)
+    patch_depth: bool = False
+    keep_unlabelled: bool = False
+    freeze_norm: bool = False
     accumulate: int = 1
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     workers: int = 1
     seed: int = 0
     eval_every: int = 500
+    eval_frames: int = 200
+    pictures: int = 4
     log_every: int = 20
+    patience: int = 0
     checkpoint_minutes: float = 4.0
+
+    def __post_init__(self) -> None:
+        learn = [stage.learn for stage in self.stages]
+        if "all" not in learn or learn != sorted(learn, key=["heads", "all"].index):
+            raise MtpanoError(
+                f"stages learn {', '.join(learn) or 'nothing'}: expected at least one that learns "
+                "'all', and 'heads' only before it"
+            )
 
     @property
     def total_steps(self) -> int:
         return sum(stage.steps for stage in self.stages)
 
-
-_ROOMS_SMALL = TrainConfig(
-    preset="rooms_small",
-    optimizer=OptimizerConfig(
-        kind="adamw",
-        lr=1.5e-3,
-        backbone_lr=5e-4,
-        weight_decay=1e-2,
-        schedule="cosine",
-        warmup=200,
-        clip=5.0,
-        ema=0.998,
-    ),
-    losses=LossConfig(
-        semseg=0.5,
-        dice=0.5,
-        class_balance=0.3,
-        depth_kind="log_l1",
-        depth=2.0,
-        depth_edge=0.25,
-        depth_frequency=0.0,
-        normals_frequency=0.0,
-        auxiliary=0.01,
-        initial_stride=4,
-    ),
-    augment=STRONG,
-)
-
-PRESETS: dict[str, TrainConfig] = {"rooms_small": _ROOMS_SMALL}
-
-
-def training_preset(name: str, **changes: Any) -> TrainConfig:
-    """A named configuration with fields changed by keyword; MtpanoError lists the names."""
-    if name not in PRESETS:
-        raise MtpanoError(f"unknown training preset '{name}': expected one of {', '.join(PRESETS)}")
-    return replace(PRESETS[name], **changes)
+    @property
+    def head_steps(self) -> int:
+        """Steps before everything learns."""
+        return sum(stage.steps for stage in self.stages if stage.learn == "heads")

@@ -4,48 +4,38 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+import yaml
 from lightning_fabric import Fabric
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from torch import Tensor, nn
+from torch import Tensor
 
-from mtpano_model.classes import IGNORE
-from mtpano_model.data.sample import Batch, PanoramaDataset
+from mtpano_model.data.sample import Batch
 from mtpano_model.errors import MtpanoError
-from mtpano_model.network import PDBridgeNet, preset
-from mtpano_model.network.backbones.pretrained import load_imagenet_weights
-from mtpano_model.network.pretrained import load_exactly, read_tensors
-from mtpano_model.training.checkpoint import (
-    best_weights,
-    latest_checkpoint,
-    load_checkpoint,
-    save_checkpoint,
-)
-from mtpano_model.training.config import OptimizerConfig, Stage, TrainConfig
+from mtpano_model.network import PDBridgeNet
+from mtpano_model.training.checkpoint import Progress, RunState, latest_checkpoint
+from mtpano_model.training.class_balance import class_weights_of
+from mtpano_model.training.config import Stage, TrainConfig
 from mtpano_model.training.ema import WeightAverage
+from mtpano_model.training.journal import Journal
+from mtpano_model.training.keep import FirstAnswers
 from mtpano_model.training.losses import multi_task_loss, with_point_map
-from mtpano_model.training.stream import StreamSampler, training_batches
-from mtpano_model.training.validation import validate
+from mtpano_model.training.masking import ReduceCount, one_process
+from mtpano_model.training.optimizer import build_optimizer, set_learning, set_learning_rate
+from mtpano_model.training.processes import start_fabric
+from mtpano_model.training.settings import plain
+from mtpano_model.training.starting_point import starting_network
+from mtpano_model.training.stream import TrainingData, stage_batches
+from mtpano_model.training.validation import Metrics, score, validate
 
 logger = logging.getLogger(__name__)
-
-# (height, width) -> the frames of a split at that size.
-Frames = Callable[[tuple[int, int]], PanoramaDataset]
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Training and validation frames, each at any size."""
-
-    train: Frames
-    val: Frames
 
 
 def train(
@@ -55,238 +45,222 @@ def train(
     *,
     init: Path | None = None,
     resume: bool = False,
-) -> dict[str, float]:
+) -> Metrics:
     """Train, and return the last validation's metrics.
 
-    out: folder of the run: checkpoints/, metrics.jsonl, config.json.
-    init: weights to start from (a run, a checkpoint or a safetensors file).
+    out: folder of the run: checkpoints/, metrics.jsonl, tensorboard/, config.yaml.
+    init: weights to start from ("default", a run, a checkpoint folder or a safetensors file).
     resume: go on from the newest checkpoint of `out`, with exactly the losses of a run that was
         never interrupted; starts afresh where there is none.
     """
-    fabric = Fabric(devices=1, precision=config.precision)
-    torch.manual_seed(config.seed)
-    # Channels last is a third faster on CPUs and suits tensor cores.
-    net = _build_network(config, init).to(memory_format=torch.channels_last)
-    optimizer = build_optimizer(net, config.optimizer)
-    model, optimizer = fabric.setup(net, optimizer)
-    average = WeightAverage(net, config.optimizer.ema) if config.optimizer.ema else None
-
     checkpoint = latest_checkpoint(out)
     if checkpoint is not None and not resume:
         raise MtpanoError(f"{out} already holds a run: give --resume, or another --out")
-    done = 0
+
+    # --- the network and what moves it -----------------------------------------------------------
+    fabric = start_fabric(config)
+    torch.manual_seed(config.seed)
+    # Channels last is a third faster on CPUs and suits tensor cores.
+    net = starting_network(config, init)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    first_answers = FirstAnswers(net, fabric.device) if config.keep_unlabelled else None
+    model = fabric.setup_module(net)
+    own_optimizer = build_optimizer(net, config.optimizer)
+    optimizer: Any = fabric.setup_optimizers(own_optimizer)
+    average = WeightAverage(net, config.optimizer.ema) if config.optimizer.ema else None
+    progress = Progress(world=fabric.world_size)
+    state = RunState(net, average, own_optimizer, progress, main=fabric.is_global_zero)
     if checkpoint is not None:
-        done = load_checkpoint(checkpoint, net, average, optimizer, config)
-        logger.info("resuming %s after %d of %d steps", out, done, config.total_steps)
+        state.load(checkpoint, config)
+        logger.info("resuming %s after %d of %d steps", out, progress.step, config.total_steps)
     out.mkdir(parents=True, exist_ok=True)
-    log = _Log(out / "metrics.jsonl")
-    class_weights = _class_weights(config, data, net.config.num_classes, fabric.device)
+    if fabric.is_global_zero:
+        (out / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False))
+
+    class_weights = class_weights_of(config, data, net.config.num_classes, fabric.device)
+    count = _count_of(fabric)
     saved_at = time.monotonic()
-    metrics: dict[str, float] = {}
+    metrics: Metrics = {}
 
-    with _progress() as progress:
-        bar = progress.add_task("training", total=config.total_steps, completed=done, note="")
-        for stage, first_step, first_position in _remaining(config, done):
-            frames, held_out = (f((stage.height, stage.width)) for f in (data.train, data.val))
-            steps = range(first_step, first_step + stage.steps)
-            skipped = max(done - first_step, 0)
-            sampler = StreamSampler(
-                len(frames),
-                stage.batch,
-                (stage.steps - skipped) * config.accumulate,
-                seed=config.seed,
-                first=first_position + skipped * stage.batch * config.accumulate,
+    with Journal(out, progress.step, config.total_steps, quiet=not fabric.is_global_zero) as log:
+        for stage, first_step, first_frame in _remaining(config, progress):
+            held_out = data.val((stage.height, stage.width))
+            batches = stage_batches(
+                config,
+                data,
+                stage,
+                done=progress.step - first_step,
+                first=first_frame,
+                rank=fabric.global_rank,
+                world=fabric.world_size,
+                pin_memory=fabric.device.type == "cuda",
             )
-            batches = iter(training_batches(frames, config.augment, sampler, config.workers))
+            set_learning(net, stage, freeze_norm=config.freeze_norm)
 
-            for step in steps[skipped:]:
-                started = time.monotonic()
-                torch.manual_seed(config.seed * 1_000_003 + step)  # dropout, for exact resume
-                set_learning_rate(optimizer, config.optimizer, step, config.total_steps)
+            for step in range(progress.step, first_step + stage.steps):
+                # --- one step --------------------------------------------------------------------
+                started, waited = time.monotonic(), 0.0
+                torch.manual_seed(config.seed * 1_000_003 + step + fabric.global_rank)  # dropout
+                main_step = step - config.head_steps
+                if main_step == 0:
+                    own_optimizer.state.clear()  # the heads' warm-up had an Adam of its own
+                set_learning_rate(
+                    own_optimizer,
+                    config.optimizer,
+                    main_step,
+                    config.total_steps - config.head_steps,
+                )
                 optimizer.zero_grad(set_to_none=True)
                 terms: dict[str, float] = {}
-                waited = 0.0
-                for _ in range(config.accumulate):
+                for part in range(config.accumulate):
                     asked = time.monotonic()
-                    batch = with_point_map(next(batches).to(fabric.device))
+                    batch = next(batches).to(fabric.device)
                     waited += time.monotonic() - asked
-                    losses = multi_task_loss(
-                        model(batch.image.float().contiguous(memory_format=torch.channels_last)),
-                        batch,
-                        config.losses,
-                        class_weights=class_weights,
-                        clamp=step >= config.optimizer.warmup,
-                    )
-                    fabric.backward(losses["total"] / config.accumulate)
-                    _add(terms, losses, config.accumulate)
-                    _stop_unless_finite(losses, batch, step, out)
-                norm = torch.nn.utils.clip_grad_norm_(net.parameters(), config.optimizer.clip)
+                    if first_answers is not None:
+                        batch = first_answers.fill(batch)
+                    batch = with_point_map(batch)
+                    unfinished = part + 1 < config.accumulate
+                    with fabric.no_backward_sync(model, enabled=unfinished):
+                        losses = multi_task_loss(
+                            model(channels_last(batch.image)),
+                            batch,
+                            config.losses,
+                            class_weights=class_weights,
+                            clamp=main_step >= config.optimizer.warmup,
+                            reduce_count=count,
+                        )
+                        fabric.backward(losses["total"] / config.accumulate)
+                    _add(terms, _checked(losses, batch, step, out, fabric), config.accumulate)
+                norm = fabric.clip_gradients(
+                    model, optimizer, max_norm=config.optimizer.clip, error_if_nonfinite=False
+                )
                 optimizer.step()
                 if average is not None:
                     average.update(net, step)
+                progress.step = step + 1
 
-                finished = step + 1
-                progress.update(bar, completed=finished, note=f"loss {terms['total']:.3f}")
-                if finished % config.log_every == 0:
-                    log.write(
-                        step=finished,
-                        **terms,
-                        gradient=float(norm),
-                        lr=optimizer.param_groups[0]["lr"],
-                        seconds=time.monotonic() - started,
-                        waited=waited,
-                    )
-                last = finished == config.total_steps
-                if finished % config.eval_every == 0 or step == steps[-1]:
-                    metrics = _validate_average(net, average, held_out, fabric.device, stage)
-                    log.write(step=finished, **{f"val.{k}": v for k, v in metrics.items()})
-                    logger.info("step %d: %s", finished, _short(metrics))
-                if last or time.monotonic() - saved_at > 60 * config.checkpoint_minutes:
-                    facts = {"training": config.preset, "metrics": metrics}
-                    save_checkpoint(out, finished, net, average, optimizer, config, facts)
+                # --- what is told and kept -------------------------------------------------------
+                log.advance(progress.step, terms["total"])
+                if progress.step % config.log_every == 0:
+                    facts = {
+                        "gradient": float(norm),  # type: ignore[arg-type]
+                        "lr": own_optimizer.param_groups[0]["lr"],
+                        "seconds": time.monotonic() - started,
+                        "waited": waited,
+                    }
+                    log.write(progress.step, {**terms, **facts})
+                stage_ends = progress.step == first_step + stage.steps
+                stop = False
+                if progress.step % config.eval_every == 0 or stage_ends:
+                    with _averaged(net, average):
+                        metrics = validate(
+                            net,
+                            held_out,
+                            fabric.device,
+                            protocol=config.data,
+                            batch=stage.batch,
+                            limit=config.eval_frames,
+                        )
+                        log.draw(progress.step, net, held_out, config.pictures)
+                    log.write(progress.step, {f"val.{k}": v for k, v in metrics.items()})
+                    logger.info("step %d: %s", progress.step, _short(metrics))
+                    if config.patience:
+                        stop = fabric.broadcast(_has_stalled(progress, metrics, config.patience))
+                        if progress.stale == 0:
+                            state.save_best(out, _facts(config, metrics))
+                due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
+                if stop or fabric.broadcast(due) or progress.step == config.total_steps:
+                    state.save(out, config, _facts(config, metrics))
                     saved_at = time.monotonic()
+                if stop:
+                    logger.info("no better for %d validations: stopping", config.patience)
+                    return metrics
     return metrics
 
 
 # --- before the loop -----------------------------------------------------------------------------
 
 
-def _build_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
-    net = PDBridgeNet(preset(config.network))
-    if init is not None:
-        load_exactly(net, read_tensors(best_weights(init)), str(init))
-    elif net.config.backbone.kind == "efficientnet_lite":
-        load_imagenet_weights(net.backbone, net.config.backbone.variant)  # type: ignore[arg-type]
-    return net.train()
-
-
-def build_optimizer(net: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Four groups: (backbone, rest) x (weights that decay, biases and norms that do not)."""
-    groups: dict[tuple[bool, bool], list[Tensor]] = {}
-    for name, parameter in net.named_parameters():
-        key = name.startswith("backbone."), parameter.ndim > 1
-        groups.setdefault(key, []).append(parameter)
-    kind = torch.optim.Adam if config.kind == "adam" else torch.optim.AdamW
-    return kind(
-        [
-            {
-                "params": parameters,
-                "peak": config.backbone_lr if in_backbone else config.lr,
-                "weight_decay": config.weight_decay if decays else 0.0,
-            }
-            for (in_backbone, decays), parameters in groups.items()
-        ],
-        lr=config.lr,
-    )
-
-
-def set_learning_rate(
-    optimizer: torch.optim.Optimizer, config: OptimizerConfig, step: int, total: int
-) -> None:
-    """Linear rise over `warmup` steps, then the schedule, for every group's own peak."""
-    if step < config.warmup:
-        factor = (step + 1) / config.warmup
-    else:
-        progress = (step - config.warmup) / max(total - config.warmup, 1)
-        if config.schedule == "poly":
-            factor = (1 - progress) ** config.power
-        else:
-            factor = 0.5 * (1 + math.cos(math.pi * progress))
-    for group in optimizer.param_groups:
-        group["lr"] = group["peak"] * factor
-
-
-def balanced_class_weights(frames: PanoramaDataset, num_classes: int, exponent: float) -> Tensor:
-    """Weights ~ frequency^-exponent, scaled to a mean of 1 over pixels; absent classes get 1."""
-    counts = np.zeros(256, np.int64)
-    for index in range(len(frames)):
-        counts += np.bincount(frames[index].semseg.flatten().numpy(), minlength=256)
-    share = counts[:num_classes] / max(counts[:IGNORE].sum(), 1)
-    weights = np.where(share > 0, np.maximum(share, 1e-4) ** -exponent, 0)
-    weights /= max((share * weights).sum(), 1e-9)
-    return torch.from_numpy(np.where(share > 0, weights, 1)).float()
-
-
-def _class_weights(
-    config: TrainConfig, data: TrainingData, num_classes: int, device: torch.device
-) -> Tensor | None:
-    """Counted at the first stage's size, whichever stage a run resumes in."""
-    if not config.losses.class_balance:
-        return None
-    first = config.stages[0]
-    frames = data.train((first.height, first.width))
-    return balanced_class_weights(frames, num_classes, config.losses.class_balance).to(device)
-
-
-def _remaining(config: TrainConfig, done: int) -> Iterator[tuple[Stage, int, int]]:
-    """Stages not yet finished, with their first step and first position in the data stream."""
-    step = position = 0
+def _remaining(config: TrainConfig, progress: Progress) -> Iterator[tuple[Stage, int, int]]:
+    """Stages not yet finished, with their first step and first frame in the data stream."""
+    step = frame = 0
     for stage in config.stages:
-        if step + stage.steps > done:
-            yield stage, step, position
+        if step + stage.steps > progress.step:
+            yield stage, step, frame
         step += stage.steps
-        position += stage.steps * stage.batch * config.accumulate
+        frame += stage.steps * stage.batch * config.accumulate * progress.world
+
+
+def _count_of(fabric: Fabric) -> ReduceCount:
+    """Valid pixels of a step: their mean over processes."""
+    if fabric.world_size == 1:
+        return one_process
+    return partial(fabric.all_reduce, reduce_op="mean")  # type: ignore[return-value]
 
 
 # --- inside the loop -----------------------------------------------------------------------------
 
 
-def _add(terms: dict[str, float], losses: dict[str, Tensor], parts: int) -> None:
+def channels_last(image: Tensor) -> Tensor:
+    """uint8 [B, 3, H, W] -> float in the memory format that the network has."""
+    return image.float().contiguous(memory_format=torch.channels_last)
+
+
+def _add(terms: dict[str, float], losses: dict[str, float], parts: int) -> None:
     for name, loss in losses.items():
-        terms[name] = terms.get(name, 0.0) + loss.item() / parts
+        terms[name] = terms.get(name, 0.0) + loss / parts
 
 
-def _stop_unless_finite(losses: dict[str, Tensor], batch: Batch, step: int, out: Path) -> None:
-    """A NaN is never trained on: say which term and which frames, and stop."""
-    bad = [name for name, loss in losses.items() if not torch.isfinite(loss)]
-    if bad:
-        report = out / "not_finite.json"
-        report.write_text(json.dumps({"step": step, "terms": bad, "names": batch.names}))
-        raise MtpanoError(
-            f"the losses {', '.join(bad)} are not finite at step {step}: look at the frames named "
-            f"in {report}, or lower the learning rate and --resume"
-        )
-
-
-def _validate_average(
-    net: PDBridgeNet,
-    average: WeightAverage | None,
-    frames: PanoramaDataset,
-    device: torch.device,
-    stage: Stage,
+def _checked(
+    losses: dict[str, Tensor], batch: Batch, step: int, out: Path, fabric: Fabric
 ) -> dict[str, float]:
+    """The losses as numbers. A NaN is never trained on: say where it comes from, and stop."""
+    values = torch.stack([loss.detach() for loss in losses.values()])
+    numbers = dict(zip(losses, values.tolist(), strict=True))
+    bad = [name for name, value in numbers.items() if not np.isfinite(value)]
+    report = out / f"not_finite_{fabric.global_rank}.json"
+    if bad:
+        report.write_text(json.dumps({"step": step, "terms": bad, "names": batch.names}))
+    anywhere = torch.tensor(float(bool(bad)), device=values.device)
+    if fabric.world_size > 1:
+        anywhere = fabric.all_reduce(anywhere, reduce_op="sum")  # type: ignore[assignment]
+    if anywhere:
+        where = ", ".join(bad) or "in another process"
+        raise MtpanoError(
+            f"losses are not finite at step {step} ({where}): look at the frames named in "
+            f"{out}/not_finite_*.json, or lower the learning rate and resume"
+        )
+    return numbers
+
+
+@contextmanager
+def _averaged(net: PDBridgeNet, average: WeightAverage | None) -> Iterator[None]:
+    """Inside, the network has its averaged weights."""
     if average is None:
-        return validate(net, frames, device, stage.batch)
+        yield
+        return
     own = {name: x.detach().clone() for name, x in net.state_dict().items()}
     net.load_state_dict(average.state)
     try:
-        return validate(net, frames, device, stage.batch)
+        yield
     finally:
         net.load_state_dict(own)
 
 
-class _Log:
-    """One JSON object a line, whole lines only."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def write(self, **values: float) -> None:
-        rounded = {k: v if isinstance(v, int) else round(v, 6) for k, v in values.items()}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(rounded) + "\n")
+def _has_stalled(progress: Progress, metrics: Metrics, patience: int) -> bool:
+    """Note whether the score is the best so far; True after `patience` validations without."""
+    now = score(metrics)
+    if now > progress.best:
+        progress.best, progress.stale = now, 0
+    else:
+        progress.stale += 1
+    return progress.stale >= patience
 
 
-def _short(metrics: dict[str, float]) -> str:
-    return "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+def _facts(config: TrainConfig, metrics: Metrics) -> dict[str, object]:
+    return {"training": config.preset, "data": config.data, "metrics": metrics}
 
 
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
+def _short(metrics: Metrics) -> str:
+    shown = ("depth.abs_rel", "depth.delta1", "normals.mean_deg", "semseg.miou")
+    return "  ".join(f"{name} {metrics[name]:.4f}" for name in shown if name in metrics)

@@ -1,14 +1,12 @@
 """The losses of MTPano (arXiv 2602.05330), each with an explicit validity mask.
 
-Every loss is a sum over valid pixels divided by their number; an empty mask gives loss 0 and
-gradient 0. Where several processes train together the number is the mean over processes
-(`reduce_count`), so that averaged gradients equal those of one process with all the pixels.
+Every loss is a sum over valid pixels divided by their number (`masking`); an empty mask gives loss
+0 and gradient 0. Edge and Freq are in `sharpness`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, Protocol
@@ -20,19 +18,24 @@ from torch import Tensor
 from mtpano_model.classes import IGNORE
 from mtpano_model.data.sample import Batch
 from mtpano_model.training.auxiliary import point_map
+from mtpano_model.training.masking import ReduceCount, masked_mean, one_process
+from mtpano_model.training.sharpness import Convention, edge_loss, frequency_loss, sharpness
 
-ReduceCount = Callable[[Tensor], Tensor]
 DepthKind = Literal["l1", "log_l1"]
-Convention = Literal["ours", "released"]
+
+__all__ = [
+    "LossConfig",
+    "auxiliary_loss",
+    "depth_loss",
+    "edge_loss",
+    "frequency_loss",
+    "multi_task_loss",
+    "normals_loss",
+    "semseg_loss",
+]
 
 _NEAREST_M = 0.05  # log depth goes on as a straight line below this, so that gradients stay finite
-_SOBEL_X = ((-1.0, 0.0, 1.0), (-2.0, 0.0, 2.0), (-1.0, 0.0, 1.0))
-_EDGE_THRESHOLD = 0.55
-_EDGE_DILATION = 7
-_EDGE_SHARE = 0.95
-_LOW_FREQUENCY_BINS = 64
 _DICE_SMOOTH = 1e-6
-_RELEASED_FILL = 255.0
 
 
 @dataclass(frozen=True)
@@ -75,17 +78,6 @@ class PredictionMaps(Protocol):
     final: dict[str, Tensor]
     initial: dict[str, Tensor]
     auxiliary: dict[str, Tensor]
-
-
-def one_process(count: Tensor) -> Tensor:
-    """The `reduce_count` of a single process."""
-    return count
-
-
-def masked_mean(values: Tensor, valid: Tensor, reduce_count: ReduceCount = one_process) -> Tensor:
-    """Sum of values [B, C, H, W] where valid [B, 1, H, W], over the number of valid pixels."""
-    total = torch.where(valid, values, 0).sum()
-    return total / reduce_count(valid.sum().to(total)).clamp(min=1)
 
 
 # --- main tasks ----------------------------------------------------------------------------------
@@ -149,7 +141,7 @@ def depth_loss(
     if config.depth_edge or config.depth_frequency:
         farthest = target.amax((1, 2, 3), keepdim=True)
         scale = torch.where(farthest > 0, farthest, 1)
-        loss = loss + _sharpness(
+        loss = loss + sharpness(
             prediction / scale,
             target / scale,
             valid,
@@ -182,7 +174,7 @@ def normals_loss(
     target = torch.where(valid, target, 0)
     loss = masked_mean((prediction - target).abs(), valid, reduce_count)
     weights = (config.normals_edge, config.normals_frequency)
-    return loss + _sharpness(prediction, target, valid, weights, config.convention, reduce_count)
+    return loss + sharpness(prediction, target, valid, weights, config.convention, reduce_count)
 
 
 def auxiliary_loss(
@@ -191,94 +183,6 @@ def auxiliary_loss(
     """L1 summed over channels, divided by the number of valid pixels; both [B, C, H, W]."""
     target = torch.where(valid, target, 0)
     return masked_mean((prediction - target).abs(), valid, reduce_count)
-
-
-# --- sharpness -----------------------------------------------------------------------------------
-
-
-def _sharpness(
-    prediction: Tensor,
-    target: Tensor,
-    valid: Tensor,
-    weights: tuple[float, float],
-    convention: Convention,
-    reduce_count: ReduceCount,
-) -> Tensor:
-    """Weighted Edge + Freq; a weight of 0 saves the work."""
-    edge, frequency = weights
-    loss = prediction.new_zeros(())
-    if edge:
-        loss = loss + edge * edge_loss(
-            prediction, target, valid, convention=convention, reduce_count=reduce_count
-        )
-    if frequency:
-        loss = loss + frequency * frequency_loss(prediction, target, valid)
-    return loss
-
-
-def edge_loss(
-    prediction: Tensor,
-    target: Tensor,
-    valid: Tensor,
-    *,
-    convention: Convention = "ours",
-    reduce_count: ReduceCount = one_process,
-) -> Tensor:
-    """0.95 L1 near the target's edges + 0.05 L1 elsewhere, of the means over channels.
-
-    An edge is where the Sobel magnitude of the target's mean reaches 0.55, dilated 7x7. Ours wraps
-    columns and looks only at fully valid neighbourhoods; "released" pads with zeros after filling
-    invalid pixels with 255.
-    """
-    mean = torch.where(valid, target, 0).mean(1, keepdim=True)
-    with torch.no_grad():
-        released = convention == "released"
-        filled = torch.where(valid, mean, _RELEASED_FILL) if released else mean
-        edge = _sobel_magnitude(filled, wrap=not released) >= _EDGE_THRESHOLD
-        if not released:
-            edge &= _all_neighbours(valid)
-        near = F.max_pool2d(edge.float(), _EDGE_DILATION, 1, _EDGE_DILATION // 2) > 0
-    error = (prediction.mean(1, keepdim=True) - mean).abs()
-    on_edge = masked_mean(error, near & valid, reduce_count)
-    elsewhere = masked_mean(error, ~near & valid, reduce_count)
-    return _EDGE_SHARE * on_edge + (1 - _EDGE_SHARE) * elsewhere
-
-
-def _sobel_magnitude(x: Tensor, *, wrap: bool) -> Tensor:
-    kernel = x.new_tensor(_SOBEL_X)
-    kernels = torch.stack([kernel, kernel.T])[:, None]
-    if wrap:
-        x = torch.cat([x[..., -1:], x, x[..., :1]], -1)
-        x = F.pad(x, (0, 0, 1, 1), mode="replicate")
-    else:
-        x = F.pad(x, (1, 1, 1, 1))
-    return F.conv2d(x, kernels).norm(dim=1, keepdim=True)
-
-
-def _all_neighbours(valid: Tensor) -> Tensor:
-    """Where the whole 3x3 neighbourhood is valid, across the seam."""
-    invalid = (~valid).float()
-    invalid = torch.cat([invalid[..., -1:], invalid, invalid[..., :1]], -1)
-    return F.max_pool2d(invalid, 3, 1, (1, 0)) == 0
-
-
-def frequency_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
-    """L1(magnitude) / 5 + L1(phase) over frequencies more than 64 bins from zero.
-
-    Phases in (-pi, pi] are subtracted without wrapping, as released. Maps too small to have such
-    frequencies give 0.
-    """
-    height, width = target.shape[-2:]
-    rows = torch.fft.fftfreq(height, 1 / height, device=target.device)[:, None]
-    columns = torch.fft.fftfreq(width, 1 / width, device=target.device)[None]
-    high = torch.hypot(rows, columns) > _LOW_FREQUENCY_BINS
-    if not high.any():
-        return (prediction * 0).sum()
-    ours = torch.fft.fft2(torch.where(valid, prediction, 0).float())[..., high]
-    theirs = torch.fft.fft2(torch.where(valid, target, 0).float())[..., high]
-    magnitude = (ours.abs() - theirs.abs()).abs().mean()
-    phase = (ours.angle() - theirs.angle()).abs().mean()
-    return magnitude / 5 + phase
 
 
 # --- everything ----------------------------------------------------------------------------------

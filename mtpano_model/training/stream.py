@@ -7,71 +7,134 @@ a random generator has to be kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mtpano_model.data.augment import AugmentConfig, augment
 from mtpano_model.data.sample import Batch, PanoramaDataset, Sample, collate
 from mtpano_model.training.auxiliary import image_targets
+from mtpano_model.training.config import Stage, TrainConfig
+
+# (height, width) -> frames at that size.
+Frames = Callable[[tuple[int, int]], PanoramaDataset]
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What to train and validate on, at any size.
+
+    also: further training frames, each with its share of the stream.
+    """
+
+    train: Frames
+    val: Frames
+    also: tuple[tuple[Frames, float], ...] = ()
 
 
 @dataclass(frozen=True)
 class Draw:
-    """One frame to load: its index and its position in the stream, which seeds augmentation."""
+    """One frame to load.
 
+    source, index: which one. position: its place in the stream, which seeds augmentation.
+    merged: take merged pseudo-labels, not one patch's.
+    """
+
+    source: int
     index: int
     position: int
+    merged: bool
 
 
 class StreamSampler(Sampler[list[Draw]]):
-    """Batches of `Draw`s: every epoch is a permutation of all frames seeded by (seed, epoch).
+    """Batches of `Draw`s from one or several data sets.
 
-    first: position in the stream of the first frame; batches: how many batches; rank, world: this
+    lengths: frames of each. shares: how much of the stream each makes up (they sum to 1). An epoch
+    shows every frame of the first set once, shuffled with as many of the others as their shares
+    ask for. first: position of the first frame; batches: how many batches; rank, world: this
     process takes every world-th batch.
     """
 
     def __init__(
         self,
-        length: int,
+        lengths: Sequence[int],
         batch: int,
         batches: int,
         *,
         seed: int,
+        shares: Sequence[float] = (1.0,),
         first: int = 0,
         rank: int = 0,
         world: int = 1,
+        merged: bool = True,
     ):
-        self.length, self.batch, self.batches = length, batch, batches
+        self.lengths, self.batch, self.batches = lengths, batch, batches
         self.seed, self.first, self.rank, self.world = seed, first, rank, world
+        self.merged = merged
+        self.quotas = [lengths[0]]
+        self.quotas += [max(round(lengths[0] / shares[0] * share), 1) for share in shares[1:]]
 
     def __len__(self) -> int:
         return self.batches
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        epoch, order = -1, np.empty(0, np.int64)
-        for number in range(self.batches):
-            start = self.first + (number * self.world + self.rank) * self.batch
+        number, frames = -1, np.empty((0, 2), np.int64)
+        for batch in range(self.batches):
+            start = self.first + (batch * self.world + self.rank) * self.batch
             draws = []
             for position in range(start, start + self.batch):
-                if position // self.length != epoch:
-                    epoch = position // self.length
-                    order = np.random.default_rng((self.seed, epoch)).permutation(self.length)
-                draws.append(Draw(int(order[position % self.length]), position))
+                epoch, place = divmod(position, sum(self.quotas))
+                if epoch != number:
+                    number, frames = epoch, self._epoch(epoch)
+                source, index = frames[place].tolist()
+                draws.append(Draw(source, index, position, self.merged))
             yield draws
+
+    def _epoch(self, epoch: int) -> NDArray[np.int64]:
+        """(source, index) of every position of an epoch, [N, 2]."""
+        rows = [np.stack([np.zeros(self.lengths[0], np.int64), np.arange(self.lengths[0])], 1)]
+        for source, quota in enumerate(self.quotas[1:], 1):
+            places = np.arange(epoch * quota, (epoch + 1) * quota)
+            rounds = places // self.lengths[source]
+            index = np.empty(quota, np.int64)
+            for number in np.unique(rounds):
+                order = np.random.default_rng((self.seed, source, int(number))).permutation(
+                    self.lengths[source]
+                )
+                chosen = rounds == number
+                index[chosen] = order[places[chosen] % self.lengths[source]]
+            rows.append(np.stack([np.full(quota, source), index], 1))
+        frames = np.concatenate(rows)
+        return frames[np.random.default_rng((self.seed, epoch)).permutation(len(frames))]
+
+
+@runtime_checkable
+class DrawsPatches(Protocol):
+    """A data set that can give the depth of one random patch instead of the merged depth."""
+
+    def draw(self, index: int, rng: np.random.Generator) -> Sample: ...
 
 
 class _AugmentedFrames(Dataset[Sample]):
-    def __init__(self, frames: PanoramaDataset, config: AugmentConfig, seed: int):
-        self.frames, self.config, self.seed = frames, config, seed
+    def __init__(self, sources: Sequence[PanoramaDataset], config: AugmentConfig, seed: int):
+        self.sources, self.config, self.seed = sources, config, seed
 
     def __getitem__(self, draw: Draw) -> Sample:
-        rng = np.random.default_rng((self.seed, 1, draw.position))
-        return augment(self.frames[draw.index], self.config, rng)
+        frames = self.sources[draw.source]
+        if not draw.merged and isinstance(frames, DrawsPatches):
+            sample = frames.draw(draw.index, self._generator(2, draw))
+        else:
+            sample = frames[draw.index]
+        return augment(sample, self.config, self._generator(1, draw))
+
+    def _generator(self, purpose: int, draw: Draw) -> np.random.Generator:
+        return np.random.default_rng((self.seed, purpose, draw.position))
 
 
 def collate_with_targets(samples: list[Sample]) -> Batch:
@@ -82,23 +145,46 @@ def collate_with_targets(samples: list[Sample]) -> Batch:
     return batch
 
 
-def training_batches(
-    frames: PanoramaDataset,
-    augmentation: AugmentConfig,
-    sampler: StreamSampler,
-    workers: int,
+def stage_batches(
+    config: TrainConfig,
+    data: TrainingData,
+    stage: Stage,
     *,
+    done: int = 0,
+    first: int = 0,
+    rank: int = 0,
+    world: int = 1,
     pin_memory: bool = False,
-) -> DataLoader[Batch]:
-    """Augmented batches with auxiliary targets, made by `workers` processes ahead of time."""
-    return DataLoader(
-        _AugmentedFrames(frames, augmentation, sampler.seed),  # type: ignore[arg-type]
-        batch_sampler=sampler,
-        num_workers=workers,
-        collate_fn=collate_with_targets,
-        worker_init_fn=_one_thread,
-        prefetch_factor=4 if workers else None,
-        pin_memory=pin_memory,
+) -> Iterator[Batch]:
+    """The batches of a stage from its step `done` on, made by worker processes ahead of time.
+
+    Each is augmented and has its auxiliary targets. first: position of the stage's first frame in
+    the stream. rank, world: which process of how many.
+    """
+    size = (stage.height, stage.width)
+    sources = [data.train(size), *(frames(size) for frames, _ in data.also)]
+    others = [share for _, share in data.also]
+    sampler = StreamSampler(
+        [len(frames) for frames in sources],
+        stage.batch,
+        (stage.steps - done) * config.accumulate,
+        seed=config.seed,
+        shares=[1 - sum(others), *others],
+        first=first + done * stage.batch * config.accumulate * world,
+        rank=rank,
+        world=world,
+        merged=stage.learn == "heads" or not config.patch_depth,
+    )
+    return iter(
+        DataLoader(
+            _AugmentedFrames(sources, config.augment, config.seed),  # type: ignore[arg-type]
+            batch_sampler=sampler,
+            num_workers=config.workers,
+            collate_fn=collate_with_targets,
+            worker_init_fn=_one_thread,
+            prefetch_factor=4 if config.workers else None,
+            pin_memory=pin_memory,
+        )
     )
 
 

@@ -1,0 +1,65 @@
+"""The labelled data sets by name, each split into training and held-out frames."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from mtpano_model.classes import DEFAULT_SET
+from mtpano_model.data.sample import PanoramaDataset
+from mtpano_model.errors import MtpanoError
+
+KINDS = ("rooms", "structured3d", "stanford2d3d", "matterport3d", "store")
+# The store's last panoramas are held out: a recording's neighbouring frames are nearly the same.
+_HELD_OUT_SHARE = 0.1
+
+
+def open_frames(
+    kind: str,
+    root: str | Path,
+    split: Literal["train", "val"],
+    size: tuple[int, int] | None = None,
+    class_set: str = DEFAULT_SET,
+) -> PanoramaDataset:
+    """Frames of a split of a data set; MtpanoError where the kind or the root is wrong.
+
+    Each kind's reader says how it splits; a label store holds out its last tenth.
+    """
+    if kind == "rooms":
+        from mtpano_model.data.rooms import RoomsDataset
+
+        rooms = RoomsDataset(root, split, size, class_set, cache=True)
+        rooms.preload()
+        return rooms
+    if kind == "structured3d":
+        from mtpano_model.data.structured3d import Structured3DDataset
+
+        return Structured3DDataset(root, split, size, class_set)
+    if kind == "stanford2d3d":
+        from mtpano_model.data.stanford2d3d import Stanford2D3DDataset
+
+        return Stanford2D3DDataset(root, split, size, class_set)
+    if kind == "matterport3d":
+        from mtpano_model.data.matterport3d import Matterport3DDataset
+
+        return Matterport3DDataset(root, split, size, class_set)
+    if kind == "store":
+        return _store(root, split, size, class_set)
+    raise MtpanoError(f"unknown data set '{kind}': expected one of {', '.join(KINDS)}")
+
+
+def _store(
+    root: str | Path, split: str, size: tuple[int, int] | None, class_set: str
+) -> PanoramaDataset:
+    from mtpano_model.data.pseudo_labelled import PseudoLabelled
+    from mtpano_model.data.store import Store
+
+    names = Store(root).names
+    held_out = max(round(len(names) * _HELD_OUT_SHARE), 1)
+    if len(names) <= held_out:
+        raise MtpanoError(
+            f"store {root} holds {len(names)} panoramas: at least 2 are needed to train and to "
+            "validate, label more"
+        )
+    chosen = names[:-held_out] if split == "train" else names[-held_out:]
+    return PseudoLabelled(root, size, class_set, chosen)

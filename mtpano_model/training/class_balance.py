@@ -1,0 +1,39 @@
+"""Weights that let rare classes be heard."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtpano_model.classes import IGNORE
+from mtpano_model.data.sample import PanoramaDataset
+from mtpano_model.training.config import TrainConfig
+from mtpano_model.training.stream import TrainingData
+
+_COUNTED_FRAMES = 1000  # at most; taken evenly
+_RAREST = 1e-4  # share of pixels below which a class weighs no more
+
+
+def balanced_class_weights(frames: PanoramaDataset, num_classes: int, exponent: float) -> Tensor:
+    """Weights ~ frequency^-exponent, scaled to a mean of 1 over pixels; absent classes get 1."""
+    counts = np.zeros(256, np.int64)
+    limit = min(len(frames), _COUNTED_FRAMES)
+    for index in np.linspace(0, len(frames) - 1, limit).astype(int):
+        labels = frames[int(index)].semseg.flatten().numpy()
+        counts += np.bincount(labels, minlength=256)
+    share = counts[:num_classes] / max(counts[:IGNORE].sum(), 1)
+    weights = np.where(share > 0, np.maximum(share, _RAREST) ** -exponent, 0)
+    weights /= max((share * weights).sum(), 1e-9)
+    return torch.from_numpy(np.where(share > 0, weights, 1)).float()
+
+
+def class_weights_of(
+    config: TrainConfig, data: TrainingData, num_classes: int, device: torch.device
+) -> Tensor | None:
+    """Counted at the first stage's size, whichever stage a run resumes in; None without balance."""
+    if not config.losses.class_balance:
+        return None
+    first = config.stages[0]
+    frames = data.train((first.height, first.width))
+    return balanced_class_weights(frames, num_classes, config.losses.class_balance).to(device)

@@ -1,0 +1,68 @@
+"""Which weights move, and how fast."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from mtpano_model.training.config import OptimizerConfig, Stage
+
+# What a stage that learns "heads" trains: aggregators, initial and auxiliary heads.
+_HEADS = ("aggregators.", "heads.")
+
+
+def build_optimizer(net: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
+    """Four groups: (backbone, rest) x (weights that decay, biases and norms that do not)."""
+    groups: dict[tuple[bool, bool], list[Tensor]] = {}
+    for name, parameter in net.named_parameters():
+        key = name.startswith("backbone."), parameter.ndim > 1
+        groups.setdefault(key, []).append(parameter)
+    kind = torch.optim.Adam if config.kind == "adam" else torch.optim.AdamW
+    return kind(
+        [
+            {
+                "params": parameters,
+                "peak": config.backbone_lr if in_backbone else config.lr,
+                "weight_decay": config.weight_decay if decays else 0.0,
+            }
+            for (in_backbone, decays), parameters in groups.items()
+        ],
+        lr=config.lr,
+    )
+
+
+def set_learning_rate(
+    optimizer: torch.optim.Optimizer, config: OptimizerConfig, step: int, total: int
+) -> None:
+    """Linear rise over `warmup` steps, then the schedule, for every group's own peak.
+
+    step and total count the steps in which everything learns; a negative step is one of the heads'.
+    """
+    for group in optimizer.param_groups:
+        group["lr"] = config.heads_lr if step < 0 else group["peak"] * _factor(config, step, total)
+
+
+def _factor(config: OptimizerConfig, step: int, total: int) -> float:
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    progress = (step - config.warmup) / max(total - config.warmup, 1)
+    if config.schedule == "poly":
+        return (1 - progress) ** config.power
+    return 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def set_learning(net: nn.Module, stage: Stage, *, freeze_norm: bool) -> None:
+    """Let the parts that a stage learns have gradients, and put the rest to rest.
+
+    Resting parts are in evaluation mode, so that their normalisation statistics stay as they are.
+    """
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad_(stage.learn == "all" or name.startswith(_HEADS))
+    net.train(stage.learn == "all")
+    for name, module in net.named_modules():
+        if f"{name}.".startswith(_HEADS):
+            module.train()
+        if freeze_norm and isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

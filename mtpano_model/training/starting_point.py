@@ -1,0 +1,77 @@
+"""The network a run starts with: from a preset, from ImageNet, or from another run."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from pathlib import Path
+
+from torch import Tensor
+
+from mtpano_model.classes import load_class_set
+from mtpano_model.errors import MtpanoError
+from mtpano_model.network import PDBridgeNet, PDBridgeNetConfig, preset
+from mtpano_model.network.backbones.pretrained import load_imagenet_weights
+from mtpano_model.network.pretrained import load_exactly, read_facts, read_tensors
+from mtpano_model.training.checkpoint import best_weights
+from mtpano_model.training.config import TrainConfig
+
+logger = logging.getLogger(__name__)
+
+
+def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
+    """The configured network with its first weights, in training mode.
+
+    init: "default", a run, a checkpoint folder or a safetensors file. Where the network names
+    other classes than that checkpoint, its class layers start afresh.
+    """
+    network = _network_config(config, init)
+    net = PDBridgeNet(network)
+    if init is not None:
+        source = best_weights(init)
+        load_exactly(net, _with_fresh_class_layers(net, read_tensors(source)), str(source))
+    elif network.backbone.kind == "efficientnet_lite":
+        load_imagenet_weights(net.backbone, network.backbone.variant)  # type: ignore[arg-type]
+    elif config.backbone_weights:
+        from mtpano_model.network.backbones.dinov3 import load_dinov3_weights  # needs transformers
+
+        load_dinov3_weights(net.backbone, config.backbone_weights)  # type: ignore[arg-type]
+    return net.train()
+
+
+def class_set_of(config: TrainConfig, init: Path | None) -> str:
+    """The class set that `starting_network` will name."""
+    return _network_config(config, init).class_set
+
+
+def _network_config(config: TrainConfig, init: Path | None) -> PDBridgeNetConfig:
+    if config.network:
+        network = preset(config.network)
+    elif init is not None:
+        network = PDBridgeNetConfig.from_dict(read_facts(best_weights(init))["config"])
+    else:
+        raise MtpanoError(
+            f"preset '{config.preset}' trains the network of another checkpoint: give one with "
+            "--init (default, or a run), or a --network"
+        )
+    if config.class_set and config.class_set != network.class_set:
+        count = len(load_class_set(config.class_set))
+        return dataclasses.replace(network, class_set=config.class_set, num_classes=count)
+    return network
+
+
+def _with_fresh_class_layers(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The checkpoint's tensors, those of layers with one channel a class replaced if need be."""
+    own = net.state_dict()
+    fresh = [
+        name
+        for name, tensor in tensors.items()
+        if ".semseg." in name
+        and name in own
+        and own[name].shape[:1] == (net.config.num_classes,)
+        and own[name].shape != tensor.shape
+        and own[name].shape[1:] == tensor.shape[1:]
+    ]
+    if fresh:
+        logger.warning("classes differ: %s start afresh", ", ".join(fresh))
+    return {**tensors, **{name: own[name] for name in fresh}}
