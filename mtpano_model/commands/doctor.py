@@ -1,0 +1,59 @@
+"""`mtpano doctor`: say what is installed, what is missing and what to mend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+
+from mtpano_model.doctor.finding import Finding, fix
+
+# title, module in mtpano_model.doctor, function. Imported one by one as they are called: a library
+# that is missing then spoils one group and not the command.
+_GROUPS = (
+    ("Python", "python_side", "check"),
+    ("Engines", "engines", "check_processor_engines"),
+    ("NVIDIA GPU", "engines", "check_gpu"),
+    ("Model", "model", "check"),
+    ("ROS 2", "ros", "check"),
+    ("Transport", "transport", "check"),
+    ("Engine cache", "storage", "check"),
+)
+
+
+@dataclass
+class Args:
+    """Look at everything that a panorama passes on its way, and say what to mend.
+
+    Each line begins with ok, note (good to know) or fix (and what to do). The exit status is 1 if
+    something is broken without which no picture can be processed.
+    """
+
+    model: str = "default"
+    """The model to look at and to try: an ONNX file or the name of a bundled model."""
+
+
+def run(args: Args) -> int:
+    """Print every finding; 1 if something essential is broken."""
+    findings: list[Finding] = []
+    for title, module, function in _GROUPS:
+        print(title)
+        arguments = (args.model,) if module == "model" else ()
+        for finding in _examine(title, module, function, *arguments):
+            print(f"  {finding.level:<4}  {finding}")
+            findings.append(finding)
+    to_fix = [finding for finding in findings if finding.level == "fix"]
+    broken = [finding for finding in to_fix if finding.essential]
+    if broken:
+        print(f"{len(to_fix)} to fix, {len(broken)} without which nothing runs")
+        return 1
+    print(f"{len(to_fix)} to fix, nothing essential" if to_fix else "all is well")
+    return 0
+
+
+def _examine(title: str, module: str, function: str, *arguments: str) -> list[Finding]:
+    try:
+        check = getattr(import_module(f"mtpano_model.doctor.{module}"), function)
+        return check(*arguments)
+    except Exception as error:  # any: a doctor that falls ill himself must still say the rest
+        kind = type(error).__name__
+        return [fix(f"{title}: {kind}: {error}", "report it with this text", essential=True)]

@@ -1,0 +1,139 @@
+"""Whether panoramas get from process to process: DDS profile, shared memory, discovery, QoS."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from mtpano_model.doctor.finding import Finding, fix, note, ok
+from mtpano_model.doctor.ros import rmw
+
+SEGMENT = 64 << 20  # bytes of shared memory that the profile gives each process
+SEGMENTS = 3  # camera, node, RViz
+SHARED_MEMORY = Path("/dev/shm")
+RECEIVE_BUFFER = Path("/proc/sys/net/core/rmem_max")
+_PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+_BUILTIN = "FASTDDS_BUILTIN_TRANSPORTS"
+_RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
+_ENOUGH_BUFFER = 16 << 20
+_HIGHEST_DOMAIN, _EPHEMERAL_DOMAIN = 232, 102
+
+
+def check(environment: Mapping[str, str] = os.environ) -> list[Finding]:
+    """Everything between a camera's message and the node's callback."""
+    middleware = rmw(environment)
+    findings = []
+    if "fastrtps" in middleware:
+        findings += [_profile(environment), _shared_memory()]
+    else:
+        findings.append(
+            note(f"{middleware} does not read the Fast DDS profile: see docs for its equivalent")
+        )
+        findings.append(_receive_buffer())
+    return [*findings, *_discovery(environment), _qos()]
+
+
+def _profile(environment: Mapping[str, str]) -> Finding:
+    for variable in _PROFILE_VARIABLES:
+        if variable not in environment:
+            continue
+        path = Path(environment[variable])
+        if not path.is_file():
+            return fix(f"{variable} names {path}, which is no file", f"unset {variable}")
+        if f"<segment_size>{SEGMENT}<" in path.read_text("utf-8", errors="replace"):
+            return ok(f"{variable}={path}, segments of {SEGMENT >> 20} MiB")
+        return note(f"{variable}={path}, a profile of your own: give it segments of 64 MiB")
+    if environment.get(_BUILTIN) == "LARGE_DATA":
+        return fix(
+            f"{_BUILTIN}=LARGE_DATA loses large best-effort messages in some runs",
+            f"unset {_BUILTIN}, the launch files set a profile that does not",
+        )
+    spec = find_spec("mtpano_ros")
+    shipped = Path(spec.origin).with_name("fastdds.xml") if spec and spec.origin else "fastdds.xml"
+    return note(
+        "no DDS profile is set in this shell: our launch files set one, for other nodes that "
+        f"send or take panoramas export {_PROFILE_VARIABLES[0]}={shipped} "
+        f"(Humble to Jazzy: {_PROFILE_VARIABLES[1]})"
+    )
+
+
+def _shared_memory() -> Finding:
+    needed = SEGMENTS * SEGMENT
+    try:
+        facts = os.statvfs(SHARED_MEMORY)
+    except OSError as error:
+        return fix(
+            f"{SHARED_MEMORY} cannot be used ({error.strerror})",
+            "mount a tmpfs there, DDS sends large messages through it",
+        )
+    total, free = facts.f_frsize * facts.f_blocks, facts.f_frsize * facts.f_bavail
+    sizes = f"{SHARED_MEMORY} has {total >> 20} MiB, {free >> 20} free"
+    if total < needed:
+        return fix(
+            f"{sizes}; three processes with panoramas need {needed >> 20}",
+            "start the container with --shm-size=512m or --ipc=host",
+        )
+    if free < needed:
+        return fix(
+            f"{sizes}; three processes with panoramas need {needed >> 20}",
+            "stop all nodes, then remove what crashed ones left: "
+            f"rm {SHARED_MEMORY}/fastdds_* {SHARED_MEMORY}/fastrtps_*",
+        )
+    return ok(f"{sizes}: room for {free // SEGMENT} processes with panoramas")
+
+
+def _receive_buffer() -> Finding:
+    try:
+        size = int(RECEIVE_BUFFER.read_text())
+    except (OSError, ValueError):
+        return note("the size of the kernel's receive buffer is not to be seen here")
+    if size < _ENOUGH_BUFFER:
+        return fix(
+            f"the kernel's receive buffer is at most {size >> 10} KiB, a panorama is 6 MiB",
+            f"sysctl -w net.core.rmem_max={_ENOUGH_BUFFER}",
+        )
+    return ok(f"the kernel's receive buffer may be {size >> 20} MiB")
+
+
+def _discovery(environment: Mapping[str, str]) -> list[Finding]:
+    findings = []
+    domain = environment.get("ROS_DOMAIN_ID", "0")
+    if not domain.isdigit() or int(domain) > _HIGHEST_DOMAIN:
+        findings.append(
+            fix(f"ROS_DOMAIN_ID={domain} is no domain", f"set it to 0..{_EPHEMERAL_DOMAIN - 1}")
+        )
+    elif int(domain) >= _EPHEMERAL_DOMAIN:
+        findings.append(
+            note(f"domain {domain}: its ports may meet others' from {_EPHEMERAL_DOMAIN} on")
+        )
+    reach = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE")
+    if environment.get("ROS_LOCALHOST_ONLY") == "1":
+        reach = "LOCALHOST"
+    if reach is not None and reach not in _RANGES:
+        findings.append(
+            fix(
+                f"ROS_AUTOMATIC_DISCOVERY_RANGE={reach} is not known",
+                f"set it to {', '.join(_RANGES[:3])} or unset it",
+            )
+        )
+    elif reach == "OFF":
+        findings.append(
+            fix(
+                "ROS_AUTOMATIC_DISCOVERY_RANGE=OFF: no node finds another",
+                "unset it, or name peers in ROS_STATIC_PEERS",
+            )
+        )
+    elif reach == "LOCALHOST":
+        findings.append(ok(f"domain {domain}, discovery on this host only"))
+    else:
+        findings.append(ok(f"domain {domain}, discovery in the whole subnet"))
+    return findings
+
+
+def _qos() -> Finding:
+    return ok(
+        "QoS: the node subscribes best effort, keep last 1, which every camera matches; it "
+        "publishes reliable and volatile, which every subscriber matches but transient local ones"
+    )

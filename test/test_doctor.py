@@ -1,0 +1,280 @@
+"""The doctor sees what is wrong, says what to do, and exits 1 only for what stops everything."""
+
+from __future__ import annotations
+
+import importlib.machinery
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from fake_model import write_fake_model
+from stand_ins.install import install
+from stand_ins.machine import Machine
+
+from mtpano_model.commands import main
+from mtpano_model.doctor import engines, python_side, ros, storage, transport
+from mtpano_model.doctor.finding import Finding
+from mtpano_model.inference.cache import EngineCache
+from mtpano_model.inference.engines.tensorrt import TensorRTEngine
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_fake_model(tmp_path / "rooms.onnx", (32, 64))
+
+
+def text(findings: list[Finding], level: str) -> str:
+    return "\n".join(str(finding) for finding in findings if finding.level == level)
+
+
+# --- the whole command ---------------------------------------------------------------------------
+
+
+def test_a_sound_machine_exits_0(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--model", str(model)]) == 0
+    out = capsys.readouterr().out
+    for title in ("Python", "Engines", "NVIDIA GPU", "Model", "ROS 2", "Transport", "Engine cache"):
+        assert f"\n{title}\n" in f"\n{out}"
+    assert "rooms.onnx: preset fake, 18 classes (indoor18), 64x32, fp32, cpu tail" in out
+    assert "it runs: " in out
+    assert all(
+        line.split()[0] in ("ok", "note", "fix") for line in out.splitlines() if line[:1] == " "
+    )
+
+
+def test_no_model_exits_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--model", "nowhere.onnx"]) == 1
+    out = capsys.readouterr().out
+    assert "fix   model 'nowhere.onnx'" in out
+    assert "1 without which nothing runs" in out.splitlines()[-1]
+    assert "Engine cache" in out  # the rest is examined all the same
+
+
+def test_a_check_that_breaks_spoils_its_group_only(
+    model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> list[Finding]:
+        raise ZeroDivisionError("in the check")
+
+    monkeypatch.setattr(ros, "check", broken)
+    assert main(["doctor", "--model", str(model)]) == 1
+    out = capsys.readouterr().out
+    assert "fix   ROS 2: ZeroDivisionError: in the check" in out
+    assert "Transport" in out
+
+
+def test_it_loads_neither_torch_nor_rclpy(model: Path) -> None:
+    script = (
+        "import sys; from mtpano_model.commands import main; "
+        f"status = main(['doctor', '--model', {str(model)!r}]); "
+        "loaded = {'torch', 'rclpy'} & set(sys.modules); "
+        "sys.exit(status or (f'loaded {loaded}' if loaded else 0))"
+    )
+    root = Path(__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# --- engines -------------------------------------------------------------------------------------
+
+
+def test_a_jetson_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, Machine())
+    findings = engines.check_gpu()
+    assert {finding.level for finding in findings} == {"ok"}
+    words = text(findings, "ok")
+    assert "Orin, compute capability 8.7, 8 GiB; driver for CUDA 12.6" in words
+    assert "TensorRT 10.3.0, fp16 by the builder's flag" in words
+
+
+def test_a_gpu_without_its_driver_is_to_be_fixed_and_no_gpu_is_fine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    install(monkeypatch, Machine(faults={"no driver"}, cuda_driver=0))
+    monkeypatch.setattr(engines, "GPU_SIGNS", (tmp_path,))
+    assert "--gpus all" in text(engines.check_gpu(), "fix")
+    monkeypatch.setattr(engines, "GPU_SIGNS", ())
+    assert "a processor will do" in text(engines.check_gpu(), "note")
+    assert not text(engines.check_gpu(), "fix")
+
+
+def test_a_gpu_without_tensorrt_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, Machine(tensorrt="8.6.1"))
+    findings = engines.check_gpu()
+    assert "idle for want of TensorRT: TensorRT 8.6.1 is too old" in text(findings, "fix")
+    assert not any(finding.essential for finding in findings)
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_no_processor_engine_is_essential_unless_the_gpu_has_one(
+    monkeypatch: pytest.MonkeyPatch, gpu: bool
+) -> None:
+    install(monkeypatch, Machine(faults=set() if gpu else {"no driver"}))
+    for name in ("openvino", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, name, None)  # what import then raises is ImportError
+    findings = engines.check_processor_engines()
+    (missing,) = [finding for finding in findings if finding.level == "fix"]
+    assert "pip install openvino" in missing.advice
+    assert missing.essential == (not gpu)
+
+
+def test_old_and_new_pythons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 9, 1, "final", 0))
+    assert any(f.essential and "3.10 to 3.13" in f.advice for f in python_side.check())
+    monkeypatch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
+    assert "newer than the tested" in text(python_side.check(), "note")
+
+
+def test_a_broken_opencv_is_essential(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    (broken,) = [finding for finding in python_side.check() if finding.level == "fix"]
+    assert broken.essential
+    assert "opencv-python-headless" in broken.advice
+
+
+# --- ROS -----------------------------------------------------------------------------------------
+
+
+def pretend_modules(monkeypatch: pytest.MonkeyPatch, **origins: str | None) -> None:
+    def find(name: str) -> Any:
+        origin = origins.get(name)
+        return None if origin is None else importlib.machinery.ModuleSpec(name, None, origin=origin)
+
+    monkeypatch.setattr(ros, "find_spec", find)
+
+
+HUMBLE = "/opt/ros/humble/local/lib/python3.10/dist-packages/{}/__init__.py"
+
+
+def test_a_sourced_humble(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ("rclpy", *ros.NEEDED, *ros.OPTIONAL)
+    pretend_modules(monkeypatch, **{name: HUMBLE.format(name) for name in names})
+    environment = {"ROS_DISTRO": "humble", "RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}
+    findings = ros.check(environment)
+    assert {finding.level for finding in findings} == {"ok"}
+    assert "ROS 2 humble, rclpy in /opt/ros/humble" in text(findings, "ok")
+    assert "middleware rmw_cyclonedds_cpp (chosen)" in text(findings, "ok")
+
+
+def test_a_virtual_environment_that_does_not_see_ros(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_modules(monkeypatch)
+    assert "--system-site-packages" in text(ros.check({"ROS_DISTRO": "jazzy"}), "fix")
+    assert "only the node needs it" in text(ros.check({}), "note")
+
+
+def test_wheels_over_a_sourced_installation(monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend_modules(monkeypatch, rclpy="/venv/lib/python3.11/site-packages/rclpy/__init__.py")
+    findings = ros.check({"ROS_DISTRO": "jazzy"})
+    assert "jazzy is sourced but rclpy comes from wheels" in text(findings, "fix")
+    assert "cannot import sensor_msgs" in text(findings, "fix")
+    assert "ros-$ROS_DISTRO-sensor-msgs" in text(findings, "fix")
+    assert "vision_msgs" in text(findings, "note")
+
+
+# --- transport -----------------------------------------------------------------------------------
+
+
+def shared_memory(monkeypatch: pytest.MonkeyPatch, total: int, free: int) -> None:
+    """/dev/shm of `total` MiB, `free` of them free."""
+    facts = SimpleNamespace(f_frsize=1 << 20, f_blocks=total, f_bavail=free)
+    monkeypatch.setattr(os, "statvfs", lambda path: facts)
+
+
+@pytest.mark.parametrize(
+    ("total", "free", "level", "words"),
+    [
+        (64, 64, "fix", "64 MiB, 64 free; three processes .* need 192: .*--shm-size=512m"),
+        (512, 100, "fix", "need 192: stop all nodes"),
+        (512, 500, "ok", "room for 7 processes"),
+    ],
+)
+def test_shared_memory(
+    monkeypatch: pytest.MonkeyPatch, total: int, free: int, level: str, words: str
+) -> None:
+    shared_memory(monkeypatch, total, free)
+    assert re.search(words, text(transport.check({}), level))
+
+
+def test_no_shared_memory_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(transport, "SHARED_MEMORY", tmp_path / "absent")
+    assert "mount a tmpfs" in text(transport.check({}), "fix")
+
+
+def test_the_shipped_profile_is_known_and_offered(tmp_path: Path) -> None:
+    offered = text(transport.check({}), "note")
+    shipped = Path(__file__).parents[1] / "mtpano_ros" / "fastdds.xml"
+    assert f"FASTDDS_DEFAULT_PROFILES_FILE={shipped}" in offered
+    for variable in ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"):
+        findings = transport.check({variable: str(shipped)})
+        assert f"{shipped}, segments of 64 MiB" in text(findings, "ok")
+    own = tmp_path / "own.xml"
+    own.write_text("<dds/>")
+    findings = transport.check({"FASTDDS_DEFAULT_PROFILES_FILE": str(own)})
+    assert "give it segments of 64 MiB" in text(findings, "note")
+
+
+@pytest.mark.parametrize(
+    ("environment", "words"),
+    [
+        ({"FASTDDS_DEFAULT_PROFILES_FILE": "/no/file.xml"}, "unset FASTDDS_DEFAULT_PROFILES_FILE"),
+        ({"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}, "unset FASTDDS_BUILTIN_TRANSPORTS"),
+        ({"ROS_DOMAIN_ID": "300"}, "ROS_DOMAIN_ID=300 is no domain"),
+        ({"ROS_DOMAIN_ID": "robot"}, "ROS_DOMAIN_ID=robot is no domain"),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}, "no node finds another"),
+        ({"ROS_AUTOMATIC_DISCOVERY_RANGE": "HOST"}, "set it to SUBNET, LOCALHOST, OFF"),
+    ],
+)
+def test_environments_that_part_nodes(environment: dict[str, str], words: str) -> None:
+    assert words in text(transport.check(environment), "fix")
+
+
+def test_discovery_is_told() -> None:
+    assert "whole subnet" in text(transport.check({}), "ok")
+    for name, value in (
+        ("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"),
+        ("ROS_LOCALHOST_ONLY", "1"),
+    ):
+        environment = {name: value, "ROS_DOMAIN_ID": "42"}
+        assert "domain 42, discovery on this host only" in text(transport.check(environment), "ok")
+    assert "domain 150" in text(transport.check({"ROS_DOMAIN_ID": "150"}), "note")
+
+
+@pytest.mark.parametrize(("size", "level"), [(212992, "fix"), (33554432, "ok")])
+def test_cyclone_is_asked_for_its_buffer_instead(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, size: int, level: str
+) -> None:
+    (tmp_path / "rmem_max").write_text(f"{size}\n")
+    monkeypatch.setattr(transport, "RECEIVE_BUFFER", tmp_path / "rmem_max")
+    findings = transport.check({"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"})
+    assert "receive buffer" in text(findings, level)
+    assert "/dev/shm" not in text(findings, "ok")
+
+
+# --- engine cache --------------------------------------------------------------------------------
+
+
+def test_cached_engines_are_listed_by_use(monkeypatch: pytest.MonkeyPatch, model: Path) -> None:
+    install(monkeypatch, Machine())
+    TensorRTEngine(model).close()
+    assert "for this machine, built" in text(storage.check(), "ok")
+    install(monkeypatch, Machine(tensorrt="10.4.0"))
+    assert "1 engines (0 MiB) for another TensorRT or GPU" in text(storage.check(), "note")
+
+
+def test_a_cache_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    findings = storage.check(EngineCache(tmp_path / "file" / "cache"))
+    assert "set XDG_CACHE_HOME" in text(findings, "fix")
+    assert not any(finding.essential for finding in findings)
