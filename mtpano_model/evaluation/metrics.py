@@ -33,7 +33,7 @@ class Maps:
 
     depth: NDArray[np.float32] | None
     normals: NDArray[np.float32] | None
-    labels: NDArray[np.uint8] | None
+    labels: NDArray[np.integer] | None
     depth_valid: NDArray[np.bool_] | None = None
     normals_valid: NDArray[np.bool_] | None = None
 

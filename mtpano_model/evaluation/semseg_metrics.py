@@ -33,7 +33,7 @@ class SemsegMetrics:
     def update(
         self, prediction: NDArray[np.integer], truth: NDArray[np.integer], areas: NDArray
     ) -> Figures:
-        """Add one frame of class ids [H, W] and return its own figures (empty if unlabelled)."""
+        """Add one frame of class ids [H, W] and return its own figures (empty: none)."""
         count = len(self.classes)
         known = truth != IGNORE
         if not known.any():
@@ -46,7 +46,8 @@ class SemsegMetrics:
         self.confusion += confusion
         self._weighted += np.bincount(pairs, weights, minlength=size).reshape(shape)
         figures = self._figures(confusion)
-        self._frames.append(figures)
+        if figures:
+            self._frames.append(figures)
         return figures
 
     def pooled(self) -> Figures:
@@ -81,6 +82,8 @@ class SemsegMetrics:
         values = iou(confusion)
         occurs = self._scored & ~np.isnan(values)
         common = self._scored & (confusion.sum(1) > COMMON_SHARE * total)
+        if not common.any():
+            return {}
         over_all, over_common = float(values[occurs].mean()), float(values[common].mean())
         return {
             "miou": over_common if self.common_only else over_all,

@@ -1,0 +1,134 @@
+"""`mtpano evaluate`: measure a model on a labelled data set and write a report."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.evaluation.card import update_card
+from mtpano_model.evaluation.data_sets import DataName, open_comparison
+from mtpano_model.evaluation.predictor import open_predictor
+from mtpano_model.evaluation.protocols import find_protocol
+from mtpano_model.evaluation.report import metric_rows, write_report
+from mtpano_model.evaluation.runner import evaluate
+from mtpano_model.inference.output_size import parse_output_size
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Args:
+    """Measure a model on a labelled data set.
+
+    Writes metrics.json (figures pooled over pixels at its top level; fractions, metres, degrees;
+    variants under per_image, cos_weighted, median_aligned), frames.csv (every frame's own figures)
+    and report.html with pictures of the best and the worst frames. docs/evaluation.md defines
+    every figure.
+    """
+
+    data: DataName
+    """Kind of data set."""
+    root: Path
+    """Its folder."""
+    model: str = "default"
+    """A bundled model, an .onnx file, a training run, a checkpoint or a .safetensors file."""
+    out: Path = Path("out/evaluation")
+    """Folder for the report."""
+    split: Literal["train", "val", "test"] | None = None
+    """Part of the data set; every frame if not given."""
+    limit: int | None = None
+    """Measure only so many frames, evenly spread."""
+    size: str | None = None
+    """HEIGHTxWIDTH at which the data set is read and compared; its usual size if not given."""
+    network_size: str | None = None
+    """HEIGHTxWIDTH that pictures are brought to before a checkpoint's network."""
+    align: Literal["none", "median"] = "none"
+    """median: scale each depth prediction to the frame's median first, in all depth figures."""
+    protocol: Literal["rooms", "structured3d", "stanford2d3d", "matterport3d", "360mtl"] | None = (
+        None
+    )
+    """What is scored and how it is averaged; the data set's own if not given."""
+    pictures: int = 3
+    """So many best and worst frames of each task are drawn; 0 for none."""
+    roll_frames: int = 4
+    """On so many frames, measure how predictions change as the panorama is rolled."""
+    backend: Literal["auto", "openvino", "onnxruntime", "tensorrt"] = "auto"
+    """Engine that runs an ONNX model."""
+    device: Literal["auto", "cpu", "cuda", "gpu"] = "auto"
+    """Where the engine runs."""
+    threads: int | None = None
+    """Processor threads; the engine's own choice if not given."""
+    precision: Literal["fp32", "bf16", "fp16"] | None = None
+    """Arithmetic of an ONNX model, where the engine has a choice."""
+    card: Path | None = None
+    """A model card; the table between <!-- metrics:KEY --> and <!-- /metrics:KEY --> is renewed."""
+    card_key: str | None = None
+    """KEY of that table; DATA-SPLIT, such as rooms-val or rooms-all, if not given."""
+
+
+def run(args: Args) -> int:
+    """Evaluate, write the report and print the figures."""
+    if args.limit is not None and args.limit < 1:
+        raise MtpanoError(f"limit {args.limit} is too small: expected 1 or more")
+    protocol = find_protocol(args.protocol or args.data)
+    predictor = open_predictor(
+        args.model,
+        backend=args.backend,
+        device=args.device,
+        threads=args.threads,
+        precision=args.precision,
+        size=_size(args.network_size),
+    )
+    comparison = open_comparison(
+        args.data, args.root, predictor.classes, args.split, _size(args.size)
+    )
+    if args.data != "rooms" and args.split != protocol.reported_split:
+        logger.info("published figures are of split '%s'", protocol.reported_split)
+    outcome = evaluate(
+        predictor,
+        comparison,
+        protocol,
+        align=args.align == "median",
+        limit=args.limit,
+        roll_frames=args.roll_frames,
+    )
+    about: dict[str, Any] = {
+        **predictor.about,
+        "data": args.data,
+        "root": str(args.root),
+        "split": args.split or "all",
+        "frames": len(outcome.frames),
+        "protocol": protocol.name,
+        "align": args.align,
+        "class_set": comparison.classes.name,
+        "seconds_per_frame": round(outcome.seconds_per_frame, 4),
+    }
+    try:
+        write_report(args.out, outcome, comparison, predictor, about, args.pictures)
+    except OSError as error:
+        raise MtpanoError(f"cannot write to {args.out}: {error}") from error
+    if args.card is not None:
+        metrics = json.loads((args.out / "metrics.json").read_text(encoding="utf-8"))
+        update_card(args.card, args.card_key or f"{args.data}-{about['split']}", metrics)
+    _print(outcome.metrics, about, args.out)
+    return 0
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """(H, W) of "256x512"; None stays None."""
+    if text is None:
+        return None
+    size = parse_output_size(text)
+    if size is None:
+        raise MtpanoError(f"size '{text}' is not understood: expected HEIGHTxWIDTH like 256x512")
+    return size
+
+
+def _print(metrics: dict[str, Any], about: dict[str, Any], out: Path) -> None:
+    print(f"{about['frames']} frames, {about['seconds_per_frame']:.3f} s each -> {out.resolve()}")
+    for title, pooled, *_ in metric_rows(metrics):
+        print(f"{title:<42}{pooled:>12}")

@@ -1,0 +1,57 @@
+"""The model card's numbers: a table that `mtpano evaluate` writes between two markers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.evaluation.report import VARIANTS, metric_rows
+
+
+def update_card(path: Path, key: str, metrics: dict[str, Any]) -> None:
+    """Replace what stands between the card's markers of `key` by the table of `metrics`.
+
+    The markers are `<!-- metrics:KEY -->` and `<!-- /metrics:KEY -->`, each on a line of its own;
+    all else in the file stays. MtpanoError where they are missing.
+    """
+    begin, end = f"<!-- metrics:{key} -->", f"<!-- /metrics:{key} -->"
+    if not path.is_file():
+        raise MtpanoError(f"model card {path} does not exist: give an existing Markdown file")
+    text = path.read_text(encoding="utf-8")
+    pattern = re.compile(re.escape(begin) + r"\n.*?" + re.escape(end), re.DOTALL)
+    if len(pattern.findall(text)) != 1:
+        raise MtpanoError(
+            f"model card {path} has not exactly one place for these numbers: put the lines "
+            f"'{begin}' and '{end}' where they belong"
+        )
+    table = metric_table(metrics)
+    new = pattern.sub(lambda _: f"{begin}\n{table}\n{end}", text)
+    path.write_text(new, encoding="utf-8")
+
+
+def metric_table(metrics: dict[str, Any]) -> str:
+    """Markdown: what was measured, the table of figures, the classes' IoU, the seam."""
+    about = metrics["about"]
+    lines = [
+        f"{about['frames']} frames of {about['data']} (split: {about['split']}), protocol "
+        f"{about['protocol']}, {about['engine']}, model revision "
+        f"{about.get('revision', 'unknown')}.",
+        "",
+        "| figure | " + " | ".join(title for _, title in VARIANTS) + " |",
+        "|---" * (len(VARIANTS) + 1) + "|",
+        *("| " + " | ".join(row) + " |" for row in metric_rows(metrics)),
+    ]
+    if "classes" in metrics:
+        found = {k: v for k, v in metrics["classes"]["iou"].items() if v is not None}
+        ious = ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items())
+        lines += ["", f"IoU by class, per cent: {ious}."]
+    seam = metrics.get("seam", {})
+    if "depth_jump_ratio" in seam:
+        lines += [
+            "",
+            f"Depth jump across the seam, against the mean jump between inner columns: "
+            f"{seam['depth_jump_ratio']:.3f} (ground truth {seam['truth_jump_ratio']:.3f}).",
+        ]
+    return "\n".join(lines)
