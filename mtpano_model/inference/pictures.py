@@ -119,7 +119,7 @@ def legend(labels: NDArray[np.integer], classes: ClassSet, width: int) -> Rgb:
 
 def _depth_limit(frame: Frame) -> float:
     finite = frame.depth[np.isfinite(frame.depth)]
-    return drawing.nice_limit(float(np.percentile(finite, 98))) if finite.size else DEPTH_MAX
+    return drawing.nice_limit(float(np.percentile(finite, 99.5))) if finite.size else DEPTH_MAX
 
 
 def _view(cloud: Cloud, size: tuple[int, int], yaw: float) -> Rgb:
