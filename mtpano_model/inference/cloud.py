@@ -34,9 +34,7 @@ class Cloud:
     def finite(self) -> Cloud:
         """Without the points that have no surface."""
         keep = np.isfinite(self.points[:, 0])
-        return Cloud(
-            self.points[keep], self.colors[keep], self.normals[keep], self.labels[keep]
-        )
+        return Cloud(self.points[keep], self.colors[keep], self.normals[keep], self.labels[keep])
 
 
 def cloud_from_frame(frame: Frame, rgb: NDArray[np.uint8], stride: int = 1) -> Cloud:

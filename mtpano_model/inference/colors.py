@@ -34,12 +34,10 @@ def colorize_depth(
 
     NaN is UNKNOWN_COLOR, +Inf OPEN_COLOR, -Inf TOO_NEAR_COLOR.
     """
-    finite = np.isfinite(depth)
-    with np.errstate(invalid="ignore"):
-        scaled = depth * np.float32(255 / max_depth)
-        index = np.where(finite, np.clip(scaled, 0, 255), 0).astype(np.uint8)
+    # One fused pass; what it makes of special values does not matter, they are painted over.
+    index = np.asarray(cv2.convertScaleAbs(depth, alpha=255 / max_depth), np.uint8)
     colors = _look_up(index, _DEPTH_COLORS, out)
-    if not finite.all():
+    if not np.isfinite(depth).all():
         colors[np.isnan(depth)] = UNKNOWN_COLOR
         colors[np.isposinf(depth)] = OPEN_COLOR
         colors[np.isneginf(depth)] = TOO_NEAR_COLOR
@@ -48,13 +46,11 @@ def colorize_depth(
 
 def colorize_normals(normals: NDArray[np.floating[Any]], out: Rgb | None = None) -> Rgb:
     """Unit vectors [H, W, 3] -> RGB = round((n + 1) x 127.5); NaN becomes grey (128)."""
-    scaled = normals * np.float32(127.5)
-    scaled += np.float32(128)  # 127.5 to centre, 0.5 to round
-    np.nan_to_num(scaled, copy=False, nan=128.0)
-    result = np.clip(scaled, 0, 255, out=scaled).astype(np.uint8)
     if out is None:
-        return result
-    np.copyto(out, result)
+        out = np.empty(normals.shape, np.uint8)
+    cv2.convertScaleAbs(normals, dst=out, alpha=127.5, beta=127.5)
+    if np.isnan(normals.min()):  # the minimum of anything with a NaN is NaN
+        out[np.isnan(normals)] = 128
     return out
 
 

@@ -15,6 +15,8 @@ FORMAT = 1
 METADATA_KEY = "mtpano"
 WEIGHTS = Path(__file__).parents[1] / "weights"
 _RE_EXPORT = "export it again with `mtpano export`"
+_TAILS = ("cpu", "gpu")
+_FREE_TEXT = ("precision", "preset", "revision", "license", "trained_on")
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,6 @@ def _info(path: Path, facts: dict[str, Any]) -> ModelInfo:
         tail=facts["tail"],
         **{key: str(facts.get(key, "unknown")) for key in _FREE_TEXT},
     )
-
-
-_TAILS = ("cpu", "gpu")
-_FREE_TEXT = ("precision", "preset", "revision", "license", "trained_on")
 
 
 def _class_set(facts: dict[str, Any]) -> ClassSet:
