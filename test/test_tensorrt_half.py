@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime as ort
+import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
@@ -14,7 +15,7 @@ from mtpano_model.export.operator_check import unsupported_operators
 from mtpano_model.inference.half_precision import compute_in_half
 
 
-def transformer_like_model(overflow: bool = False) -> onnx.ModelProto:
+def transformer_like_model() -> onnx.ModelProto:
     """uint8 picture -> conv -> norm -> attention -> residual -> resize -> conv -> exp depth."""
     rng = np.random.default_rng(0)
 
@@ -23,13 +24,15 @@ def transformer_like_model(overflow: bool = False) -> onnx.ModelProto:
 
     constants = {
         "mean": np.float32(127),
-        "scale": np.float32(1e6 if overflow else 1 / 128),
+        "scale": np.float32(1 / 128),
         "stem": weight(8, 3, 4, 4),
         "tokens_shape": np.array([1, 8, 32], np.int64),
         "gain": np.ones(8, np.float32),
         "bias": np.zeros(8, np.float32),
         "root": np.float32(1 / np.sqrt(8)),
         "big": np.full(8, 1e6, np.float32),
+        "unit": np.eye(8, dtype=np.float32),
+        "tiny": np.float32(1e-9),
         "map_shape": np.array([1, 8, 4, 8], np.int64),
         "factor": np.array([1, 1, 2, 2], np.float32),
         "head": weight(4, 8, 3, 3),
@@ -55,7 +58,9 @@ def transformer_like_model(overflow: bool = False) -> onnx.ModelProto:
         node("Add", ["tokens", "mixed"], ["residual"], "residual_add"),
         node("Add", ["residual", "big"], ["huge"], "huge_add"),
         node("Sub", ["huge", "big"], ["back"], "huge_sub"),
-        node("Transpose", ["back"], ["columns"], perm=[0, 2, 1]),
+        node("MatMul", ["back", "unit"], ["product"], "unit_matmul"),
+        node("Max", ["product", "tiny"], ["floored"], "tiny_max"),
+        node("Transpose", ["floored"], ["columns"], perm=[0, 2, 1]),
         node("Reshape", ["columns", "map_shape"], ["map"]),
         node("Resize", ["map", "", "factor"], ["up"], "up", mode="linear"),
         node("Conv", ["up", "head", "head_bias"], ["head_out"], "head_conv", pads=[1] * 4),
@@ -105,10 +110,12 @@ def test_products_are_half_and_delicate_operators_are_not() -> None:
         assert types[name] == "fp32", name
 
 
-def test_a_constant_that_half_cannot_hold_keeps_its_node_in_fp32() -> None:
+@pytest.mark.parametrize("name", ["huge_add", "tiny_max"])
+def test_a_constant_that_half_cannot_hold_keeps_its_node_in_fp32(name: str) -> None:
     model = transformer_like_model()
     compute_in_half(model)
-    assert input_types(model)["huge_add"] == "fp32"
+    assert input_types(model)["unit_matmul"] == "fp16"
+    assert input_types(model)[name] == "fp32"
 
 
 def test_the_result_stays_within_half_s_rounding() -> None:

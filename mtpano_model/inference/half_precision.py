@@ -30,8 +30,8 @@ _LARGEST_HALF = float(np.finfo(np.float16).max)
 def compute_in_half(model: onnx.ModelProto) -> None:
     """Turn `model` (opset 13 to 20, float32) into its mixed-precision twin, in place.
 
-    Inputs and outputs keep their types. A node stays in fp32 when a constant of its would overflow
-    fp16. Graphs with control flow keep fp32 inside and around it.
+    Inputs and outputs keep their types. A node stays in fp32 when fp16 cannot hold a constant of
+    it. Graphs with control flow keep fp32 inside and around it.
     """
     inferred = onnx.shape_inference.infer_shapes(_without_weights(model), data_prop=True)
     _Conversion(model.graph, _float_tensors(inferred.graph)).run()
@@ -82,6 +82,10 @@ class _Conversion:
         if name not in self.constants:
             return True
         values = numpy_helper.to_array(self.constants[name])
+        if values.size == 1:  # an epsilon or a scale must not vanish; of many weights some may
+            with np.errstate(over="ignore"):
+                half = float(values.reshape(()).astype(np.float16))
+            return np.isfinite(half) and (half != 0) == (float(values.reshape(())) != 0)
         return values.size == 0 or float(np.abs(values).max()) <= _LARGEST_HALF
 
     def _convert_inputs(self, node: onnx.NodeProto, half: bool) -> None:

@@ -7,16 +7,19 @@ from onnx import TensorProto, numpy_helper
 
 
 def fold_stored_weights(graph: onnx.GraphProto) -> None:
-    """Replace every Cast of a constant to float32 by the float32 constant, in place.
+    """Replace every Constant, and every Cast of a constant to float32, by an initializer, in place.
 
     A model file may keep its weights as fp16 with a Cast each to stay small. TensorRT takes a Conv
     whose weights come out of a Cast for one with weights that change, which is slower and bars
     fusions.
     """
-    constants = {tensor.name: tensor for tensor in graph.initializer}
-    for node in graph.node:
+    for index in reversed(range(len(graph.node))):
+        node = graph.node[index]
         if node.op_type == "Constant" and node.attribute[0].name == "value":
-            constants[node.output[0]] = node.attribute[0].t
+            graph.initializer.append(node.attribute[0].t)
+            graph.initializer[-1].name = node.output[0]
+            del graph.node[index]
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     for index in reversed(range(len(graph.node))):
         node = graph.node[index]
         if node.op_type != "Cast" or node.input[0] not in constants:

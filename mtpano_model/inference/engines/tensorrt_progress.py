@@ -13,7 +13,7 @@ from mtpano_model.errors import MtpanoError
 
 log = logging.getLogger(__name__)
 
-_LOG_EVERY = 10.0  # seconds
+_LOG_EVERY = 5.0  # seconds
 
 
 class BuildCancelled(MtpanoError):
@@ -40,7 +40,7 @@ class _Phase:
 
 
 class BuildMonitor:
-    """Adds up TensorRT's nested phases; tells the callback and, every 10 s, the log.
+    """Adds up TensorRT's nested phases; tells the callback and, every 5 s, the log.
 
     TensorRT calls from its own threads. cancel: the build stops at the next step once it is set.
     error: what the callback raised, which also stops the build (it must not cross C++).
