@@ -25,8 +25,6 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "export": ("export", "turn a checkpoint into the ONNX model that robots run", "train"),
     "parity": ("parity", "compare an exported model with its checkpoint", "train"),
     "convert-released": ("convert_released", "convert the MTPano authors' weights", "train"),
-    "ablation": ("ablation", "train and compare variants of the network", "train"),
-    "rotation-study": ("rotation_study", "measure how predictions bear rotations", "train"),
 }
 
 
