@@ -51,7 +51,7 @@ class PseudoLabelled:
         self.store = Store(root)
         self.size = size or self.store.size
         self.class_set = class_set or self.store.class_set
-        self._classes = _lookup(self.store.class_set, self.class_set)
+        self._classes = class_lookup(self.store.class_set, self.class_set)
         places = {name: index for index, name in enumerate(self.store.names)}
         self.names = self.store.names if names is None else names
         missing = [name for name in self.names if name not in places]
@@ -131,8 +131,11 @@ class PseudoLabelled:
         return cv2.resize(array, self.size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
-def _lookup(own: str, wanted: str) -> NDArray[np.uint8]:
-    """Table [256] from the store's class ids to the wanted set's."""
+def class_lookup(own: str, wanted: str) -> NDArray[np.uint8]:
+    """Table [256]: id of one class set -> id of another, 255 where there is none.
+
+    MtpanoError unless they are the same or the wanted one is the default set.
+    """
     if own == wanted:
         return np.arange(256, dtype=np.uint8)
     if wanted == DEFAULT_SET:

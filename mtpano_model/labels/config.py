@@ -1,0 +1,56 @@
+"""How pseudo-labels are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mtpano_model.errors import MtpanoError
+
+
+@dataclass(frozen=True)
+class LabelConfig:
+    """Numbers of the engine; the defaults are the paper's (training.md, section 1).
+
+    height: rows of the canvas that labels are merged on; it is twice as wide.
+    patches: perspective views a panorama. patch_size: their rows and columns in pixels.
+    pitch_deg: range that pitches are drawn from; None takes what the teachers prefer.
+    hfov_deg: range of horizontal fields of view.
+    class_set: of the labels in the store.
+    erode: pixels by which a patch's valid area shrinks, at its border too.
+    depth_edge: relative jump between neighbouring pixels' depth that counts as an edge and is
+        dropped.
+    batch: patches that a teacher sees at once.
+    seed: of the patches; they follow from it and the panorama's name.
+    """
+
+    height: int = 512
+    patches: int = 32
+    patch_size: int = 512
+    pitch_deg: tuple[float, float] | None = None
+    hfov_deg: tuple[float, float] = (80.0, 120.0)
+    class_set: str = "indoor18"
+    erode: int = 2
+    depth_edge: float = 0.1
+    batch: int = 4
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.height < 16 or self.height % 2:
+            raise MtpanoError(f"canvas height {self.height}: expected an even number from 16 on")
+        if self.patches < 1 or self.patch_size < 8:
+            raise MtpanoError(
+                f"{self.patches} patches of {self.patch_size} pixels: expected at least one of 8"
+            )
+        low, high = self.hfov_deg
+        if not 1 <= low <= high <= 170:
+            raise MtpanoError(f"fields of view {low} to {high} degrees: expected 1 to 170, rising")
+        if self.pitch_deg and not -90 <= self.pitch_deg[0] <= self.pitch_deg[1] <= 90:
+            raise MtpanoError(
+                f"pitches {self.pitch_deg[0]} to {self.pitch_deg[1]} degrees: expected -90 to 90, "
+                "rising"
+            )
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of the canvas."""
+        return self.height, 2 * self.height

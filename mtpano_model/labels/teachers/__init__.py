@@ -1,0 +1,47 @@
+"""Teachers by name; what a teacher needs is imported only when it is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from importlib import import_module
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
+
+# name: (module, class, what NAME:SOURCE may name)
+TEACHERS: dict[str, tuple[str, str, str]] = {
+    "moge2": ("moge2", "MoGe2", "model.pt or a repository of the hub"),
+    "depth-anything": ("depth_anything", "DepthAnythingMetric", "folder or hub repository"),
+    "mask2former": ("mask2former", "Mask2Former", "folder or hub repository"),
+    "oneformer": ("oneformer", "OneFormer", "folder or hub repository"),
+    "segformer": ("segformer", "SegFormer", "folder or hub repository"),
+    "ade20k32": ("ade20k32", "Ade20k32", ".tflite file"),
+    "pd-bridgenet": ("pd_bridgenet", "PDBridgeNetTeacher", "checkpoint, .onnx file or 'default'"),
+    "oracle": ("oracle", "Oracle", "nothing"),
+}
+
+
+def open_teacher(
+    spec: str, class_set: str, device: str = "cpu", scale_drift: float = 0.0
+) -> Teacher | PanoramaTeacher:
+    """A teacher by NAME or NAME:SOURCE, e.g. `moge2` or `segformer:/models/segformer-b5`.
+
+    class_set: what its classes are turned into. scale_drift: of the oracle's depth, a patch.
+    MtpanoError for an unknown name, a source that cannot be read, or a library that is missing.
+    """
+    name, _, source = spec.partition(":")
+    if name not in TEACHERS:
+        near = get_close_matches(name, TEACHERS, n=1)
+        hint = f"did you mean '{near[0]}'" if near else f"expected one of {', '.join(TEACHERS)}"
+        raise MtpanoError(f"unknown teacher '{name}': {hint}")
+    module, kind, _ = TEACHERS[name]
+    teacher = getattr(import_module(f"mtpano_model.labels.teachers.{module}"), kind)
+    if name == "oracle":
+        return teacher(class_set, scale_drift)
+    return teacher(source or None, class_set, device)
+
+
+def describe(teachers: Sequence[Teacher | PanoramaTeacher]) -> list[dict[str, str]]:
+    """What a store says about those who labelled it."""
+    return [{"name": t.name, "tasks": " ".join(t.tasks), "license": t.license} for t in teachers]
