@@ -1,0 +1,135 @@
+"""The rooms reader: on a tiny tree where every value is known, and on the real set."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mtpano_model.classes import IGNORE, load_class_set
+from mtpano_model.data.rooms import RoomsDataset, is_validation_room
+from mtpano_model.errors import MtpanoError
+from mtpano_model.geometry import sphere
+
+SIZE = (16, 32)
+
+
+def write_room(root: Path, name: str, room: int) -> None:
+    """One frame: depth = 1 m + 1 mm a column, walls left, chairs right, one invalid pixel."""
+    height, width = SIZE
+    depth = np.broadcast_to(1000 + np.arange(width), SIZE).astype(np.uint16).copy()
+    normal = np.full((height, width, 3), (128, 128, 0), np.uint8)  # RGB, about (0, 0, -1)
+    depth[3, 4], normal[3, 4] = 0, 128
+    semantic = np.where(np.arange(width) < width // 2, 1, 5)
+    semantic = np.broadcast_to(semantic, SIZE).astype(np.uint8).copy()
+    semantic[0, 0] = 0
+    cv2.imwrite(str(root / f"{name}_depth.png"), depth)
+    cv2.imwrite(str(root / f"{name}_normal.png"), normal[..., ::-1])
+    cv2.imwrite(str(root / f"{name}_semantic.png"), semantic)
+    cv2.imwrite(str(root / f"{name}.jpg"), np.full((height, width, 3), (0, 0, 200), np.uint8))
+    with (root / "index.jsonl").open("a") as index:
+        index.write(json.dumps({"name": name, "room": room}) + "\n")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    for room in range(30):
+        for view in range(2):
+            write_room(tmp_path, f"{3 * room + view:06d}", room)
+    return tmp_path
+
+
+def test_values_frames_and_validity(tree: Path) -> None:
+    sample = RoomsDataset(tree)[0]
+    assert sample.name == "000000"
+    assert sample.size == SIZE
+    assert sample.image[0].float().mean() > 180  # red
+    assert sample.image[2].float().mean() < 20
+    assert sample.depth[0, 8, 10].item() == pytest.approx(1.010)
+    assert not sample.depth_valid[0, 3, 4]
+    assert not sample.normals_valid[0, 3, 4]
+    assert sample.depth_valid.sum() == sample.normals_valid.sum() == SIZE[0] * SIZE[1] - 1
+    torch.testing.assert_close(
+        sample.normals[:, 8, 10], torch.tensor([0.004, 0.004, -1]), atol=2e-3, rtol=0
+    )
+    names = load_class_set("indoor18").names
+    assert names[sample.semseg[8, 3]] == "wall"
+    assert names[sample.semseg[8, 30]] == "chair"
+    assert sample.semseg[0, 0] == IGNORE
+    nyu = RoomsDataset(tree, class_set="nyu40")[0].semseg
+    assert nyu[8, 3] == 0
+    assert nyu[8, 30] == 4
+    assert nyu[0, 0] == IGNORE
+
+
+def test_splits_are_by_room_and_cover_everything(tree: Path) -> None:
+    names = {split: RoomsDataset(tree, split).names for split in ("train", "val", "all")}
+    assert sorted(names["train"] + names["val"]) == names["all"]
+    rooms = {split: {int(name) // 3 for name in names[split]} for split in ("train", "val")}
+    assert not rooms["train"] & rooms["val"]
+    assert rooms["val"] == {room for room in range(30) if is_validation_room(room)}
+
+
+def test_one_room_in_ten_is_held_out() -> None:
+    share = np.mean([is_validation_room(room) for room in range(5000)])
+    assert 0.09 < share < 0.11
+
+
+def test_reducing_invents_no_value(tree: Path) -> None:
+    small = RoomsDataset(tree, size=(8, 16))[0]
+    assert small.size == (8, 16)
+    full = RoomsDataset(tree)[0]
+    assert set(small.depth.unique().tolist()) <= set(full.depth.unique().tolist())
+    assert set(small.semseg.unique().tolist()) <= set(full.semseg.unique().tolist())
+
+
+def test_the_cache_returns_the_same_and_is_not_touched_by_its_users(tree: Path) -> None:
+    cached, plain = RoomsDataset(tree, cache=True), RoomsDataset(tree)
+    cached.preload()
+    for _ in range(2):
+        sample = cached[3]
+        assert torch.equal(sample.image, plain[3].image)
+        assert torch.equal(sample.semseg, plain[3].semseg)
+        sample.image.zero_()
+        sample.semseg.zero_()
+
+
+def test_mistakes_are_named(tree: Path) -> None:
+    with pytest.raises(MtpanoError, match="does not exist"):
+        RoomsDataset(tree / "nowhere")
+    with pytest.raises(MtpanoError, match="stanford13"):
+        RoomsDataset(tree, class_set="stanford13")
+    (tree / "000000.jpg").unlink()
+    with pytest.raises(MtpanoError, match=r"000000\.jpg is missing"):
+        RoomsDataset(tree)[0]
+    half = (tree / "000001_depth.png").read_bytes()[:40]
+    (tree / "000001_depth.png").write_bytes(half)
+    with pytest.raises(MtpanoError, match=r"000001_depth.png cannot be decoded"):
+        RoomsDataset(tree)[1]
+    with (tree / "index.jsonl").open("a") as index:
+        index.write('{"name": "0000')
+    with pytest.raises(MtpanoError, match="line 61"):
+        RoomsDataset(tree)
+
+
+def test_a_real_room_s_normals_face_the_camera_and_fit_its_depth(shared: Path) -> None:
+    root = shared / "data" / "rooms"
+    sample = RoomsDataset(root, "val")[0]
+    rays = torch.from_numpy(sphere.rays(*sample.size).copy()).permute(2, 0, 1)
+    valid = sample.normals_valid[0]
+    assert ((sample.normals * rays).sum(0)[valid] < 0.1).float().mean() > 0.99
+    torch.testing.assert_close(
+        sample.normals.norm(dim=0)[valid], torch.ones(int(valid.sum())), rtol=0, atol=1e-4
+    )
+    # Neighbouring points of a surface lie across its normal.
+    points = rays * sample.depth
+    step = points[:, :, 1:] - points[:, :, :-1]
+    floor = sample.semseg == load_class_set("indoor18").names.index("floor")
+    flat = floor[:, 1:] & floor[:, :-1] & sample.depth_valid[0, :, 1:]
+    rise = (step * sample.normals[:, :, 1:]).sum(0).abs() / step.norm(dim=0).clamp(min=1e-6)
+    assert rise[flat].median() < 0.05
+    assert len(RoomsDataset(root, "all")) == len((root / "index.jsonl").read_text().splitlines())
