@@ -95,8 +95,8 @@ def play(args: Args, ros_args: list[str]) -> int:
         publisher = create_publisher(spinner, args.compressed)
         log = spinner.node.get_logger()
         with Prefetcher(repeat(source, prepare, args.once)) as messages:
-            wait_for_subscribers(spinner, publisher, args)
-            log.info(f"playing {source.description} on {publisher.topic_name} at {rate:g} Hz")
+            if wait_for_subscribers(spinner, publisher, args):
+                log.info(f"playing {source.description} on {publisher.topic_name} at {rate:g} Hz")
             report = send(spinner, publisher, messages, rate, args.frames)
         # Leaving tears down shared memory that a reader may still be reading from.
         publisher.wait_for_all_acked(Duration(seconds=2))
@@ -207,17 +207,17 @@ def repeat(
             return
 
 
-def wait_for_subscribers(spinner: Spinner, publisher: Publisher, args: Args) -> None:
-    """Return once enough subscribers are matched, or a signal comes; MtpanoError on timeout."""
+def wait_for_subscribers(spinner: Spinner, publisher: Publisher, args: Args) -> bool:
+    """True once enough subscribers are matched, False on a signal; MtpanoError on timeout."""
     if args.wait_for_subscribers <= 0:
-        return
+        return True
     spinner.node.get_logger().info(
         f"waiting for {args.wait_for_subscribers} subscribers on {publisher.topic_name}"
     )
     deadline = time.monotonic() + args.timeout
     while (found := publisher.get_subscription_count()) < args.wait_for_subscribers:
         if spinner.stop.is_set():
-            return
+            return False
         if time.monotonic() > deadline:
             raise MtpanoError(
                 f"{found} of {args.wait_for_subscribers} subscribers on {publisher.topic_name} "
@@ -226,6 +226,7 @@ def wait_for_subscribers(spinner: Spinner, publisher: Publisher, args: Args) -> 
             )
         spinner.spin_for(0.05)
     wait_until(spinner, time.monotonic() + SETTLE_SECONDS)
+    return True
 
 
 def send(

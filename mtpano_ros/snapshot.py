@@ -78,9 +78,9 @@ def snapshot(args: Args, ros_args: list[str]) -> int:
     classes = read_model_info(find_model(args.model)).classes
     with spinning_node("snapshot", ros_args) as spinner:
         station = Station(spinner, args)
-        station.wait_for_publishers()
-        station.subscribe_image()
-        station.receive()
+        if station.wait_for_publishers():
+            station.subscribe_image()
+            station.receive()
         interrupted = spinner.stop.is_set()
     collector = station.collector
     if not collector.complete and not interrupted:
@@ -119,13 +119,13 @@ class Station:
             DiagnosticArray, topics.DIAGNOSTICS.name, self._diagnose, topics.DIAGNOSTICS.qos
         )
 
-    def wait_for_publishers(self) -> None:
-        """Return when every output has a publisher; MtpanoError names those that lack one."""
+    def wait_for_publishers(self) -> bool:
+        """True when every output has a publisher, False on a signal; MtpanoError on timeout."""
         self.log.info(f"waiting for the publishers of {', '.join(self._args.topics)}")
         deadline = time.monotonic() + self._args.timeout
         while missing := [s.topic_name for s in self._outputs if not self._publishers(s)]:
             if self._spinner.stop.is_set():
-                return
+                return False
             if time.monotonic() > deadline:
                 raise MtpanoError(
                     f"nobody publishes {', '.join(missing)} after {self._args.timeout:g} s: start "
@@ -134,6 +134,7 @@ class Station:
                 )
             self._spinner.spin_for(0.05)
         self._spin(SETTLE_SECONDS)
+        return True
 
     def subscribe_image(self) -> None:
         """Listen to the camera too, raw or compressed, whichever there is."""

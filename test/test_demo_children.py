@@ -45,14 +45,20 @@ def eventually(condition, timeout: float = 10.0) -> bool:
 
 def test_leaving_the_block_ends_every_child_even_a_stubborn_one(environment, monkeypatch):
     monkeypatch.setattr("mtpano_ros.children.PATIENCE_SECONDS", 0.5)
-    with pytest.raises(ZeroDivisionError), Children(environment) as children:
-        children.start("a", "sleeper")
-        children.start("b", "stubborn")
-        children.start("c", "failing")
-        assert eventually(lambda: children.status("c") == 3)
-        assert children.status("a") is None
-        time.sleep(0.3)  # lets the stubborn one install its handler
-        raise ZeroDivisionError
+    children = Children(environment)
+
+    def fail_with_children_running() -> None:
+        with children:
+            children.start("a", "sleeper")
+            children.start("b", "stubborn")
+            children.start("c", "failing")
+            assert eventually(lambda: children.status("c") == 3)
+            assert children.status("a") is None
+            time.sleep(0.3)  # lets the stubborn one set its handler
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_with_children_running()
     assert children.status("a") != 0
     assert children.status("b") == -signal.SIGKILL
 

@@ -1,0 +1,198 @@
+"""The whole chain on real panoramas: player, node and snapshot as processes over real DDS.
+
+    python -m mtpano_ros.demo --out demo --frames 20
+
+The three talk in a domain of their own, on this host only. The player waits until the node and the
+snapshot are matched, the snapshot until all of the node's publishers are, so nothing is lost at the
+start; it ends by itself and leaves no process behind.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import tyro
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.inference.model_info import find_model
+from mtpano_ros.children import Children
+from mtpano_ros.diagnostics import STAGES
+from mtpano_ros.sources import PANORAMAS, open_source
+from mtpano_ros.transport import large_messages, private_graph
+
+NAMESPACE = "/mtpano"
+ROS_ARGS = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
+
+
+@dataclass
+class Args:
+    """Show real panoramas turned into depth, normals, semantics and a cloud."""
+
+    out: Path = Path("out/demo")
+    """Folder for panel_*.png, cloud_*.pcd and summary.json."""
+    frames: int = 20
+    """Panoramas to send."""
+    input: Path = PANORAMAS
+    """Image, folder, video or rosbag2 to play; default: five bundled panoramas."""
+    rate: float = 5.0
+    """Panoramas per second."""
+    model: str = "default"
+    """Model: a bundled name or the path of an .onnx file."""
+    backend: str = "auto"
+    """Engine: auto, openvino, onnxruntime or tensorrt."""
+    timeout: float = 120.0
+    """Seconds to wait for the processes to find each other, an engine's build included."""
+
+    def __post_init__(self) -> None:
+        if self.frames < 1:
+            raise MtpanoError(f"--frames {self.frames}: expected at least 1")
+        if not self.rate > 0:
+            raise MtpanoError(f"--rate {self.rate}: expected panoramas per second above 0")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point; returns the exit status: 0, 1 with one sentence, or 128 + a signal's number."""
+    try:
+        return demo(tyro.cli(Args, prog="demo", args=argv))
+    except MtpanoError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def demo(args: Args) -> int:
+    """Run the chain once and write the summary."""
+    find_model(args.model)
+    open_source(args.input)
+    args.out.mkdir(parents=True, exist_ok=True)
+    report = args.out / "player.json"
+    environment = {**os.environ, **private_graph(), **large_messages()}
+    print(f"demo: domain {environment['ROS_DOMAIN_ID']}, this host only", flush=True)
+    with signals() as received, Children(environment) as children:
+        children.start("node", "mtpano_ros.node", *ROS_ARGS, *node_parameters(args))
+        children.start("snapshot", "mtpano_ros.snapshot", *snapshot_options(args), *ROS_ARGS)
+        children.start("player", "mtpano_ros.player", *player_options(args, report), *ROS_ARGS)
+        while children.status("snapshot") is None and not received:
+            check(children)
+            if children.status("node") is not None:
+                raise MtpanoError("the node ended by itself: its messages above say why")
+            time.sleep(0.05)
+        if received:
+            print("demo: interrupted", file=sys.stderr)
+            return 128 + received[0]
+        children.stop("player", "node")
+        check(children)
+    summary = write_summary(args.out / "summary.json", report)
+    print_summary(summary, args.out)
+    return 0
+
+
+def node_parameters(args: Args) -> list[str]:
+    """The node's parameters as ROS arguments."""
+    return ["-p", f"model:={args.model}", "-p", f"backend:={args.backend}"]
+
+
+def snapshot_options(args: Args) -> list[object]:
+    """Wait for everything, end when all has come, or nothing comes any more."""
+    idle = max(5.0, 3 / args.rate)
+    return ["--out", args.out, "--frames", args.frames, "--model", args.model,
+            "--timeout", args.timeout, "--idle", idle]  # fmt: skip
+
+
+def player_options(args: Args, report: Path) -> list[object]:
+    """Play to the node and the snapshot."""
+    return [args.input, "--frames", args.frames, "--rate", args.rate, "--report", report,
+            "--wait-for-subscribers", 2, "--timeout", 2 * args.timeout]  # fmt: skip
+
+
+@contextmanager
+def signals() -> Iterator[list[int]]:
+    """The SIGINT and SIGTERM that came, instead of what they usually do."""
+    received: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    previous = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def check(children: Children) -> None:
+    """MtpanoError if a process has failed."""
+    for name in ("node", "snapshot", "player"):
+        status = children.status(name)
+        if status:
+            how = f"signal {-status}" if status < 0 else f"status {status}"
+            raise MtpanoError(f"the {name} ended with {how}: its messages above say why")
+
+
+def write_summary(path: Path, report: Path) -> dict[str, Any]:
+    """Put what the player sent and the node says beside what the snapshot received.
+
+    Latency is in milliseconds; `end_to_end` ends when the snapshot holds the last output, the other
+    stages are the node's own (see mtpano_ros.diagnostics).
+    """
+    sent = json.loads(report.read_text(encoding="utf-8"))
+    seen = json.loads(path.read_text(encoding="utf-8"))
+    node = {name.rpartition(": ")[2]: values for name, values in seen["diagnostics"].items()}
+    frames, engine = node.get("frames", {}), node.get("engine", {})
+    summary = {
+        "sent": sent["sent"],
+        "processed": int(frames.get("processed", 0)),
+        "dropped": int(frames.get("dropped", 0)),
+        "skipped": int(frames.get("skipped", 0)),
+        "received": seen["received"],
+        "complete": seen["complete"],
+        "latency_ms": stages(node.get("latency", {})) | seen["latency_ms"],
+        "sent_late": sent["late"],
+        "backend": engine.get("backend", ""),
+        "device": engine.get("device", ""),
+        "model": engine.get("model", ""),
+        "input_size": engine.get("input_size", ""),
+        "output_size": frames.get("output_size", ""),
+    }
+    path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    report.unlink()
+    return summary
+
+
+def stages(latency: Mapping[str, str]) -> dict[str, dict[str, float]]:
+    """{stage: {median, p95}} of the node's latency status."""
+    return {
+        stage: {
+            "median": float(latency[f"{stage}_median_ms"]),
+            "p95": float(latency[f"{stage}_p95_ms"]),
+        }
+        for stage in STAGES
+        if f"{stage}_median_ms" in latency
+    }
+
+
+def print_summary(summary: Mapping[str, Any], out: Path) -> None:
+    """A few lines for the one who waits."""
+    lost = summary["sent"] - summary["processed"] - summary["dropped"] - summary["skipped"]
+    print(
+        f"demo: {summary['sent']} panoramas sent, {summary['processed']} processed, "
+        f"{summary['dropped']} dropped for newer ones, {lost} lost on the way"
+    )
+    print(f"      complete sets of outputs received: {summary['complete']}")
+    for stage, times in summary["latency_ms"].items():
+        print(f"      {stage:<12} {times['median']:8.1f} ms median {times['p95']:8.1f} ms p95")
+    print(f"      look at {out.resolve()}: panel_*.png, cloud_*.pcd, summary.json")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
