@@ -7,25 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from box_room import cast, panorama_rays
 
 from mtpano_model.geometry import perspective as p
 from mtpano_model.geometry import sphere
-
-ROOM = np.array([[-2.0, 3.0], [-1.5, 0.9], [-2.5, 4.0]])  # walls at x, y, z (metres, optical)
-
-
-def room(directions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Distance, normal [3, ...] and wall id where unit rays [3, ...] from the origin leave ROOM."""
-    walls = torch.where(directions > 0, *torch.from_numpy(ROOM).float().T[[1, 0], :, None, None])
-    distances = (walls / directions).nan_to_num(math.inf, math.inf, math.inf)
-    distance, axis = distances.min(0)
-    sign = directions.gather(0, axis[None])[0].sign()
-    normal = -torch.nn.functional.one_hot(axis, 3).movedim(-1, 0) * sign
-    return distance, normal, 2 * axis + (sign > 0)
-
-
-def panorama_rays(height: int, width: int) -> torch.Tensor:
-    return torch.from_numpy(sphere.rays(height, width).copy()).movedim(-1, 0)
 
 
 def views(size=(48, 64)) -> p.Views:
@@ -37,15 +22,15 @@ def views(size=(48, 64)) -> p.Views:
 
 
 def test_patches_of_the_analytic_room_are_what_a_camera_there_would_see():
-    height, width = 512, 1024
+    height = 512
     cameras = views()
-    distance, normal, wall = room(panorama_rays(height, width))
+    distance, normal, wall = cast(panorama_rays(height))
     seen_depth = p.to_patches(distance[None], cameras)
     seen_wall = p.to_patches(wall[None].to(torch.uint8), cameras, "nearest")
     seen_normal = p.to_patches(normal.float(), cameras, "nearest")
     rays = p.rotate(p.camera_rays(cameras), cameras.rotation)
     for n in range(len(cameras)):
-        distance_n, normal_n, wall_n = room(rays[n])
+        distance_n, normal_n, wall_n = cast(rays[n])
         same = seen_wall[n, 0] == wall_n
         assert same.float().mean() > 0.985  # only pixels on an edge may differ
         inside = _away_from_edges(wall_n)
@@ -67,10 +52,9 @@ def _away_from_edges(wall: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("mode", ["bilinear", "nearest"])
 def test_there_and_back_returns_the_rooms_own_depth(mode):
     size = (64, 128)
-    rays = panorama_rays(*size)
-    distance, _, wall = room(rays)
+    distance, _, wall = cast(panorama_rays(size[0]))
     cameras = views((200, 200))
-    exact = torch.stack([room(r)[0] for r in p.rotate(p.camera_rays(cameras), cameras.rotation)])
+    exact = torch.stack([cast(r)[0] for r in p.rotate(p.camera_rays(cameras), cameras.rotation)])
     canvas, valid = p.to_canvas(exact[:, None], cameras, size, mode)
     assert valid.any(0).float().mean() > 0.75
     assert (canvas[~valid] == 0).all()
@@ -81,7 +65,7 @@ def test_there_and_back_returns_the_rooms_own_depth(mode):
 
 def test_a_smooth_field_is_reproduced_over_the_seam_and_both_poles():
     # The ray itself is a smooth vector field on the sphere, with nothing special at any border.
-    rays = panorama_rays(256, 512)
+    rays = panorama_rays(256)
     cameras = views()
     seen = p.to_patches(rays, cameras)
     truth = p.rotate(p.camera_rays(cameras), cameras.rotation)
@@ -116,7 +100,7 @@ def test_range_and_z_are_inverse_and_differ_by_the_axis_angle():
 
 
 def test_looking_right_and_up_shows_what_is_there():
-    rays = panorama_rays(64, 128)
+    rays = panorama_rays(64)
     right = p.to_patches(rays, p.Views.look([math.pi / 2], [0.0], [1.0], (1, 1)))[0, :, 0, 0]
     up = p.to_patches(rays, p.Views.look([0.0], [math.pi / 4], [1.0], (1, 1)))[0, :, 0, 0]
     np.testing.assert_allclose(right, [1, 0, 0], atol=2e-3)

@@ -45,8 +45,9 @@ class PseudoLabels:
     image: uint8 [H, W, 3] RGB. classes: uint8 [H, W], 255 unlabelled. confidence: float32 [H, W],
     0..1, of the class. normals: float32 [H, W, 3], 0 where invalid. depth: float32 [H, W], metres
     along the ray, 0 where invalid.
-    patches: float32 [N, h, w], metres along the ray, 0 where invalid, in the teacher's own scale.
     views: [N, 3], yaw, pitch and horizontal field of view of each patch in degrees.
+    patches: float32 [N, h, w], metres along the ray, 0 where invalid, in the teacher's own scale;
+        [0, 1, 1] where no teacher knows depth.
     facts: JSON-able notes (patch scales, counts).
     """
 
@@ -60,7 +61,7 @@ class PseudoLabels:
     facts: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if len(self.patches) != len(self.views):
+        if len(self.patches) not in (0, len(self.views)):
             raise ValueError(f"{len(self.patches)} patches for {len(self.views)} views")
 
 
@@ -151,9 +152,10 @@ def decode(members: Mapping[str, bytes], size: tuple[int, int]) -> PseudoLabels:
     del facts["views"]
     views = read_views(members)
     patches = {k: decode_depth(v) for k, v in members.items() if k.startswith("patch")}
-    shape = next(iter(patches.values())).shape if patches else (1, 1)
-    empty = np.zeros(shape, np.float32)
-    decoded = [patches.get(f"patch{n:02d}", empty) for n in range(len(views))]
+    decoded = np.zeros((0, 1, 1), np.float32)
+    if patches:
+        empty = np.zeros_like(next(iter(patches.values())))
+        decoded = np.stack([patches.get(f"patch{n:02d}", empty) for n in range(len(views))])
 
     def read(kind, decoder, missing):
         return decoder(members[kind]) if members.get(kind) else missing
@@ -164,7 +166,7 @@ def decode(members: Mapping[str, bytes], size: tuple[int, int]) -> PseudoLabels:
         confidence=read("confidence", decode_confidence, np.zeros(size, np.float32)),
         normals=read("normals", decode_normals, np.zeros((*size, 3), np.float32)),
         depth=read("depth", decode_depth, np.zeros(size, np.float32)),
-        patches=np.stack(decoded) if decoded else np.zeros((0, 1, 1), np.float32),
+        patches=decoded,
         views=views,
         facts=facts,
     )

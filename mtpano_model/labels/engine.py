@@ -95,7 +95,7 @@ class LabelEngine:
             normals=merged.normals.T.reshape(height, width, 3).contiguous().cpu().numpy(),
             depth=merged.depth.reshape(height, width).cpu().numpy(),
             patches=patches,
-            views=angles if len(patches) else angles[:0],
+            views=angles,
             facts=facts,
         )
 

@@ -1,0 +1,213 @@
+"""The whole engine on a room known in closed form, and on teachers that misbehave."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from box_room import sample
+
+from mtpano_model.classes import load_class_set
+from mtpano_model.data.panorama import Panorama
+from mtpano_model.data.pseudo_encoding import decode, encode
+from mtpano_model.errors import MtpanoError
+from mtpano_model.labels.config import LabelConfig
+from mtpano_model.labels.engine import LabelEngine
+from mtpano_model.labels.preview import preview
+from mtpano_model.labels.quality import LabelQuality
+from mtpano_model.labels.teacher import TeacherLabels
+from mtpano_model.labels.teachers.oracle import Oracle
+
+HEIGHT = 64
+CONFIG = LabelConfig(height=HEIGHT, patches=24, patch_size=128)
+TRUTH = sample(HEIGHT)
+
+
+def box(name: str = "box") -> Panorama:
+    return Panorama(name, TRUTH.image.permute(1, 2, 0).contiguous().numpy(), TRUTH)
+
+
+def quality_of(labels) -> dict[str, float]:
+    quality = LabelQuality()
+    quality.add(decode(encode(labels), CONFIG.size), TRUTH)
+    return quality.report()
+
+
+class Fixed:
+    """A teacher that says what a function of the views says."""
+
+    name = "fixed"
+    license = "none"
+
+    def __init__(self, tasks, function, pitch_deg=(-90.0, 90.0)):
+        self.tasks, self.function, self.pitch_deg = tasks, function, pitch_deg
+
+    def label(self, patches, views, panorama):
+        return self.function(patches, views)
+
+
+class Whole:
+    """A teacher that knows the truth about whole panoramas."""
+
+    name = "whole"
+    license = "none"
+
+    def __init__(self, tasks):
+        self.tasks = tasks
+
+    def label_panorama(self, panorama, size):
+        depth = TRUTH.depth.clone()
+        depth[0, :4] = math.nan
+        return TeacherLabels(
+            depth[None],
+            TRUTH.normals[None],
+            TRUTH.semseg[None, None],
+            torch.full((1, 1, 1, 1), 0.5),
+        )
+
+
+def test_with_perfect_teachers_the_labels_are_nearly_the_truth():
+    labels = LabelEngine([Oracle("indoor18")], CONFIG).label(box())
+    report = quality_of(labels)
+    assert report["depth_abs_rel"] < 0.005
+    assert report["normals_mean_deg"] < 1
+    assert report["class_agreement"] > 0.99
+    assert report["coverage_depth"] > 0.95
+    assert report["coverage_class"] > 0.99
+    assert (labels.confidence[labels.classes != 255] > 0.3).all()
+    assert labels.patches.shape == (24, 128, 128)
+
+
+def test_the_joint_solve_removes_a_scale_that_drifts_from_patch_to_patch():
+    labels = LabelEngine([Oracle("indoor18", scale_drift=0.2)], CONFIG).label(box())
+    report = quality_of(labels)
+    assert report["depth_abs_rel_aligned"] < 0.02
+    # The drift was there: patches differ in scale as much as they were told to.
+    assert 0.12 < np.std(labels.facts["patch_log_scale"]) < 0.3
+
+
+def test_labels_follow_from_name_and_seed():
+    engine = LabelEngine([Oracle("indoor18", 0.1)], CONFIG)
+    first, again = engine.label(box()), engine.label(box())
+    np.testing.assert_array_equal(first.depth, again.depth)
+    assert encode(first) == encode(again)
+    assert np.abs(engine.label(box("other")).views - first.views).max() > 1
+
+
+def test_a_finer_or_coarser_picture_gets_labels_of_the_canvas_size():
+    for height in (32, 300):
+        panorama = Panorama("grey", np.full((height, 2 * height, 3), 128, np.uint8))
+        seen = []
+        teacher = Fixed(("semseg",), lambda p, v, seen=seen: seen.append(p) or _class(v, 3))
+        labels = LabelEngine([teacher], CONFIG).label(panorama)
+        assert labels.image.shape == (HEIGHT, 2 * HEIGHT, 3)
+        assert set(np.unique(labels.classes)) <= {3, 255}
+        assert seen[0].dtype == torch.uint8
+        assert (seen[0] == 128).all()
+
+
+def _class(views, number, confidence=None):
+    shape = (len(views), 1, *views.size)
+    return TeacherLabels(
+        classes=torch.full(shape, number, dtype=torch.uint8), confidence=confidence
+    )
+
+
+def test_nan_and_nonsense_of_a_teacher_is_left_out(caplog):
+    oracle = Oracle("indoor18")
+    count = 0
+
+    def spoiled(patches, views):
+        nonlocal count
+        labels = oracle.label(patches, views, box())
+        if count == 0:
+            labels.depth[:] = math.nan  # whole patches
+        labels.depth[..., :20] = math.inf
+        labels.depth[..., 20:30, :] = -3
+        labels.normals[..., :20] = math.nan
+        labels.normals[:, :, :10] = 0
+        labels.confidence = torch.ones_like(labels.depth)
+        labels.confidence[..., :20] = math.nan
+        labels.classes[..., :20] = 7
+        count += 1
+        return labels
+
+    labels = LabelEngine([Fixed(oracle.tasks, spoiled)], CONFIG).label(box())
+    for array in (labels.depth, labels.normals, labels.confidence, labels.patches):
+        assert np.isfinite(array).all()
+    report = quality_of(labels)
+    assert report["depth_abs_rel"] < 0.005
+    assert report["normals_mean_deg"] < 1
+    assert report["class_agreement"] > 0.99
+    assert "box: 4 of 24 patches have no usable depth" in caplog.text
+
+
+def test_a_class_outside_the_table_is_an_error_not_a_label():
+    engine = LabelEngine([Fixed(("semseg",), lambda p, v: _class(v, 18))], CONFIG)
+    with pytest.raises(MtpanoError, match="'fixed' gave class 18, expected 0 to 17 or 255"):
+        engine.label(box())
+
+
+def test_tasks_come_from_one_teacher_each():
+    with pytest.raises(MtpanoError, match="'oracle' and 'whole' both label depth"):
+        LabelEngine([Oracle("indoor18"), Whole(("depth",))], CONFIG)
+    with pytest.raises(MtpanoError, match="no teacher"):
+        LabelEngine([], CONFIG)
+    level = Fixed(("semseg",), None, (-10.0, 10.0))
+    down = Fixed(("depth",), None, (-90.0, -60.0))
+    with pytest.raises(MtpanoError, match="fixed, fixed prefer pitches that do not meet"):
+        LabelEngine([level, down], CONFIG)
+    assert LabelEngine([level], CONFIG).pitch_deg == (-10.0, 10.0)
+
+
+def test_whole_panorama_teachers_need_no_patches():
+    labels = LabelEngine([Whole(("depth", "normals", "semseg"))], CONFIG).label(box())
+    report = quality_of(labels)
+    assert report["coverage_depth"] == pytest.approx(60 / 64)
+    assert report["depth_abs_rel"] < 0.001
+    assert report["class_agreement"] == 1
+    assert labels.confidence.max() == 0.5
+    assert len(labels.patches) == len(labels.views) == 0
+
+
+def test_patch_and_panorama_teachers_share_the_tasks():
+    teachers = [Fixed(("semseg",), lambda p, v: _class(v, 2)), Whole(("depth",))]
+    labels = LabelEngine(teachers, CONFIG).label(box())
+    assert set(np.unique(labels.classes)) <= {2, 255}
+    assert quality_of(labels)["depth_abs_rel"] < 0.001
+    assert not labels.normals.any()
+
+
+def test_the_oracle_says_when_there_is_no_truth():
+    engine = LabelEngine([Oracle("indoor18")], CONFIG)
+    with pytest.raises(MtpanoError, match="needs ground truth and 'plain' has none"):
+        engine.label(Panorama("plain", np.zeros((64, 128, 3), np.uint8)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"height": 15},
+        {"patches": 0},
+        {"hfov_deg": (100.0, 80.0)},
+        {"hfov_deg": (80.0, 180.0)},
+        {"pitch_deg": (-91.0, 0.0)},
+    ],
+)
+def test_settings_out_of_range_are_named(change):
+    with pytest.raises(MtpanoError, match="expected"):
+        LabelConfig(**change)
+
+
+def test_a_preview_shows_labels_and_where_the_patches_looked():
+    labels = LabelEngine([Oracle("indoor18")], CONFIG).label(box())
+    classes = load_class_set("indoor18")
+    sheet = preview(labels, classes, "box", width=800)
+    assert sheet.shape[1] == 800
+    floor = np.array(classes.palette[classes.names.index("floor")])
+    assert (sheet == floor).all(-1).mean() > 0.02
+    labels.views = labels.views[:0]
+    without = preview(labels, classes, "box", width=800)
+    assert (without[-220:, :400] != sheet[-220:, :400]).any()
