@@ -32,6 +32,10 @@ def transformer_like_model() -> onnx.ModelProto:
         "root": np.float32(1 / np.sqrt(8)),
         "big": np.full(8, 1e6, np.float32),
         "unit": np.eye(8, dtype=np.float32),
+        "last_axis": np.array([-1], np.int64),
+        "epsilon": np.float32(1e-6),
+        "sqrt2": np.float32(np.sqrt(2)),
+        "one": np.float32(1),
         "tiny": np.float32(1e-9),
         "map_shape": np.array([1, 8, 4, 8], np.int64),
         "factor": np.array([1, 1, 2, 2], np.float32),
@@ -60,7 +64,18 @@ def transformer_like_model() -> onnx.ModelProto:
         node("Sub", ["huge", "big"], ["back"], "huge_sub"),
         node("MatMul", ["back", "unit"], ["product"], "unit_matmul"),
         node("Max", ["product", "tiny"], ["floored"], "tiny_max"),
-        node("Transpose", ["floored"], ["columns"], perm=[0, 2, 1]),
+        node("Mul", ["floored", "floored"], ["square"], "square"),
+        node("ReduceMean", ["square", "last_axis"], ["variance"], "variance"),
+        node("Add", ["variance", "epsilon"], ["variance_eps"], "epsilon_add"),
+        node("Sqrt", ["variance_eps"], ["deviation"], "deviation"),
+        node("Div", ["floored", "deviation"], ["standard"], "standardise"),
+        node("MatMul", ["standard", "unit"], ["wide"], "wide_matmul"),
+        node("Div", ["wide", "sqrt2"], ["wide_over"], "gelu_div"),
+        node("Erf", ["wide_over"], ["erf"], "gelu_erf"),
+        node("Add", ["erf", "one"], ["erf1"], "gelu_add"),
+        node("Mul", ["wide", "erf1"], ["active"], "gelu_mul"),
+        node("LayerNormalization", ["active", "gain", "bias"], ["calm"], "norm2", axis=-1),
+        node("Transpose", ["calm"], ["columns"], "after_norm", perm=[0, 2, 1]),
         node("Reshape", ["columns", "map_shape"], ["map"]),
         node("Resize", ["map", "", "factor"], ["up"], "up", mode="linear"),
         node("Conv", ["up", "head", "head_bias"], ["head_out"], "head_conv", pads=[1] * 4),
@@ -106,7 +121,11 @@ def test_products_are_half_and_delicate_operators_are_not() -> None:
         "head_conv",
     ):
         assert types[name] == "fp16", name
-    for name in ("norm", "softmax", "last_conv", "exp"):
+    for name in ("gelu_div", "gelu_erf", "gelu_add", "gelu_mul", "after_norm"):
+        assert types[name] == "fp16", name
+    for name in ("square", "variance", "epsilon_add", "deviation", "standardise"):
+        assert types[name] == "fp32", name
+    for name in ("norm", "norm2", "softmax", "last_conv", "exp"):
         assert types[name] == "fp32", name
 
 

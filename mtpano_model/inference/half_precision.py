@@ -2,7 +2,7 @@
 
 Strongly typed TensorRT takes the types of the graph at their word, so the precision is decided
 here: convolutions, matrix products and what lies between them in fp16; norms, softmax, reductions,
-and everything from an output back to its last convolution in fp32.
+what comes before the first product, and everything from an output back to its last one in fp32.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ from onnx import TensorProto, helper, numpy_helper
 _PRODUCTS = {"Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum"}
 # Exact, or no worse than rounding the result: these follow their inputs into fp16.
 _FOLLOWER_NAMES = """
-    Abs Add AveragePool BatchNormalization Clip Concat DepthToSpace Elu Expand Flatten Gather Gelu
-    GlobalAveragePool HardSigmoid HardSwish Identity LeakyRelu Max MaxPool Min Mul Neg PRelu Pad
-    Relu Reshape Resize Sigmoid Slice SpaceToDepth Split Squeeze Sub Tanh Tile Transpose Unsqueeze
-    Where
+    Abs Add AveragePool BatchNormalization Clip Concat DepthToSpace Div Elu Erf Expand Flatten
+    Gather Gelu GlobalAveragePool HardSigmoid HardSwish Identity LeakyRelu Max MaxPool Min Mul Neg
+    PRelu Pad Relu Reshape Resize Sigmoid Slice SpaceToDepth Split Squeeze Sub Tanh Tile Transpose
+    Unsqueeze Where
 """
 _FOLLOWERS = frozenset(_FOLLOWER_NAMES.split())
+# Computed in fp32 but giving plain activations: what follows them is in fp16 again.
+_ISLANDS = {"LayerNormalization", "InstanceNormalization", "GroupNormalization", "Softmax"}
 # Inputs that stay float32 by ONNX's definition: Resize's region and scales.
 _FIXED_INPUTS = {"Resize": (1, 2)}
 _LARGEST_HALF = float(np.finfo(np.float16).max)
@@ -45,6 +47,7 @@ class _Conversion:
         self.graph = graph
         self.floats = floats  # float32 in the original
         self.half: set[str] = set()  # of those, fp16 by now
+        self.activations: set[str] = set()  # those that a follower takes in fp16
         self.casts: dict[tuple[str, int], str] = {}
         self.nodes: list[onnx.NodeProto] = []
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -57,8 +60,11 @@ class _Conversion:
             half = index not in self.tails and self._may_be_half(node)
             self._convert_inputs(copy, half)
             self.nodes.append(copy)
+            outputs = {name for name in node.output if name in self.floats}
             if half:
-                self.half |= {name for name in node.output if name in self.floats}
+                self.half |= outputs
+            if half or (node.op_type in _ISLANDS and index not in self.tails):
+                self.activations |= outputs
         del self.graph.node[:]
         self.graph.node.extend(self.nodes)
         del self.graph.value_info[:]
@@ -72,7 +78,11 @@ class _Conversion:
             return False
         if node.op_type in _PRODUCTS:
             return True
-        return node.op_type in _FOLLOWERS and any(name in self.half for name in floats)
+        if node.op_type not in _FOLLOWERS or not self.activations.intersection(floats):
+            return False
+        if node.op_type == "Div":  # by a constant, as in GELU; not by a length or a deviation
+            return node.input[1] in self.constants
+        return node.op_type != "Mul" or len(set(node.input)) > 1  # a square overflows at 256
 
     def _moving_inputs(self, node: onnx.NodeProto) -> Iterable[str]:
         fixed = _FIXED_INPUTS.get(node.op_type, ())
