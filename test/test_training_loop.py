@@ -1,0 +1,275 @@
+"""The training loop: it learns, resumes exactly, stops when it should, and forgets nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from box_rooms import BoxRooms, box_data, quick_config
+
+from mtpano_model.data.sample import Sample, collate
+from mtpano_model.errors import MtpanoError
+from mtpano_model.network import PDBridgeNet, preset
+from mtpano_model.network.pretrained import from_pretrained, read_facts, save_pretrained
+from mtpano_model.training import loop
+from mtpano_model.training.checkpoint import best_weights, latest_checkpoint
+from mtpano_model.training.class_balance import balanced_class_weights
+from mtpano_model.training.config import OptimizerConfig, Stage, TrainConfig
+from mtpano_model.training.keep import FirstAnswers
+from mtpano_model.training.loop import train
+from mtpano_model.training.losses import LossConfig
+from mtpano_model.training.optimizer import build_optimizer, set_learning, set_learning_rate
+from mtpano_model.training.starting_point import starting_network
+from mtpano_model.training.stream import TrainingData
+
+ALL_STAGES = (
+    Stage(32, 64, 2, 2, learn="heads"),
+    Stage(32, 64, 4, 2),
+    Stage(64, 128, 3, 1),
+)
+
+
+def losses_of(run: Path) -> dict[int, float]:
+    lines = map(json.loads, (run / "metrics.jsonl").read_text().splitlines())
+    return {line["step"]: line["total"] for line in lines if "total" in line}
+
+
+class Killed(Exception):
+    pass
+
+
+def kill_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Die in the middle of a step, after its backward pass."""
+    checked = loop._checked
+
+    def dying(losses, batch, now, *rest):
+        if now == step:
+            raise Killed
+        return checked(losses, batch, now, *rest)
+
+    monkeypatch.setattr(loop, "_checked", dying)
+
+
+def test_a_killed_run_goes_on_with_the_same_losses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = quick_config(stages=ALL_STAGES, accumulate=2, checkpoint_minutes=0.0)
+    train(config, box_data(), tmp_path / "whole")
+    for step in (1, 2, 5, 7):  # in and between the stages
+        with monkeypatch.context() as context:
+            kill_at(step, context)
+            with pytest.raises(Killed):
+                train(config, box_data(), tmp_path / "killed", resume=True)
+    train(config, box_data(), tmp_path / "killed", resume=True)
+    whole, killed = losses_of(tmp_path / "whole"), losses_of(tmp_path / "killed")
+    assert list(whole) == list(range(1, 10))
+    assert killed == whole
+    a, b = (best_weights(tmp_path / run) for run in ("whole", "killed"))
+    assert a.read_bytes() == b.read_bytes()
+
+
+def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path: Path) -> None:
+    config = quick_config()
+    train(config, box_data(), tmp_path)
+    last = latest_checkpoint(tmp_path)
+    half = last.with_name("step_00000009.part")
+    half.mkdir()
+    (half / "net.safetensors").write_bytes(b"half")
+    assert latest_checkpoint(tmp_path) == last
+    longer = replace(config, workers=1)  # may differ
+    train(longer, box_data(), tmp_path, resume=True)
+
+
+def test_resuming_with_another_configuration_is_refused(tmp_path: Path) -> None:
+    config = quick_config()
+    train(config, box_data(), tmp_path)
+    other = replace(config, optimizer=replace(config.optimizer, lr=1e-3))
+    with pytest.raises(MtpanoError, match=r"optimizer\.lr = 0\.002, now it is 0\.001"):
+        train(other, box_data(), tmp_path, resume=True)
+    with pytest.raises(MtpanoError, match="already holds a run"):
+        train(config, box_data(), tmp_path)
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    config = quick_config(stages=(Stage(32, 64, 30, 4),), eval_every=20)
+    metrics = train(config, box_data(), tmp_path)
+    losses = losses_of(tmp_path)
+    assert losses[30] < 0.7 * losses[1]
+    assert metrics["depth.abs_rel"] < 0.4
+    assert metrics["normals.mean_deg"] < 60
+    net = from_pretrained(best_weights(tmp_path))  # what export and evaluate open
+    assert net.config == preset("nano")
+    assert read_facts(best_weights(tmp_path))["extra"]["step"] == 30
+
+
+class BrokenRooms(BoxRooms):
+    def __getitem__(self, index: int) -> Sample:
+        sample = super().__getitem__(index)
+        if sample.name != "view3":
+            return sample
+        return replace(sample, depth=torch.full_like(sample.depth, float("nan")))
+
+
+def test_a_nan_stops_training_and_names_the_frames(tmp_path: Path) -> None:
+    data = TrainingData(train=lambda size: BrokenRooms(6, size), val=box_data().val)
+    with pytest.raises(MtpanoError, match="losses are not finite at step"):
+        train(quick_config(stages=(Stage(32, 64, 9, 2),)), data, tmp_path)
+    report = json.loads((tmp_path / "not_finite_0.json").read_text())
+    assert "view3" in report["names"]
+    assert "depth" in report["terms"]
+
+
+def test_patience_stops_and_keeps_the_best(tmp_path: Path) -> None:
+    frozen = OptimizerConfig(lr=0.0, backbone_lr=0.0)  # never gets better
+    config = quick_config(
+        stages=(Stage(32, 64, 50, 1),), optimizer=frozen, eval_every=2, patience=2, freeze_norm=True
+    )
+    train(config, box_data(), tmp_path)
+    assert max(losses_of(tmp_path)) == 6  # best at 2, nothing better at 4 and 6
+    assert best_weights(tmp_path) == tmp_path / "best" / "net.safetensors"
+    assert read_facts(best_weights(tmp_path))["extra"]["step"] == 2
+
+
+def test_tensorboard_gets_curves_and_pictures(tmp_path: Path) -> None:
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    train(quick_config(pictures=2), box_data(), tmp_path)
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    assert {"total", "val/depth/abs_rel"} <= set(events.Tags()["scalars"])
+    assert set(events.Tags()["images"]) == {"view6", "view7"}
+    picture = events.Images("view6")[0]
+    assert (picture.height, picture.width) == (64, 256)  # two rows of four
+
+
+# --- what learns, and how fast -------------------------------------------------------------------
+
+
+def test_the_heads_warm_up_alone() -> None:
+    net = PDBridgeNet(preset("nano"))
+    set_learning(net, ALL_STAGES[0], freeze_norm=False)
+    learning = {name.split(".")[0] for name, p in net.named_parameters() if p.requires_grad}
+    assert learning == {"aggregators", "heads"}
+    norms = [m for m in net.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert not any(m.training for m in norms)
+    set_learning(net, ALL_STAGES[1], freeze_norm=False)
+    assert all(p.requires_grad for p in net.parameters())
+    assert all(m.training for m in norms)
+    set_learning(net, ALL_STAGES[1], freeze_norm=True)
+    assert not any(m.training for m in norms)
+
+
+def test_schedules() -> None:
+    net = PDBridgeNet(preset("nano"))
+    config = OptimizerConfig(lr=1.0, backbone_lr=0.1, warmup=10)
+    optimizer = build_optimizer(net, config)
+
+    def rates(step: int, config: OptimizerConfig) -> set[float]:
+        set_learning_rate(optimizer, config, step, 110)
+        return {round(group["lr"], 6) for group in optimizer.param_groups}
+
+    assert rates(-3, config) == {1e-3}
+    assert rates(0, config) == {0.1, 0.01}
+    assert rates(9, config) == {1.0, 0.1}
+    assert rates(60, config) == {round(0.5**0.9, 6), round(0.1 * 0.5**0.9, 6)}
+    cosine = replace(config, schedule="cosine")
+    assert rates(60, cosine) == {0.5, 0.05}
+    assert max(rates(109, cosine)) < 1e-3
+
+
+def test_only_weights_decay() -> None:
+    net = PDBridgeNet(preset("nano"))
+    optimizer = build_optimizer(net, OptimizerConfig(weight_decay=0.1))
+    for group in optimizer.param_groups:
+        assert all((p.ndim > 1) == (group["weight_decay"] > 0) for p in group["params"])
+    assert sum(len(g["params"]) for g in optimizer.param_groups) == len(list(net.parameters()))
+
+
+def test_rare_classes_weigh_more_and_the_mean_is_one() -> None:
+    frames = BoxRooms(2, (32, 64))
+    weights = balanced_class_weights(frames, 18, 0.5)
+    counts = np.bincount(frames[0].semseg.flatten(), minlength=18)
+    counts = counts + np.bincount(frames[1].semseg.flatten(), minlength=18)
+    share = torch.from_numpy(counts / counts.sum()).float()
+    assert (share * weights).sum().item() == pytest.approx(1)
+    present = share > 0
+    assert torch.equal(weights[present].argsort(), share[present].argsort(descending=True))
+    ratio = weights[0] / weights[2]
+    assert ratio.item() == pytest.approx((share[2] / share[0]).sqrt().item(), rel=1e-4)
+    assert (weights[~present] == 1).all()
+
+
+# --- where it starts -----------------------------------------------------------------------------
+
+
+def test_starting_from_a_run_keeps_its_weights_and_its_network(tmp_path: Path) -> None:
+    train(quick_config(), box_data(), tmp_path)
+    net = starting_network(TrainConfig(network=""), tmp_path)
+    trained = from_pretrained(best_weights(tmp_path))
+    assert net.config == trained.config
+    for name, tensor in trained.state_dict().items():
+        assert torch.equal(net.state_dict()[name], tensor)
+
+
+def test_other_classes_start_afresh_and_nothing_else(tmp_path: Path) -> None:
+    train(quick_config(), box_data(), tmp_path)
+    trained = from_pretrained(best_weights(tmp_path)).state_dict()
+    net = starting_network(TrainConfig(network="", class_set="nyu40"), tmp_path)
+    assert net.config.num_classes == 40
+    changed = {n for n, t in net.state_dict().items() if t.shape != trained[n].shape}
+    assert changed
+    assert all(".semseg." in name for name in changed)
+    same = [torch.equal(t, trained[n]) for n, t in net.state_dict().items() if n not in changed]
+    assert all(same)
+
+
+def test_without_a_network_an_init_is_asked_for() -> None:
+    with pytest.raises(MtpanoError, match="give one with --init"):
+        starting_network(TrainConfig(network=""), None)
+
+
+# --- what is kept --------------------------------------------------------------------------------
+
+
+def test_first_answers_fill_only_what_has_no_labels() -> None:
+    torch.manual_seed(0)
+    answers = FirstAnswers(PDBridgeNet(preset("nano")), torch.device("cpu"))
+    labelled, bare = BoxRooms(1, (32, 64))[0], BoxRooms(1, (32, 64), without="depth")[0]
+    batch = collate([labelled, bare])
+    filled = answers.fill(batch)
+    said = answers.net(batch.image.float()).final["depth"]
+    assert torch.equal(filled.depth[0], batch.depth[0])
+    assert torch.equal(filled.depth_valid[0], batch.depth_valid[0])
+    assert torch.equal(filled.depth[1], said[1])
+    assert filled.depth_valid[1].all()
+    assert torch.equal(filled.semseg, batch.semseg)
+    assert torch.equal(filled.normals, batch.normals)
+    classes = collate([BoxRooms(1, (32, 64), without="semseg")[0]])
+    assert (answers.fill(classes).semseg < 18).all()
+    assert answers.fill(classes).confidence.max() <= 1
+
+
+def test_what_nobody_labels_is_not_forgotten(tmp_path: Path) -> None:
+    """Trained on classes and normals, depth stays nearer to what it was if that is kept."""
+    torch.manual_seed(0)
+    start = PDBridgeNet(preset("nano")).eval()
+    save_pretrained(start, tmp_path / "start")
+    picture = BoxRooms(1, (32, 64))[0].image[None].float()
+    drift = {}
+    for keep in (False, True):
+        config = quick_config(
+            stages=(Stage(32, 64, 20, 2),),
+            network="",
+            keep_unlabelled=keep,
+            freeze_norm=True,
+            losses=LossConfig(depth_kind="log_l1", auxiliary=0.0),
+        )
+        run, init = tmp_path / f"keep{keep}", tmp_path / "start.safetensors"
+        train(config, box_data(without="depth"), run, init=init)
+        now = from_pretrained(best_weights(run))
+        with torch.no_grad():
+            ratio = now(picture).final["depth"] / start(picture).final["depth"]
+        drift[keep] = ratio.log().abs().mean().item()
+    assert drift[True] < 0.5 * drift[False]
