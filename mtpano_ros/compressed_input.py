@@ -78,8 +78,7 @@ def _read_header(data: bytes, form: str) -> _Header:
         return _Header(_png_size(data, form), False)
     raise BadImage(
         "compressed",
-        f"{len(data)} bytes of format '{form}' are neither JPEG nor PNG: set the publisher's "
-        "format to one of these",
+        f"{len(data)} bytes of format '{form}' begin like no picture we decode, expected JPEG or PNG",
     )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 
 from rclpy.node import Node
-from rclpy.qos import QoSCompatibility, qos_check_compatible
 from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
+
+from mtpano_ros.qos_watch import full_name, incompatibility
 
 _TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 
@@ -56,16 +57,16 @@ class ImageWatch:
         return f"{start}: nobody publishes it, nor any other image; is the camera running?"
 
     def _judge(self, publisher: TopicEndpointInfo) -> str:
-        name = f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+        name = full_name(publisher)
         expected = self._type_name()
         if publisher.topic_type != expected:
             return f"{name} sends {publisher.topic_type}, expected {expected} (image_transport)"
-        fits, reason = qos_check_compatible(publisher.qos_profile, self._subscription.qos_profile)
-        if fits == QoSCompatibility.ERROR:
-            return f"{name} has incompatible QoS ({reason.strip()}): see qos_overrides"
+        reason = incompatibility(publisher.qos_profile, self._subscription.qos_profile)
+        if reason:
+            return f"{name} has QoS that does not fit ({reason}), see qos_overrides"
         return (
-            f"{name} fits, but is silent or its messages are lost (large ones need the shipped "
-            "transport profile)"
+            f"{name} fits, but is silent or its images are lost on the way (large ones need the "
+            "shipped transport profile)"
         )
 
     def _candidates(self) -> list[str]:

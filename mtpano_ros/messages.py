@@ -1,6 +1,6 @@
 """Arrays -> messages, written straight into the memory that the messages carry.
 
-rclpy takes an `array.array('B')` as it is; a numpy array or bytes would be checked value by value.
+rclpy sends an `array.array('B')` as it is; a numpy array or bytes would be copied value by value.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from mtpano_model.classes import ClassSet
 from mtpano_ros.point_cloud import FIELDS, POINT_STEP
 
 BIG_ENDIAN = sys.byteorder == "big"
+# Since Jazzy a message copies an array.array that it is given, unless it checks its fields. Humble
+# always checks and has no such argument.
+_BY_REFERENCE = {"check_fields": True} if "_check_fields" in Image.__slots__ else {}
 
 
 class Buffer:
@@ -37,7 +40,9 @@ class Buffer:
 
 def image_message(header: Header, encoding: str, size: tuple[int, int], buffer: Buffer) -> Image:
     """An Image of `size` (H, W) around a filled buffer, without a copy."""
-    message = Image(header=header, encoding=encoding, height=size[0], width=size[1])
+    message = Image(**_BY_REFERENCE)
+    message.header, message.encoding = header, encoding
+    message.height, message.width = size
     message.is_bigendian = BIG_ENDIAN
     message.step = len(buffer.bytes) // size[0]
     message.data = buffer.bytes
@@ -48,7 +53,9 @@ def cloud_message(
     header: Header, size: tuple[int, int], data: array.array[int], dense: bool
 ) -> PointCloud2:
     """A PointCloud2 of `size` (rows, columns) around packed points; dense: none of them is NaN."""
-    message = PointCloud2(header=header, fields=FIELDS, height=size[0], width=size[1])
+    message = PointCloud2(**_BY_REFERENCE)
+    message.header, message.fields = header, FIELDS
+    message.height, message.width = size
     message.is_bigendian = BIG_ENDIAN
     message.point_step = POINT_STEP
     message.row_step = POINT_STEP * size[1]

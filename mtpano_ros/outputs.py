@@ -167,7 +167,7 @@ class Outputs:
         flat = points.reshape(-1, 8)
         chosen = flat[voxel_choice(flat, parameters.cloud_voxel_size)]
         data = array.array("B")
-        data.frombytes(memoryview(chosen).cast("B"))
+        data.frombytes(chosen.tobytes())
         return messages.cloud_message(result.header, (1, len(chosen)), data, dense=True)
 
     def _depth_color(self, result: Result) -> Any:

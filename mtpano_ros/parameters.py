@@ -147,7 +147,8 @@ NAMES = frozenset(one.name for one in fields(Parameters))
 
 
 def _check(one: Field[Any], value: Any) -> None:
-    kind, choices, between = type(one.default), one.metadata["choices"], one.metadata["between"]
+    kind: Any = type(one.default)
+    choices, between = one.metadata["choices"], one.metadata["between"]
     if type(value) is not kind:
         raise MtpanoError(
             f"parameter {one.name} is {value!r}, expected a value of type {kind.__name__} such as "

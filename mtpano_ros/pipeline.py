@@ -2,9 +2,9 @@
 
     offer -> [arrived] -> prepare -> [prepared] -> infer -> [inferred] -> finish
 
-Every bracket holds one job. In the first two a newer job replaces the older; the third is waited
-for, so that nothing is inferred in vain while publishing is the slowest. An image is prepared just
-before the network is free: overload costs neither freshness nor work on images that are dropped.
+Every bracket holds one job. In the first a newer job replaces the older; the others are waited for,
+so that nothing is prepared or inferred in vain. What is prepared is the newest image of the moment
+shortly before the network is free, so that overload does not cost freshness either.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Pipeline(Generic[T]):
 
     def _prepare_all(self) -> None:
         usual = 0.0
-        while True:
+        while self._prepared.wait_until_empty():
             self._clock.wait_until_wanted(ahead=usual)
             job = self._arrived.take()
             if job is None:
@@ -78,10 +78,9 @@ class Pipeline(Generic[T]):
     def _infer_all(self) -> None:
         while self._inferred.wait_until_empty():
             self._clock.free()
-            job = self._prepared.take()
+            job = self._prepared.take(first=self._clock.busy)
             if job is None:
                 return
-            self._clock.busy()
             if self._run("infer", job):
                 self._give_up(self._inferred.put(job))
 

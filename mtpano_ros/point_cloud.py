@@ -18,7 +18,6 @@ from sensor_msgs.msg import PointField
 from mtpano_model.geometry.sphere import frame_matrix, latitudes, longitudes
 from mtpano_model.inference.frame import Frame
 
-Convention = Literal["optical", "body"]
 Floats = NDArray[np.float32]
 
 POINT_STEP = 32
@@ -58,13 +57,14 @@ class CloudPacker:
         picture: NDArray[np.uint8],
         order: Literal["rgb", "bgr"],
         out: Floats,
-        convention: Convention = "optical",
+        convention: str = "optical",
         stride: int = 1,
     ) -> None:
         """Write every `stride`-th row and column of the frame into out [h, w, 8].
 
         picture: uint8 [H, W, 3] at the frame's size, channels in `order`. Depths of NaN and of
         either infinity give NaN points that keep their label. h, w: see `cloud_size`.
+        convention: the axes, optical or body.
         """
         every = _every(stride)
         depth, labels = frame.depth[every], frame.labels[every]
@@ -115,7 +115,7 @@ def _every(stride: int) -> tuple[slice, slice]:
 
 
 @lru_cache(maxsize=16)
-def _axes(size: tuple[int, int], convention: Convention, stride: int) -> tuple[_Axis, ...]:
+def _axes(size: tuple[int, int], convention: str, stride: int) -> tuple[_Axis, ...]:
     """x, y, z of the convention; the ray is (cos lat sin lon, -sin lat, cos lat cos lon)."""
     rows, columns = _every(stride)
     latitude, longitude = latitudes(size[0])[rows, None], longitudes(size[1])[columns]

@@ -46,12 +46,23 @@ class QosWatch:
         identity = tuple(peer.endpoint_gid)
         if identity in self._told:
             return
-        fits, reason = qos_check_compatible(offered, wanted)
-        if fits != QoSCompatibility.ERROR:
-            return
-        self._told.add(identity)
-        self._node.get_logger().warning(
-            f"{topic}: the {role} {peer.node_namespace.rstrip('/')}/{peer.node_name} gets nothing "
-            f"through, its QoS does not fit ({reason.strip()}): change it there or set "
-            f"qos_overrides.{topic} here"
-        )
+        reason = incompatibility(offered, wanted)
+        if reason:
+            self._told.add(identity)
+            self._node.get_logger().warning(
+                f"{topic}: {role} {full_name(peer)} gets no connection, its QoS does not fit "
+                f"({reason}): change it there, or here with qos_overrides.{topic}"
+            )
+
+
+def incompatibility(offered: QoSProfile, wanted: QoSProfile) -> str:
+    """Why a publisher's and a subscriber's QoS do not fit; empty where they do."""
+    verdict, reason = qos_check_compatible(offered, wanted)
+    if verdict != QoSCompatibility.ERROR:
+        return ""
+    return reason.replace("ERROR:", "").strip(" ;").lower()
+
+
+def full_name(peer: TopicEndpointInfo) -> str:
+    """The node of an endpoint, with its namespace."""
+    return f"{peer.node_namespace.rstrip('/')}/{peer.node_name}"

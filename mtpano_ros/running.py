@@ -7,12 +7,14 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+
+if TYPE_CHECKING:
+    from mtpano_ros.node import PanoNode
 
 # A transition, an image, the timer, and one to answer services meanwhile.
 THREADS = 4
@@ -20,13 +22,7 @@ THREADS = 4
 POLL_SECONDS = 0.1
 
 
-class Closable(Protocol):
-    """What a node needs besides being one: `close` ends its work, False if that takes too long."""
-
-    def close(self) -> bool: ...
-
-
-def run(make_node: Callable[[], Node], args: list[str] | None = None) -> int:
+def run(make_node: Callable[[], PanoNode], args: list[str] | None = None) -> int:
     """Run the node that `make_node` makes; returns the exit status.
 
     rclpy's own signal handlers invalidate the context at once, so that a publish under way fails

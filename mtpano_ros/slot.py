@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -25,10 +26,15 @@ class Slot(Generic[T]):
             self._changed.notify_all()
             return replaced
 
-    def take(self) -> T | None:
-        """Wait for an item; None once the slot is closed."""
+    def take(self, first: Callable[[], None] | None = None) -> T | None:
+        """Wait for an item; None once the slot is closed.
+
+        first: called before anyone can see that the slot is empty again.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._item is not None or self._closed)
+            if first is not None:
+                first()
             item, self._item = self._item, None
             self._changed.notify_all()
             return item
