@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -20,6 +21,7 @@ from fake_model import write_fake_model
 from stand_ins.install import install
 from stand_ins.machine import Machine
 
+from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.cache import EngineCache, EngineFacts, default_folder, model_digest
 from mtpano_model.inference.engines.tensorrt import TensorRTEngine
 
@@ -268,6 +270,36 @@ def test_a_full_disk_leaves_nothing_half_written(
     assert machine.counts["builds"] == 2
 
 
+def test_a_full_disk_moves_the_intermediate_files_elsewhere(
+    machine: Machine,
+    model: Path,
+    cache: EngineCache,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
+    room = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: room)
+    seen: list[str] = []
+    machine.on_step = lambda: seen.extend(path.name for path in elsewhere.iterdir())
+    open_and_check(model, cache)
+    assert seen
+    assert not list(elsewhere.iterdir())
+
+
+def test_nowhere_to_prepare_is_one_sentence(
+    machine: Machine, model: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(onnx, "save", full)
+    with pytest.raises(MtpanoError, match=r"cannot be prepared in .*No space left"):
+        open_and_check(model, cache)
+
+
 KILLED = """
 import os, signal, sys
 sys.path[:0] = {path!r}
@@ -349,6 +381,9 @@ def test_external_data_is_part_of_the_key(
     weights.write_bytes(data)
     TensorRTEngine(path, cache=cache).close()
     assert machine.counts["builds"] == 2
+    weights.unlink()
+    with pytest.raises(MtpanoError, match=r"keeps its weights in .*big.weights"):
+        TensorRTEngine(path, cache=cache)
 
 
 def test_the_key_changes_with_every_fact() -> None:

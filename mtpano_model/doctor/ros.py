@@ -39,8 +39,8 @@ def check(environment: Mapping[str, str] = os.environ) -> list[Finding]:
     if origin is None:
         return [
             note(
-                "no ROS 2 here: only the node needs it, source an installation or "
-                'pip install "mtpano_ros[ros]" (Kilted, x86-64)'
+                "no ROS 2 here: only the node needs it, source an installation or, in the "
+                'checkout, pip install ".[ros]" (Kilted, x86-64)'
             )
         ]
     embedded = "site-packages" in origin.parts

@@ -211,14 +211,19 @@ class EngineCache:
             yield
 
     @contextlib.contextmanager
-    def scratch_folder(self) -> Iterator[Path]:
-        """A folder for a build's intermediate files, here if possible; leftovers are swept."""
+    def scratch_folder(self, needed: int = 0) -> Iterator[Path]:
+        """A folder for a build's intermediate files, here if `needed` bytes find room.
+
+        What builds that were killed left here is swept after a day.
+        """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             for leftover in self.folder.glob("tmp-*"):
                 if time.time() - leftover.stat().st_mtime > _LEFTOVER_AGE:
                     shutil.rmtree(leftover, ignore_errors=True)
                     leftover.unlink(missing_ok=True)
+            if shutil.disk_usage(self.folder).free < needed:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             scratch = tempfile.mkdtemp(prefix="tmp-", dir=self.folder)
         except OSError:
             scratch = tempfile.mkdtemp(prefix="mtpano-")

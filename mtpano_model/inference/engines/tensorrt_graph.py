@@ -47,6 +47,12 @@ def external_files(path: Path) -> list[Path]:
     return [path.parent / location for location in sorted(locations)]
 
 
+def prepared_size(info: ModelInfo) -> int:
+    """Bytes that `prepare_graph` writes at most: weights may be stored as fp16."""
+    files = (info.path, *external_files(info.path))
+    return 2 * sum(file.stat().st_size for file in files) + (1 << 20)
+
+
 def prepare_graph(info: ModelInfo, precision: str, strongly_typed: bool, folder: Path) -> Path:
     """Write the graph to build from into `folder` and return its path.
 

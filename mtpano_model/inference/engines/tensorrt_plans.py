@@ -27,8 +27,15 @@ class PlanRejected(MtpanoError):
 
 def engine_facts(tensorrt: Any, gpu: Gpu, info: ModelInfo, precision: str) -> EngineFacts:
     """What an engine of this model on this machine depends on."""
+    try:
+        digest = model_digest(info.path, graph.external_files(info.path))
+    except OSError as error:
+        raise MtpanoError(
+            f"model file {info.path} keeps its weights in {error.filename}, which cannot be read "
+            f"({error.strerror}): copy both files"
+        ) from error
     return EngineFacts(
-        model=model_digest(info.path, graph.external_files(info.path)),
+        model=digest,
         tensorrt=tensorrt.__version__,
         gpu=gpu.name,
         compute_capability=gpu.compute_capability,
@@ -106,8 +113,16 @@ def _build(
     )
     monitor.raise_if_cancelled()
     monitor.report("preparing the graph")
-    with cache.scratch_folder() as folder:
-        prepared = graph.prepare_graph(info, facts.precision, is_strongly_typed(tensorrt), folder)
+    with cache.scratch_folder(graph.prepared_size(info)) as folder:
+        try:
+            prepared = graph.prepare_graph(
+                info, facts.precision, is_strongly_typed(tensorrt), folder
+            )
+        except OSError as error:
+            raise MtpanoError(
+                f"the graph of {info.path.name} cannot be prepared in {folder} "
+                f"({error.strerror}): free some space there"
+            ) from error
         monitor.raise_if_cancelled()
         return build_plan(
             tensorrt, prepared, facts.precision, settings, _timing_file(cache, facts), monitor
