@@ -1,0 +1,78 @@
+"""`mtpano ablation`: train and compare variants of the network; run it again to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.evaluation.ablation import VARIANTS, AblationConfig, Variant, run_ablation
+from mtpano_model.evaluation.ablation_report import write_ablation_report
+from mtpano_model.inference.output_size import parse_output_size
+
+
+@dataclass
+class Args:
+    """Train single-task networks, a plain multi-task one, and the paper's parts added one by one.
+
+    All see the same number of steps. Writes ablation.md (table and verdicts), ablation.json and a
+    folder a run. Started again with the same arguments, it goes on where it was stopped and runs
+    only what is missing.
+    """
+
+    root: Path
+    """Folder of a rooms set; a tenth of its rooms is held out and measured."""
+    out: Path = Path("out/ablation")
+    """Folder for the runs and the report."""
+    network: str = "small"
+    """Network preset that the variants change."""
+    size: str = "128x256"
+    """Picture size, HEIGHTxWIDTH."""
+    steps: int = 900
+    """Steps of every run."""
+    batch: int = 8
+    """Panoramas a step."""
+    seeds: int = 3
+    """Every variant is trained with seeds 0, 1, ..."""
+    variants: list[str] = field(default_factory=list)
+    """Only these variants; all if not given."""
+    workers: int = 1
+    """Loader processes."""
+    threads: int | None = None
+    """CPU threads of the network."""
+
+
+def run(args: Args) -> int:
+    """Run what is missing, and print the report."""
+    import torch
+
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    size = parse_output_size(args.size)
+    if size is None or min(args.steps, args.batch, args.seeds) < 1:
+        raise MtpanoError(
+            f"size {args.size}, steps {args.steps}, batch {args.batch}, seeds {args.seeds}: "
+            "expected HEIGHTxWIDTH and numbers from 1 up"
+        )
+    height, width = size
+    config = AblationConfig(
+        root=str(args.root),
+        network=args.network,
+        height=height,
+        width=width,
+        steps=args.steps,
+        batch=args.batch,
+        workers=args.workers,
+    )
+    results = run_ablation(config, args.out, range(args.seeds), _chosen(args.variants))
+    print(write_ablation_report(results, config, args.out))
+    print(f"-> {args.out.resolve()}")
+    return 0
+
+
+def _chosen(names: list[str]) -> list[Variant]:
+    known = {variant.name: variant for variant in VARIANTS}
+    for name in names:
+        if name not in known:
+            raise MtpanoError(f"unknown variant '{name}': expected one of {', '.join(known)}")
+    return [known[name] for name in names] or list(VARIANTS)
