@@ -56,6 +56,7 @@ EXTRAS = {
         "pytest-timeout",
         "ruff",
         "scikit-learn",
+        "scipy",
         "types-PyYAML",
     ],
 }
