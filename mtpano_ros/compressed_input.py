@@ -78,7 +78,7 @@ def _read_header(data: bytes, form: str) -> _Header:
         return _Header(_png_size(data, form), False)
     raise BadImage(
         "compressed",
-        f"{len(data)} bytes of format '{form}' begin like no picture we decode, expected JPEG or PNG",
+        f"{len(data)} bytes of format '{form}' begin like no picture, expected a JPEG or PNG",
     )
 
 

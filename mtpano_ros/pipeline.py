@@ -54,13 +54,21 @@ class Pipeline(Generic[T]):
         self._give_up(self._arrived.put(job))
 
     def stop(self, timeout: float = 10.0) -> bool:
-        """End the threads after the job each is busy with; False if that takes longer."""
-        self._clock.release()
-        for slot in (self._arrived, self._prepared, self._inferred):
-            self._give_up(slot.close())
+        """End the threads; what is in the network comes out. False if that takes longer."""
         deadline = time.monotonic() + timeout
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+
+        def left() -> float:
+            return max(0.0, deadline - time.monotonic())
+
+        for slot in (self._arrived, self._prepared):
+            self._give_up(slot.close())
+        self._clock.release()
+        prepare, infer, finish = self._threads
+        prepare.join(left())
+        infer.join(left())
+        self._inferred.wait_until_empty(left())
+        self._give_up(self._inferred.close())
+        finish.join(left())
         return not any(thread.is_alive() for thread in self._threads)
 
     def _prepare_all(self) -> None:

@@ -39,11 +39,11 @@ class Slot(Generic[T]):
             self._changed.notify_all()
             return item
 
-    def wait_until_empty(self) -> bool:
-        """Wait until the item was taken; False once the slot is closed."""
+    def wait_until_empty(self, timeout: float | None = None) -> bool:
+        """Wait until the item was taken; False once the slot is closed, or after `timeout` s."""
         with self._changed:
-            self._changed.wait_for(lambda: self._item is None or self._closed)
-            return not self._closed
+            empty = self._changed.wait_for(lambda: self._item is None or self._closed, timeout)
+            return empty and not self._closed
 
     def close(self) -> T | None:
         """Let every waiting thread go; returns the item that was left."""

@@ -140,7 +140,7 @@ def test_other_aspects_are_taken_when_allowed():
 
 def test_an_encoding_no_library_can_convert_is_refused_with_the_remedy():
     odd = np.zeros((33, 65, 2), np.uint8)  # yuv422 has pairs of columns
-    with pytest.raises(BadImage, match="65x33 in encoding 'yuv422'.*publish rgb8") as caught:
+    with pytest.raises(BadImage, match=r"65x33 in encoding 'yuv422'.*publish rgb8") as caught:
         read_image(image(odd, encoding="yuv422"), allow_non_2to1=True)
     assert caught.value.reason == "encoding"
 

@@ -1,0 +1,242 @@
+"""The node's life: transitions, failures that are told and not thrown, two side by side."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or install extra 'ros'")
+
+from fake_model import default_classes, write_fake_model
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from node_harness import gradient, image, robot, wait_until
+from rcl_interfaces.srv import GetParameters
+
+from mtpano_ros import node as node_module
+from mtpano_ros.reading import image_array
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_fake_model(tmp_path_factory.mktemp("model") / "fake.onnx")
+
+
+def state_of(bot):
+    return bot.node._state_machine.current_state[1]
+
+
+def call(bot, kind, name, request=None, timeout=5.0):
+    """The answer of one of the node's services."""
+    client = bot.world.create_client(kind, f"{bot.node.get_fully_qualified_name()}/{name}")
+    assert client.wait_for_service(timeout)
+    future = client.call_async(request or kind.Request())
+    wait_until(future.done, timeout, f"an answer of {name}")
+    bot.world.destroy_client(client)
+    return future.result()
+
+
+def change(bot, transition, timeout=10.0):
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return call(bot, ChangeState, "change_state", request, timeout).success
+
+
+def test_configure_activate_deactivate_cleanup_and_again_by_service(model):
+    with robot(model) as bot:
+        for turn in range(1, 4):
+            assert change(bot, Transition.TRANSITION_CONFIGURE)
+            assert bot.world.count_subscribers("image") == 0
+            assert change(bot, Transition.TRANSITION_ACTIVATE)
+            subscription = bot.listen("depth")
+            bot.process(image())
+            bot.outputs("depth", turn)
+            bot.world.destroy_subscription(subscription)
+            assert change(bot, Transition.TRANSITION_DEACTIVATE)
+            assert change(bot, Transition.TRANSITION_CLEANUP)
+            assert state_of(bot) == "unconfigured"
+        assert change(bot, Transition.TRANSITION_UNCONFIGURED_SHUTDOWN)
+        assert state_of(bot) == "finalized"
+
+
+def test_an_inactive_node_does_not_listen(model):
+    with robot(model) as bot:
+        bot.activate()
+        bot.node.trigger_deactivate()
+        wait_until(lambda: bot.world.count_subscribers("image") == 0)
+
+
+def test_autostart_configures_and_activates(model):
+    with robot(model, autostart=True) as bot:
+        wait_until(lambda: state_of(bot) == "active")
+        bot.listen("depth")
+        bot.process(image())
+        bot.outputs("depth", 1)
+
+
+def no_model(folder):
+    return folder / "missing.onnx"
+
+
+def corrupt_model(folder):
+    path = folder / "corrupt.onnx"
+    path.write_bytes(b"\x08\x07 this is no model" * 50)
+    return path
+
+
+def truncated_model(folder):
+    whole = write_fake_model(folder / "whole.onnx").read_bytes()
+    path = folder / "cut.onnx"
+    path.write_bytes(whole[: len(whole) // 2])
+    return path
+
+
+def foreign_model(folder):
+    return write_fake_model(folder / "foreign.onnx", with_metadata=False)
+
+
+@pytest.mark.parametrize("autostart", [False, True])
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (no_model, "does not exist"),
+        (corrupt_model, "cannot be read as ONNX"),
+        (truncated_model, "cannot be read as ONNX"),
+        (foreign_model, "has no 'mtpano' metadata"),
+    ],
+)
+def test_a_bad_model_makes_configure_fail_with_one_line(make, told, autostart, tmp_path):
+    with robot(make(tmp_path), autostart=autostart) as bot:
+        if not autostart:
+            wait_until(lambda: bot.world.count_publishers("/rosout") > 1)
+            assert not change(bot, Transition.TRANSITION_CONFIGURE)
+        wait_until(lambda: bot.said("configure failed"), what="the reason")
+        assert state_of(bot) == "unconfigured"
+        (line,) = bot.said("configure failed")
+        assert told in line
+        assert "\n" not in line
+        assert "Traceback" not in line
+        wait_until(lambda: bot.diagnostics and told in bot.values("engine")["problem"])
+        assert bot.values("engine")["state"] == "unconfigured"
+
+
+def test_an_unknown_backend_makes_configure_fail(model):
+    with robot(model, backend="cuda11") as bot:
+        assert not change(bot, Transition.TRANSITION_CONFIGURE)
+        wait_until(lambda: bot.said("backend is 'cuda11', expected auto or tensorrt"))
+
+
+def test_an_engine_that_throws_makes_configure_fail(model, monkeypatch):
+    def broken(*_):
+        raise OSError("libwhatever.so: cannot open\nshared object file")
+
+    monkeypatch.setattr(node_module, "load_estimator", broken)
+    with robot(model) as bot:
+        assert not change(bot, Transition.TRANSITION_CONFIGURE)
+        wait_until(lambda: bot.said("OSError: libwhatever.so: cannot open"))
+        monkeypatch.undo()
+        assert change(bot, Transition.TRANSITION_CONFIGURE), "a failure is not the end"
+
+
+def test_services_answer_while_the_network_runs(model, monkeypatch):
+    gate = threading.Event()
+    with robot(model) as bot:
+        bot.activate()
+        bot.listen("depth")
+        infer = bot.node._estimator.infer
+        monkeypatch.setattr(bot.node._estimator, "infer", lambda b: gate.wait(20) and infer(b))
+        bot.send(image())
+        wait_until(lambda: bot.count("pending") == 1)
+        assert call(bot, GetState, "get_state", timeout=2).current_state.label == "active"
+        request = GetParameters.Request(names=["max_range"])
+        assert call(bot, GetParameters, "get_parameters", request, timeout=2).values
+        threading.Timer(0.2, gate.set).start()
+        assert change(bot, Transition.TRANSITION_DEACTIVATE)
+        bot.outputs("depth", 1)
+
+
+def test_services_answer_while_an_engine_is_built(model, monkeypatch):
+    gate, load = threading.Event(), node_module.load_estimator
+
+    def slow(*arguments):
+        gate.wait(20)
+        return load(*arguments)
+
+    monkeypatch.setattr(node_module, "load_estimator", slow)
+    with robot(model) as bot:
+        done = []
+        configuring = threading.Thread(
+            target=lambda: done.append(change(bot, Transition.TRANSITION_CONFIGURE))
+        )
+        configuring.start()
+        wait_until(lambda: state_of(bot) == "configuring")
+        assert call(bot, GetState, "get_state", timeout=2).current_state.label == "configuring"
+        wait_until(lambda: bot.diagnostics and bot.values("engine")["state"] == "configuring")
+        gate.set()
+        configuring.join()
+        assert done == [True]
+
+
+def test_two_nodes_with_different_models_side_by_side(tmp_path):
+    few = [dict(default_classes()[n], name=f"few {n}") for n in range(2)]
+    first = write_fake_model(tmp_path / "first.onnx", size=(64, 128))
+    second = write_fake_model(tmp_path / "second.onnx", size=(32, 64), classes=few)
+    with (
+        robot(first, namespace="/one", output_size="network") as one,
+        robot(second, namespace="/two", output_size="network") as two,
+    ):
+        for bot in (one, two):
+            bot.activate()
+            bot.listen("semantic", "depth")
+        for _ in range(3):
+            for bot in (one, two):
+                bot.process(image(gradient(96)))
+        labels = {bot: image_array(bot.outputs("semantic", 3)[-1]) for bot in (one, two)}
+        assert labels[one].shape == (64, 128)
+        assert labels[two].shape == (32, 64)
+        assert len(np.unique(labels[one])) > 2
+        assert labels[two].max() <= 1
+
+
+def test_churn_under_load_leaves_nothing_behind(model):
+    with robot(model) as bot:
+        stop = threading.Event()
+        camera = bot.world.create_publisher(type(image()), "image", 1)
+
+        def shoot():
+            while not stop.wait(0.005):
+                camera.publish(image())
+
+        shooting = threading.Thread(target=shoot)
+        shooting.start()
+        bot.listen("points", matched=False)
+        threads = []
+        for _ in range(10):
+            bot.activate()
+            bot.node.trigger_deactivate()
+            bot.node.trigger_cleanup()
+            threads.append(threading.active_count())
+        bot.activate()
+        before = bot.count("processed")
+        wait_until(lambda: bot.count("processed") > before, what="work goes on")
+        stop.set()
+        shooting.join()
+        wait_until(lambda: bot.count("pending") == 0, what="every image is accounted for")
+        assert threads[-1] <= threads[1]
+
+
+def test_an_image_under_way_comes_out_before_deactivate_returns(model, monkeypatch):
+    with robot(model) as bot:
+        bot.activate()
+        bot.listen("depth")
+        infer = bot.node._estimator.infer
+        monkeypatch.setattr(
+            bot.node._estimator, "infer", lambda batch: time.sleep(0.2) or infer(batch)
+        )
+        bot.send(image())
+        wait_until(lambda: bot.count("pending") == 1)
+        time.sleep(0.1)
+        bot.node.trigger_deactivate()
+        assert (bot.count("pending"), bot.count("processed")) == (0, 1)

@@ -1,0 +1,103 @@
+"""The node as a process: how it starts, how it ends, what it loads."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or install extra 'ros'")
+
+import rclpy
+from fake_model import write_fake_model
+from node_harness import image, wait_until
+from processes import running
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image, PointCloud2
+
+SIGNALS = [signal.SIGINT, signal.SIGTERM]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return write_fake_model(tmp_path_factory.mktemp("model") / "fake.onnx")
+
+
+@pytest.fixture
+def world():
+    context = Context()
+    rclpy.init(context=context)
+    node = Node("world", context=context, namespace="/mtpano")
+    yield node
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def started(model, *ros_args):
+    return running("mtpano_ros.node", "--ros-args", "-r", "__ns:=/mtpano", "-p", f"model:={model}",
+                   *ros_args)  # fmt: skip
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_an_idle_node_in_order(model, number):
+    with started(model) as process:
+        process.wait_for("listening to /mtpano/image")
+        process.assert_ends_cleanly(number)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_signal_ends_a_node_at_work_in_order(model, number, world):
+    clouds = []
+    world.create_subscription(PointCloud2, "points", clouds.append, 1)
+    camera = world.create_publisher(Image, "image", qos_profile_sensor_data)
+    executor = rclpy.executors.SingleThreadedExecutor(context=world.context)
+    executor.add_node(world)
+    with started(model) as process:
+
+        def shoot():
+            camera.publish(image())
+            executor.spin_once(timeout_sec=0.01)
+            return len(clouds) > 3
+
+        wait_until(shoot, 20)
+        for _ in range(5):
+            shoot()
+        process.assert_ends_cleanly(number)
+    executor.shutdown()
+
+
+def test_a_signal_ends_a_node_that_could_not_start(tmp_path):
+    with started(tmp_path / "missing.onnx") as process:
+        process.wait_for("configure failed")
+        assert "Traceback" not in process.output
+        process.assert_ends_cleanly(signal.SIGINT)
+
+
+def test_a_second_signal_does_no_harm(model):
+    with started(model) as process:
+        process.wait_for("listening to")
+        process.popen.send_signal(signal.SIGINT)
+        time.sleep(0.02)
+        process.assert_ends_cleanly(signal.SIGINT)
+
+
+def test_the_node_loads_neither_torch_nor_an_engine_before_it_needs_one():
+    code = (
+        "import sys, mtpano_ros.node; "
+        "print(*{m.partition('.')[0] for m in sys.modules} "
+        "& {'torch', 'transformers', 'openvino', 'onnxruntime', 'tensorrt', 'cv_bridge', 'rosbags'})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == []
