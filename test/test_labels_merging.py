@@ -37,7 +37,8 @@ def test_scales_bear_a_patch_that_is_wrong_in_a_corner_and_noise():
     depth = overlapping_patches(scales, noise=0.02)
     depth[0, :300] += 1.0  # a quarter of the first patch sees through a mirror
     found = depth_scale.solve_scales(depth)
-    np.testing.assert_allclose(found, scales - scales.mean(), atol=0.01)
+    # The median of a quarter of outliers is the noise's 2/3 quantile: 0.43 x 0.02 x sqrt(2).
+    np.testing.assert_allclose(found, scales - scales.mean(), atol=0.02)
 
 
 def test_groups_that_do_not_meet_keep_their_own_mean_and_blind_patches_do_no_harm():

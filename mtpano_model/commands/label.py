@@ -219,13 +219,15 @@ def _previewer(args: Args, engine: LabelEngine) -> Callable[[str, Any], None]:
     from mtpano_model.labels.preview import preview
 
     folder = args.out / "preview"
-    folder.mkdir(parents=True, exist_ok=True)
+    with _writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
 
     def show(name: str, labels: Any) -> None:
         if len(written) < PREVIEWS:
             path = folder / f"{name.replace('/', '_')}.png"
-            write_picture(path, preview(labels, engine.classes, name))
+            with _writing(path):
+                write_picture(path, preview(labels, engine.classes, name))
             written.append(path)
 
     return show
@@ -245,5 +247,17 @@ def _write_quality(args: Args, source: PanoramaSource) -> None:
         if name in places:
             labels = decode(store.read(index), store.size)
             quality.add(labels, source.dataset[places[name]])
-    write_json(args.out / "label_quality.json", quality.report())
+    with _writing(args.out / "label_quality.json"):
+        write_json(args.out / "label_quality.json", quality.report())
     print(json.dumps(quality.report(), indent=1))
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MtpanoError(
+            f"cannot write {path} ({error.strerror}): make room or choose another --out, the store "
+            "itself is whole"
+        ) from error

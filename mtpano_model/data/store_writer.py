@@ -39,8 +39,8 @@ class StoreWriter:
     worker: number of this writer; several may write one store at a time under different numbers.
     shard_bytes: a shard that is longer than this is finished and the next one begun.
 
-    MtpanoError where another process writes under this number, or where the disk is full (what was
-    added before is safe, and the next writer goes on from there).
+    MtpanoError where another process writes under this number, or where the disk refuses or is
+    full (what was added before is safe, and the next writer goes on from there).
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class StoreWriter:
         shard_bytes: int = 512 << 20,
     ):
         self.root, self.worker, self.shard_bytes = Path(root), worker, shard_bytes
-        with self._full_disk_is_one_error():
+        with self._disk_errors_are_told():
             self.root.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
             self._describe({"format": FORMAT, **meta})
@@ -73,7 +73,7 @@ class StoreWriter:
             raise ValueError(f"'{name}' is in the store already")
         if self._end > self.shard_bytes:
             self.finish_shard()
-        with self._full_disk_is_one_error():
+        with self._disk_errors_are_told():
             if self._tar is None:
                 self._open_shard(self._next_shard())
             place = Place(name, self._end, {kind: len(data) for kind, data in members.items()})
@@ -87,7 +87,7 @@ class StoreWriter:
         """Close the growing shard under its final name; the next panorama begins a new one."""
         if self._tar is None or self._index is None:
             return
-        with self._full_disk_is_one_error():
+        with self._disk_errors_are_told():
             self._tar.seek(self._end)
             _write_through(self._tar, bytes(2 * BLOCK))  # tar's end mark
             path = Path(self._tar.name)
@@ -185,12 +185,15 @@ class StoreWriter:
         self._tar = self._index = None
 
     @contextmanager
-    def _full_disk_is_one_error(self) -> Iterator[None]:
+    def _disk_errors_are_told(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             if error.errno not in _FULL:
-                raise
+                raise MtpanoError(
+                    f"cannot write to the store '{self.root}' ({error.strerror}): check the path "
+                    "and its permissions"
+                ) from error
             raise MtpanoError(
                 f"the disk under '{self.root}' is full ({error.strerror}): the "
                 f"{len(getattr(self, 'names', ()))} panoramas in the store are safe; free some "
