@@ -92,7 +92,7 @@ def write_report(
         sections.append(_classes_section(outcome.metrics["classes"], comparison))
     if pictures:
         sections.append(_gallery(out, outcome, comparison, predictor, pictures))
-    (out / "report.html").write_text(_page("".join(sections)), encoding="utf-8")
+    (out / "report.html").write_text(page("Evaluation", "".join(sections)), encoding="utf-8")
 
 
 def _write_frames(path: Path, outcome: Outcome) -> None:
@@ -113,12 +113,12 @@ def _facts_table(facts: dict[str, Any]) -> str:
     shown["skipped frames"] = len(facts["skipped"])
     rows = [[key.replace("_", " "), str(value)] for key, value in shown.items()]
     skipped = "".join(f"<li>{html.escape(reason)}</li>" for reason in facts["skipped"][:20])
-    return _table(rows, "facts") + (f"<ul>{skipped}</ul>" if skipped else "")
+    return table(rows, "facts") + (f"<ul>{skipped}</ul>" if skipped else "")
 
 
 def _figures_table(metrics: dict[str, Any]) -> str:
     header = ["", *(title for _, title in VARIANTS)]
-    return "<h2>Figures</h2>" + _table(metric_rows(metrics), "figures", header)
+    return "<h2>Figures</h2>" + table(metric_rows(metrics), "figures", header)
 
 
 def _seam(metrics: dict[str, Any]) -> str:
@@ -151,10 +151,10 @@ def _classes_section(classes: dict[str, Any], comparison: Comparison) -> str:
         bar = "" if value is None else f'<b style="width:{200 * value:.0f}px"></b>'
         rows.append([swatch, share, "does not occur" if value is None else f"{100 * value:.1f} %"])
         rows[-1].append(bar)
-    table = _table(rows, "classes", ["class", "share of pixels", "IoU", ""], raw=True)
+    ious = table(rows, "classes", ["class", "share of pixels", "IoU", ""], raw=True)
     picture = '<img src="confusion.png" alt="confusion matrix">'
     caption = "<p>Rows: true class; numbers: per cent of its pixels that were given each class.</p>"
-    return f"<h2>Classes</h2>{table}<h3>Confusion</h3>{caption}{picture}"
+    return f"<h2>Classes</h2>{ious}<h3>Confusion</h3>{caption}{picture}"
 
 
 def _gallery(
@@ -186,9 +186,11 @@ def _gallery(
     return "<h2>Best and worst frames</h2>" + "".join(parts)
 
 
-def _table(
+def table(
     rows: Iterable[Sequence[str]], name: str, header: Sequence[str] = (), raw: bool = False
 ) -> str:
+    """An HTML table; cells are escaped unless `raw`. name: its CSS class."""
+
     def line(cells: Sequence[str], tag: str, trusted: bool) -> str:
         texts = (cell if trusted else html.escape(cell) for cell in cells)
         return "<tr>" + "".join(f"<{tag}>{text}</{tag}>" for text in texts) + "</tr>"
@@ -197,9 +199,10 @@ def _table(
     return f'<table class="{name}">{head}{"".join(line(r, "td", raw) for r in rows)}</table>'
 
 
-def _page(body: str) -> str:
+def page(title: str, body: str) -> str:
+    """A whole HTML page."""
     return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>mtpano evaluate</title>
+<html lang="en"><head><meta charset="utf-8"><title>mtpano: {title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
 body {{ font: 15px/1.5 system-ui, sans-serif; max-width: 1360px; margin: 2em auto; padding: 0 1em;
   color: #20222a; background: #fafaf8 }}
@@ -210,7 +213,7 @@ td, th {{ padding: .2em 1em .2em 0; text-align: left; border-bottom: 1px solid #
   vertical-align: -.15em }}
 .classes b {{ display: inline-block; height: .8em; background: #18784a }}
 img {{ max-width: 100% }} figure {{ margin: 0 0 1.5em }} figcaption {{ color: #666 }}
-</style></head><body><h1>Evaluation</h1>
+</style></head><body><h1>{title}</h1>
 {body}
 </body></html>
 """
