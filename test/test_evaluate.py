@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from fake_model import write_fake_model
+from test_datasets import Room, write_matterport3d, write_stanford2d3d, write_structured3d
 
 from mtpano_model.classes import IGNORE, load_class_set
 from mtpano_model.commands import main
@@ -282,6 +283,25 @@ def test_wrong_places_and_splits_are_one_sentence(rooms: Path, model: Path, tmp_
         run(Args("structured3d", tmp_path, str(model), tmp_path))
     with pytest.raises(MtpanoError, match=r"limit 0 is too small"):
         run(Args("rooms", rooms, str(model), tmp_path, limit=0))
+
+
+def test_public_data_sets_are_evaluated_in_their_own_layout(model: Path, tmp_path: Path) -> None:
+    room = Room()
+    write_structured3d(tmp_path / "structured3d", "03000", room)
+    write_structured3d(tmp_path / "structured3d", "00000", room)
+    write_matterport3d(tmp_path / "matterport3d", "2t7WUuJeko7", "a", room)
+    write_stanford2d3d(tmp_path / "stanford2d3d", "area_5a", room)
+    for name, split in (("structured3d", "val"), ("matterport3d", "test"), ("stanford2d3d", "val")):
+        args = Args(name, tmp_path / name, str(model), tmp_path / "out", split=split, size="32x64")
+        assert run(args) == 0
+        metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+        assert metrics["about"]["frames"] == 1
+        assert metrics["about"]["protocol"] == name
+        assert metrics["about"]["class_set"] == "indoor18"
+        # The fake model says normals = -ray; in this room that is 31 degrees off on average.
+        seen = ~room.hole
+        off = angles_deg(-rays(*room.hole.shape).astype(np.float64), room.normals)[seen]
+        assert metrics["normals"]["mean_deg"] == pytest.approx(off.mean(), abs=0.6)
 
 
 def test_every_source_has_a_protocol_of_its_name() -> None:
