@@ -14,7 +14,12 @@ from box_rooms import BoxRooms, box_data, quick_config
 from mtpano_model.data.sample import Sample, collate
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network import PDBridgeNet, preset
-from mtpano_model.network.pretrained import from_pretrained, read_facts, save_pretrained
+from mtpano_model.network.pretrained import (
+    from_pretrained,
+    read_facts,
+    read_tensors,
+    save_pretrained,
+)
 from mtpano_model.training import loop
 from mtpano_model.training.checkpoint import best_weights, latest_checkpoint
 from mtpano_model.training.class_balance import balanced_class_weights
@@ -147,18 +152,26 @@ def test_tensorboard_gets_curves_and_pictures(tmp_path: Path) -> None:
 # --- what learns, and how fast -------------------------------------------------------------------
 
 
-def test_the_heads_warm_up_alone() -> None:
+def test_the_heads_warm_up_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     net = PDBridgeNet(preset("nano"))
-    set_learning(net, ALL_STAGES[0], freeze_norm=False)
-    learning = {name.split(".")[0] for name, p in net.named_parameters() if p.requires_grad}
-    assert learning == {"aggregators", "heads"}
+    before = {name: p.detach().clone() for name, p in net.named_parameters()}
     norms = [m for m in net.backbone.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    set_learning(net, ALL_STAGES[0], freeze_norm=False)
     assert not any(m.training for m in norms)
-    set_learning(net, ALL_STAGES[1], freeze_norm=False)
-    assert all(p.requires_grad for p in net.parameters())
-    assert all(m.training for m in norms)
     set_learning(net, ALL_STAGES[1], freeze_norm=True)
     assert not any(m.training for m in norms)
+    set_learning(net, ALL_STAGES[1], freeze_norm=False)
+    assert all(m.training for m in norms)
+    save_pretrained(net, tmp_path / "start")
+    config = quick_config(stages=ALL_STAGES[:2], checkpoint_minutes=0.0)
+    kill_at(2, monkeypatch)  # right after the heads' stage
+    with pytest.raises(Killed):
+        train(config, box_data(), tmp_path / "run", init=tmp_path / "start.safetensors")
+    after = read_tensors(latest_checkpoint(tmp_path / "run") / "net")
+    moved = {name.split(".")[0] for name, p in before.items() if not torch.equal(p, after[name])}
+    assert moved == {"aggregators", "heads"}
+    mean = "backbone.stages.0.0.1.running_mean"
+    assert torch.equal(net.state_dict()[mean], after[mean])
 
 
 def test_schedules() -> None:

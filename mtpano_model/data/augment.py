@@ -190,8 +190,9 @@ def _jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
     _, data = cv2.imencode(
         ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
     )
-    return _uint8(cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB))
+    decoded = _uint8(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return _uint8(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
 
 
-def _uint8(image: NDArray[Any]) -> NDArray[np.uint8]:
+def _uint8(image: Any) -> NDArray[np.uint8]:
     return np.ascontiguousarray(image, np.uint8)

@@ -7,6 +7,7 @@ name only when it is complete. RUN/best/ holds the best weights of a run that ma
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -137,7 +138,13 @@ class RunState:
         optimizer = torch.load(folder / "optimizer.pt", map_location=device, weights_only=True)
         if self._sharded:
             whole.set_model_state_dict(self.net, dict[str, Any](weights), options=_WHOLE)
-            whole.set_optimizer_state_dict(self.net, self.optimizer, optimizer, options=_WHOLE)
+            # Not strict: what never had a gradient has no state.
+            whole.set_optimizer_state_dict(
+                self.net,
+                self.optimizer,
+                optimizer,
+                options=dataclasses.replace(_WHOLE, strict=False),
+            )
         else:
             load_exactly(self.net, weights, str(folder))
             self.optimizer.load_state_dict(optimizer)

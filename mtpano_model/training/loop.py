@@ -95,7 +95,7 @@ def train(
                 world=fabric.world_size,
                 pin_memory=fabric.device.type == "cuda",
             )
-            set_learning(net, stage, freeze_norm=config.freeze_norm)
+            resting = set_learning(net, stage, freeze_norm=config.freeze_norm)
 
             for step in range(progress.step, first_step + stage.steps):
                 # --- one step --------------------------------------------------------------------
@@ -131,6 +131,8 @@ def train(
                         )
                         fabric.backward(losses["total"] / config.accumulate)
                     _add(terms, _checked(losses, batch, step, out, fabric), config.accumulate)
+                for parameter in resting:
+                    parameter.grad = None
                 norm = fabric.clip_gradients(
                     model, optimizer, max_norm=config.optimizer.clip, error_if_nonfinite=False
                 )

@@ -53,16 +53,18 @@ def _factor(config: OptimizerConfig, step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def set_learning(net: nn.Module, stage: Stage, *, freeze_norm: bool) -> None:
-    """Let the parts that a stage learns have gradients, and put the rest to rest.
+def set_learning(net: nn.Module, stage: Stage, *, freeze_norm: bool) -> list[nn.Parameter]:
+    """Put the parts that a stage does not learn to rest; returns their parameters.
 
     Resting parts are in evaluation mode, so that their normalisation statistics stay as they are.
+    The caller drops their gradients: `requires_grad` cannot change once a network is sharded.
     """
-    for name, parameter in net.named_parameters():
-        parameter.requires_grad_(stage.learn == "all" or name.startswith(_HEADS))
     net.train(stage.learn == "all")
     for name, module in net.named_modules():
         if f"{name}.".startswith(_HEADS):
             module.train()
         if freeze_norm and isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
+    if stage.learn == "all":
+        return []
+    return [p for name, p in net.named_parameters() if not name.startswith(_HEADS)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy, ModelParallelStrategy
 from torch.distributed.fsdp import fully_shard
@@ -61,14 +62,14 @@ def _strategy(parallel: ParallelConfig, world: int) -> Any:
     if parallel.strategy == "fsdp":
         return ModelParallelStrategy(_shard, data_parallel_size=world, tensor_parallel_size=1)
     if parallel.strategy == "ddp" or world > 1:
-        # Some parameters never see a gradient: foreign squeeze convolutions of the released
-        # setting, and everything that rests while the heads warm up.
+        # Some parameters never see a gradient, such as foreign squeeze convolutions as released.
         return DDPStrategy(find_unused_parameters=True)
     return "auto"
 
 
 def _shard(net: PDBridgeNet, mesh: Any) -> PDBridgeNet:
-    """The backbone on its own, everything else together."""
+    """The backbone on its own, everything else together; shards are cut from plain memory."""
+    net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     fully_shard(net.backbone, mesh=mesh["data_parallel"])
     fully_shard(net, mesh=mesh["data_parallel"])
     return net
