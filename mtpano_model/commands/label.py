@@ -247,9 +247,10 @@ def _write_quality(args: Args, source: PanoramaSource) -> None:
         if name in places:
             labels = decode(store.read(index), store.size)
             quality.add(labels, source.dataset[places[name]])
+    report = quality.report(align_depth=args.teacher_scale_drift > 0)
     with _writing(args.out / "label_quality.json"):
-        write_json(args.out / "label_quality.json", quality.report())
-    print(json.dumps(quality.report(), indent=1))
+        write_json(args.out / "label_quality.json", report)
+    print(json.dumps(report, indent=1))
 
 
 @contextmanager

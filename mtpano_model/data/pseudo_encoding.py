@@ -2,7 +2,7 @@
 
 What is kept, at canvas size H x W (training.md, section 1), and what precision it costs:
 
-    jpg         RGB, JPEG quality 95
+    jpg         RGB, JPEG quality 95 (75 where all is noise)
     classes     uint8 PNG, 255 unlabelled: exact
     confidence  uint8 PNG in 16 steps: to 1/30
     normals     8 bits a component PNG, (128, 128, 128) invalid: to 0.3 degrees
@@ -26,9 +26,12 @@ from numpy.typing import NDArray
 
 from mtpano_model.classes import IGNORE
 
-MAX_BYTES = 4_000_000
+Size = tuple[int, int]  # (H, W)
+# 4 MB with tar's headers and padding.
+MAX_BYTES = 3_950_000
 PATCH_SIZES = (192, 160, 128, 96, 64)
 _JPEG_QUALITY = 95
+_LOWER_JPEG_QUALITY = 75
 _CONFIDENCE_STEPS = 15
 _NO_NORMAL = 128
 # Little is gained by higher levels; with these the writer is never what labelling waits for.
@@ -78,8 +81,14 @@ def encode(labels: PseudoLabels, max_bytes: int = MAX_BYTES) -> dict[str, bytes]
         members["depth"] = encode_depth(labels.depth)
     facts = {"views": np.asarray(labels.views).round(4).tolist(), **labels.facts}
     members["json"] = json.dumps(facts).encode()
-    spare = max_bytes - sum(map(len, members.values()))
-    return members | _encode_patches(labels.patches, spare)
+    members |= _encode_patches(labels.patches, max_bytes - _bytes(members))
+    if _bytes(members) > max_bytes:
+        members["jpg"] = encode_rgb(labels.image, _LOWER_JPEG_QUALITY)
+    return members
+
+
+def _bytes(members: Mapping[str, bytes]) -> int:
+    return sum(map(len, members.values()))
 
 
 def _encode_patches(patches: NDArray[np.float32], spare: int) -> dict[str, bytes]:
@@ -87,7 +96,7 @@ def _encode_patches(patches: NDArray[np.float32], spare: int) -> dict[str, bytes
     for size in PATCH_SIZES:
         smaller = (_every_kth(patch, size) for patch in patches)
         members = {f"patch{n:02d}": encode_depth(p) for n, p in enumerate(smaller) if p.any()}
-        if sum(map(len, members.values())) <= spare:
+        if _bytes(members) <= spare:
             break
     return members
 
@@ -104,9 +113,9 @@ def _every_kth(patch: NDArray[np.float32], width: int) -> NDArray[np.float32]:
 # --- single pictures -----------------------------------------------------------------------------
 
 
-def encode_rgb(image: NDArray[np.uint8]) -> bytes:
+def encode_rgb(image: NDArray[np.uint8], quality: int = _JPEG_QUALITY) -> bytes:
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
-    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1].tobytes()
+    return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def decode_rgb(data: bytes) -> NDArray[np.uint8]:
@@ -120,8 +129,9 @@ def encode_depth(depth: NDArray[np.float32]) -> bytes:
     return _png(millimetres.astype(np.uint16), _PNG)
 
 
-def decode_depth(data: bytes) -> NDArray[np.float32]:
-    return _decode(data, cv2.IMREAD_UNCHANGED) / np.float32(1000)
+def decode_depth(data: bytes, size: Size | None = None) -> NDArray[np.float32]:
+    """Metres; all these decoders take the nearest pixel where `size` (H, W) is another."""
+    return _label(data, size) / np.float32(1000)
 
 
 def encode_normals(normals: NDArray[np.float32]) -> bytes:
@@ -130,23 +140,24 @@ def encode_normals(normals: NDArray[np.float32]) -> bytes:
     return _png(code[..., ::-1], _PNG)
 
 
-def decode_normals(data: bytes) -> NDArray[np.float32]:
-    code = _decode(data, cv2.IMREAD_COLOR)[..., ::-1]
-    normals = code.astype(np.float32) / 127.5 - 1
-    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
-    normals[(code == _NO_NORMAL).all(-1)] = 0
+def decode_normals(data: bytes, size: Size | None = None) -> NDArray[np.float32]:
+    code = _label(data, size)
+    normals = code[..., ::-1] / np.float32(127.5) - 1
+    normals /= np.sqrt(np.einsum("hwc,hwc->hw", normals, normals))[..., None]
+    # Compared channel by channel: a reduction over an axis of three is ten times slower.
+    normals[np.logical_and.reduce([code[..., c] == _NO_NORMAL for c in range(3)])] = 0
     return normals
 
 
-def decode_classes(data: bytes) -> NDArray[np.uint8]:
-    return _decode(data, cv2.IMREAD_UNCHANGED)
+def decode_classes(data: bytes, size: Size | None = None) -> NDArray[np.uint8]:
+    return _label(data, size)
 
 
-def decode_confidence(data: bytes) -> NDArray[np.float32]:
-    return _decode(data, cv2.IMREAD_UNCHANGED) / np.float32(255)
+def decode_confidence(data: bytes, size: Size | None = None) -> NDArray[np.float32]:
+    return _label(data, size) / np.float32(255)
 
 
-def decode(members: Mapping[str, bytes], size: tuple[int, int]) -> PseudoLabels:
+def decode(members: Mapping[str, bytes], size: Size) -> PseudoLabels:
     """Inverse of `encode`, up to the losses above; `size` (H, W) for kinds that are left out."""
     facts = json.loads(members["json"])
     del facts["views"]
@@ -179,6 +190,14 @@ def read_views(members: Mapping[str, bytes]) -> NDArray[np.float64]:
 
 def _png(picture: NDArray[Any], options: list[int]) -> bytes:
     return cv2.imencode(".png", np.ascontiguousarray(picture), options)[1].tobytes()
+
+
+def _label(data: bytes, size: Size | None) -> NDArray[Any]:
+    """A label picture as stored, reduced before anything is computed from it."""
+    picture = _decode(data, cv2.IMREAD_UNCHANGED)
+    if size is None or picture.shape[:2] == size:
+        return picture
+    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def _decode(data: bytes, flags: int) -> NDArray[Any]:

@@ -97,19 +97,20 @@ class PseudoLabelled:
         classes = np.full(self.size, IGNORE, np.uint8)
         confidence = np.zeros(self.size, np.float32)
         if "classes" in members:
-            classes = self._classes[self._nearest(decode_classes(members["classes"]))]
-            confidence = self._nearest(decode_confidence(members["confidence"]))
+            classes = self._classes[decode_classes(members["classes"], self.size)]
+            confidence = decode_confidence(members["confidence"], self.size)
         normals = np.zeros((height, width, 3), np.float32)
         if "normals" in members:
-            normals = self._nearest(decode_normals(members["normals"]))
+            normals = decode_normals(members["normals"], self.size)
         depth = self._depth(members, depth_kind)
+        vectors = _planes(normals)
         return Sample(
             name=name,
             image=_planes(image),
             depth=depth,
             depth_valid=depth > 0,
-            normals=_planes(normals),
-            normals_valid=torch.from_numpy(normals.any(-1))[None],
+            normals=vectors,
+            normals_valid=(vectors != 0).any(0, keepdim=True),
             semseg=torch.from_numpy(classes),
             confidence=torch.from_numpy(confidence)[None],
         )
@@ -118,17 +119,12 @@ class PseudoLabelled:
         """[1, H, W] metres along the ray, 0 where invalid."""
         if kind not in members:
             return torch.zeros(1, *self.size)
-        depth = torch.from_numpy(decode_depth(members[kind]))
         if kind == "depth":
-            return torch.from_numpy(self._nearest(depth.numpy()))[None]
+            return torch.from_numpy(decode_depth(members[kind], self.size))[None]
+        depth = torch.from_numpy(decode_depth(members[kind]))
         yaw, pitch, hfov = np.radians(read_views(members)[int(kind.removeprefix("patch"))])
         view = Views.look([yaw], [pitch], [hfov], (depth.shape[0], depth.shape[1]))
         return to_canvas(depth[None, None], view, self.size, "nearest")[0][0]
-
-    def _nearest(self, array: NDArray) -> NDArray:
-        if array.shape[:2] == self.size:
-            return array
-        return cv2.resize(array, self.size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def class_lookup(own: str, wanted: str) -> NDArray[np.uint8]:

@@ -163,22 +163,24 @@ def _sample(panorama: Tensor, x: Tensor, y: Tensor, z: Tensor, mode: Mode) -> Te
     height, width = panorama.shape[-2:]
     if width % 2:
         raise ValueError(f"panorama width {width} is odd: poles continue half a turn away")
+    lon, lat = torch.atan2(x, z), torch.atan2(y, torch.hypot(x, z))  # lat grows downward here
+    if mode == "nearest":
+        column = ((lon + math.pi) * (width / (2 * math.pi))).long().remainder_(width)
+        row = ((lat + math.pi / 2) * (height / math.pi)).long().clamp_(0, height - 1)
+        flat = (row * width + column).flatten(1)[:, None].expand(-1, panorama.shape[1], -1)
+        return panorama.flatten(2).gather(2, flat).unflatten(-1, x.shape[1:])
     # -1 to 1 from edge to edge, to the right and downward.
     grid = x.new_empty(*x.shape, 2)
     u, v = grid.unbind(-1)
-    torch.mul(torch.atan2(x, z), 1 / math.pi, out=u)
-    torch.mul(torch.atan2(y, torch.hypot(x, z)), 2 / math.pi, out=v)
-    if mode == "nearest":
-        column = ((u + 1) * (width / 2)).long().remainder_(width)
-        row = ((v + 1) * (height / 2)).long().clamp_(0, height - 1)
-        flat = (row * width + column).flatten(1)[:, None].expand(-1, panorama.shape[1], -1)
-        return panorama.flatten(2).gather(2, flat).unflatten(-1, x.shape[1:])
+    torch.mul(lon, 1 / math.pi, out=u)
+    torch.mul(lat, 2 / math.pi, out=v)
     source = panorama if panorama.is_floating_point() else panorama.float()
     sampled = F.grid_sample(source, grid.to(source.dtype), align_corners=False)
     # Padding the whole panorama would cost more than sampling it: only the few pixels within half
     # a pixel of the seam or a pole are gathered across it.
-    outside = (u.abs() > 1 - 1 / width) | (v.abs() > 1 - 1 / height)
-    n, i, j = outside.nonzero(as_tuple=True)
+    near_seam = lon.abs_() > math.pi * (1 - 1 / width)
+    near_pole = lat.abs_() > math.pi / 2 * (1 - 1 / height)
+    n, i, j = near_seam.logical_or_(near_pole).nonzero(as_tuple=True)
     sampled[n, :, i, j] = _sample_across(source, n, u[n, i, j], v[n, i, j])
     return sampled if panorama.is_floating_point() else sampled.round_().to(panorama.dtype)
 

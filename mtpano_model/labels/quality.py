@@ -46,21 +46,26 @@ class LabelQuality:
         self._add("class", valid.sum(), both.sum())
         self._add("agree", (labels.classes[both] == true_classes[both]).sum())
 
-    def report(self) -> dict[str, float]:
-        """Flat: pooled over all pixels; coverages are shares of the truth's valid pixels.
+    def report(self, align_depth: bool = False) -> dict[str, float]:
+        """Flat, pooled over all pixels: fractions and degrees.
 
-        depth_abs_rel_aligned is after one scale a panorama. coverage is the least of the three.
+        depth_abs_rel is depth_abs_rel_metric, or depth_abs_rel_aligned (after one scale a
+        panorama) with align_depth: of patches whose scales drift, the mean is not known to anyone.
+        coverage is that of depth; coverages are shares of the truth's valid pixels.
         """
         get = self._sums.get
         covered = {k: _ratio(get(f"{k}_both"), get(f"{k}_valid"))
                    for k in ("depth", "normals", "class")}  # fmt: skip
+        metric = _ratio(get("abs_rel"), get("depth_both"))
+        aligned = _ratio(get("aligned_abs_rel"), get("depth_both"))
         return {
             "panoramas": self.panoramas,
-            "depth_abs_rel": _ratio(get("abs_rel"), get("depth_both")),
-            "depth_abs_rel_aligned": _ratio(get("aligned_abs_rel"), get("depth_both")),
+            "depth_abs_rel": aligned if align_depth else metric,
+            "depth_abs_rel_metric": metric,
+            "depth_abs_rel_aligned": aligned,
             "normals_mean_deg": _ratio(get("degrees"), get("normals_both")),
             "class_agreement": _ratio(get("agree"), get("class_both")),
-            "coverage": min(covered.values()),
+            "coverage": covered["depth"],
             "coverage_depth": covered["depth"],
             "coverage_normals": covered["normals"],
             "coverage_class": covered["class"],
