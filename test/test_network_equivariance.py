@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from networks import seeded, tiny
 
 from mtpano_model.network.padding import Padding
 from mtpano_model.network.pd_bridgenet import Predictions
-from networks import seeded, tiny
 
 CONVOLUTIONAL = [("small", "replicate"), ("small", "half_turn"), ("nano", "replicate")]
 

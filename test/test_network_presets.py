@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from networks import seeded, tiny
 from torch import nn
 
 from mtpano_model.errors import MtpanoError
@@ -14,7 +15,6 @@ from mtpano_model.network import PDBridgeNet, PDBridgeNetConfig, preset
 from mtpano_model.network.backbones.pretrained import load_imagenet_weights
 from mtpano_model.network.config import PRESETS, BackboneConfig, DecoderConfig
 from mtpano_model.network.pretrained import from_pretrained, save_pretrained
-from networks import seeded, tiny
 
 CONVNEXT = {
     "backbone": BackboneConfig("dinov3_convnext", widths=(8, 12, 16, 24), depths=(1, 1, 1, 1)),

@@ -8,6 +8,7 @@ import shutil
 
 import pytest
 import torch
+from networks import seeded, tiny
 from safetensors.torch import load_file
 
 from mtpano_model.commands import main
@@ -16,7 +17,6 @@ from mtpano_model.network import PDBridgeNet, preset
 from mtpano_model.network.parity import TOLERANCE, compare, load_fixture
 from mtpano_model.network.pretrained import from_pretrained
 from mtpano_model.network.released import match_backbone, our_name, read_released_checkpoint
-from networks import seeded, tiny
 
 
 def test_every_released_tensor_has_its_place_and_shape(shared):

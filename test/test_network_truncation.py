@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from networks import seeded, tiny
 
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.tasks import TASKS
-from networks import seeded, tiny
 
 
 def _reached(net: PDBridgeNet, loss: torch.Tensor) -> set[str]:

@@ -23,8 +23,10 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "label": ("label", "make pseudo labels for plain panoramas with teacher models", "train"),
     "evaluate": ("evaluate", "measure a model on a data set and write a report", "train"),
     "export": ("export", "turn a checkpoint into the ONNX model that robots run", "train"),
-    "parity": ("parity", "compare an exported model with its checkpoint", "train"),
+    "parity": ("parity", "compare network, losses and metrics with the authors' numbers", "train"),
     "convert-released": ("convert_released", "convert the MTPano authors' weights", "train"),
+    "ablation": ("ablation", "train and compare variants of the network", "train"),
+    "rotation-study": ("rotation_study", "measure how predictions bear rotations", "train"),
 }
 
 

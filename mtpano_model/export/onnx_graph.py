@@ -70,6 +70,7 @@ def export_cpu_tail(
     """
     size = size or net.config.image_size
     check_size(net, size)
+    metadata = json.dumps(_metadata(net, size, facts))
     graph = CPUTailGraph(net).eval()
     names = [name for name in OUTPUTS if name in net.config.tasks]
     picture = torch.zeros(1, *size, 3, dtype=torch.uint8)
@@ -86,10 +87,7 @@ def export_cpu_tail(
     assert program is not None
     model = program.model_proto
     _drop_debug_text(model)
-    stride = net.decode_stride
-    decoded = size[0] // stride, size[1] // stride
-    entry = model.metadata_props.add(key=METADATA_KEY)
-    entry.value = json.dumps(_metadata(net, size, decoded, facts))
+    model.metadata_props.add(key=METADATA_KEY, value=metadata)
     return model
 
 
@@ -104,10 +102,8 @@ def check_size(net: PDBridgeNet, size: tuple[int, int]) -> None:
         )
 
 
-def _metadata(
-    net: PDBridgeNet, size: tuple[int, int], decoded: tuple[int, int], facts: ModelFacts
-) -> dict[str, Any]:
-    config = net.config
+def _metadata(net: PDBridgeNet, size: tuple[int, int], facts: ModelFacts) -> dict[str, Any]:
+    config, stride = net.config, net.decode_stride
     classes = load_class_set(config.class_set)
     if len(classes) != config.num_classes:
         raise MtpanoError(
@@ -126,7 +122,7 @@ def _metadata(
         "frame": "optical",
         "depth": "range_m",
         "input_size": list(size),
-        "output_size": list(decoded),
+        "output_size": [size[0] // stride, size[1] // stride],
         "tail": "cpu",
         "precision": "fp32",
         "preset": config.name,

@@ -47,7 +47,9 @@ class ModulatedRefinerBlock(RefinerBlock):
         )
 
     def forward(self, x: Tensor, geometry: Tensor, pole_weight: Tensor) -> Tensor:
-        gamma, beta = self.geometry(geometry).chunk(2, 1)  # [1, C, h, w] each
+        modulation = self.geometry(geometry)  # [1, 2 C, h, w]
+        channels = x.shape[1]  # slices, which exporters fold where they would keep a Split
+        gamma, beta = modulation[:, :channels], modulation[:, channels:]
         return x + self.residual(x, pole_weight) * (1 + gamma) + beta
 
 
