@@ -8,12 +8,17 @@
 from __future__ import annotations
 
 import runpy
+import signal
 import sys
+from types import FrameType
 
 
 def main() -> None:
     """Run the module named first; the rest of the command line is its own."""
     module = f"mtpano_ros.{sys.argv.pop(1)}"
+    # Until the executable has handlers of its own: importing takes a second or two.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     try:
         runpy.run_module(module, run_name="__main__", alter_sys=True)
     except ModuleNotFoundError as error:
@@ -21,6 +26,11 @@ def main() -> None:
         if not missing or missing.startswith("mtpano"):
             raise
         sys.exit(f"error: {sys.executable} has no module '{missing}': {remedy(missing)}")
+
+
+def end(_number: int, _frame: FrameType | None) -> None:
+    """Being told to end is no failure."""
+    sys.exit(0)
 
 
 def remedy(missing: str) -> str:
