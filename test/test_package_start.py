@@ -12,10 +12,18 @@ import pytest
 from mtpano_ros import start
 
 
+@pytest.fixture(autouse=True)
+def handlers():
+    """The test run's own signal handlers come back afterwards."""
+    before = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 @pytest.fixture
 def starting(monkeypatch):
     """Run `start` for `player`, whose import is replaced by a function."""
-    handlers = {one: signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)}
 
     def run(body) -> object:
         monkeypatch.setattr(sys, "argv", ["start", "player", "--rate", "1"])
@@ -24,9 +32,7 @@ def starting(monkeypatch):
             start.main()
         return ended.value.code
 
-    yield run
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return run
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
