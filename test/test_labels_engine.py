@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,11 +13,14 @@ from box_room import sample
 from mtpano_model.classes import load_class_set
 from mtpano_model.data.panorama import Panorama
 from mtpano_model.data.pseudo_encoding import decode, encode
+from mtpano_model.data.store import Store
+from mtpano_model.data.store_writer import StoreWriter
 from mtpano_model.errors import MtpanoError
 from mtpano_model.labels.config import LabelConfig
 from mtpano_model.labels.engine import LabelEngine
 from mtpano_model.labels.preview import preview
 from mtpano_model.labels.quality import LabelQuality
+from mtpano_model.labels.session import label_all
 from mtpano_model.labels.teacher import TeacherLabels
 from mtpano_model.labels.teachers.oracle import Oracle
 
@@ -142,6 +146,37 @@ def test_nan_and_nonsense_of_a_teacher_is_left_out(caplog):
     assert report["normals_mean_deg"] < 1
     assert report["class_agreement"] > 0.99
     assert "box: 4 of 24 patches have no usable depth" in caplog.text
+
+
+def test_a_truth_without_any_depth_keeps_its_classes():
+    blind = replace(TRUTH, depth_valid=torch.zeros_like(TRUTH.depth_valid))
+    panorama = Panorama("blind", box().image, blind)
+    labels = LabelEngine([Oracle("indoor18", 0.2)], CONFIG).label(panorama)
+    assert not labels.depth.any()
+    assert not labels.patches.any()
+    assert (labels.classes != 255).mean() > 0.99
+    members = encode(labels)
+    assert "depth" not in members
+    assert not [kind for kind in members if kind.startswith("patch")]
+
+
+def test_a_panorama_that_no_teacher_knows_anything_about_is_skipped_and_named(tmp_path):
+    class Source:
+        def __len__(self):
+            return 1
+
+        def panoramas(self, done=()):
+            yield box("dark")
+
+    engine = LabelEngine([Fixed(("semseg",), lambda p, v: _class(v, 255))], CONFIG)
+    meta = {"class_set": "indoor18", "size": CONFIG.size}
+    with StoreWriter(tmp_path, meta) as writer:
+        outcome = label_all(Source(), engine, writer, ())
+    assert outcome.labelled == 0
+    assert [(s.name, "no teacher knew anything" in s.reason) for s in outcome.skipped] == [
+        ("dark", True)
+    ]
+    assert len(Store(tmp_path)) == 0
 
 
 def test_a_class_outside_the_table_is_an_error_not_a_label():
