@@ -48,7 +48,7 @@ class Args:
     limit: int | None = None
     """Stop when the store holds so many panoramas."""
     height: int | None = None
-    """Rows of the labels, half their columns; 512, or the ground truth's own with the oracle."""
+    """Rows of the labels, half their columns; 512, or the data set's own with --data."""
     patches: int = 32
     """Perspective patches a panorama."""
     patch_size: int = 512
