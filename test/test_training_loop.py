@@ -89,6 +89,26 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path: Pa
     train(longer, box_data(), tmp_path, resume=True)
 
 
+def test_a_full_disk_is_one_clear_error_and_leaves_the_checkpoint_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = quick_config(checkpoint_minutes=0.0)
+    written = torch.save
+
+    def full(state, path):
+        if "step_00000003" in str(path):
+            raise RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed")
+        written(state, path)
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(MtpanoError, match="the one before it is whole; make room on the disk"):
+        train(config, box_data(), tmp_path)
+    assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step_00000002"]
+    monkeypatch.setattr(torch, "save", written)
+    train(config, box_data(), tmp_path, resume=True)
+    assert list(losses_of(tmp_path)) == [1, 2, 3, 4]
+
+
 def test_resuming_with_another_configuration_is_refused(tmp_path: Path) -> None:
     config = quick_config()
     train(config, box_data(), tmp_path)

@@ -11,11 +11,14 @@ import dataclasses
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from torch.distributed.checkpoint import state_dict as whole
 from torch.distributed.tensor import DTensor
@@ -86,12 +89,12 @@ class RunState:
         if not self.main:
             return
         folder = run / "checkpoints" / f"step_{self.progress.step:08d}"
-        partial = _emptied(folder.with_suffix(".part"))
-        self._save_weights(partial, weights, facts)
-        torch.save(optimizer, partial / "optimizer.pt")
         progress = {"format": FORMAT, **asdict(self.progress), "config": plain(config)}
-        (partial / "progress.json").write_text(json.dumps(progress, indent=1), encoding="utf-8")
-        _finish(partial, folder)
+        with _complete_or_not_at_all(folder) as partial:
+            self._save_weights(partial, weights, facts)
+            torch.save(optimizer, partial / "optimizer.pt")
+            text = json.dumps(progress, indent=1)
+            (partial / "progress.json").write_text(text, encoding="utf-8")
         for older in _complete(run)[:-1]:
             shutil.rmtree(older)
 
@@ -99,9 +102,8 @@ class RunState:
         """Keep the present weights as the run's best."""
         weights, _ = self._gather()
         if self.main:
-            partial = _emptied(run / "best.part")
-            self._save_weights(partial, weights, facts)
-            _finish(partial, run / "best")
+            with _complete_or_not_at_all(run / "best") as partial:
+                self._save_weights(partial, weights, facts)
 
     def load(self, folder: Path, config: TrainConfig) -> None:
         """Restore a checkpoint.
@@ -190,17 +192,23 @@ def _complete(run: Path) -> list[Path]:
     return sorted(p for p in (run / "checkpoints").glob("step_*") if p.suffix != ".part")
 
 
-def _emptied(folder: Path) -> Path:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
-
-
-def _finish(partial: Path, folder: Path) -> None:
-    """Make sure every byte is on the disk, then give the folder its name."""
-    for file in partial.iterdir():
-        with file.open("rb") as written:
-            os.fsync(written.fileno())
+@contextmanager
+def _complete_or_not_at_all(folder: Path) -> Iterator[Path]:
+    """A folder to write into, which gets its name once every byte is on the disk."""
+    partial = folder.with_name(f"{folder.name}.part")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        for file in partial.iterdir():
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+    except (OSError, SafetensorError, RuntimeError) as error:  # torch says the latter: disk full
+        shutil.rmtree(partial, ignore_errors=True)
+        raise MtpanoError(
+            f"checkpoint {folder} cannot be written ({error}): the one before it is whole; make "
+            "room on the disk and --resume"
+        ) from error
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
 
