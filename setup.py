@@ -87,5 +87,5 @@ setup(
         installed_under("lib/mtpano_ros", "scripts/mtpano_ros/*"),
         installed_under("lib/mtpano_model", "scripts/mtpano_model/*"),
     ],
-    zip_safe=True,
+    zip_safe=False,
 )

@@ -153,15 +153,20 @@ def _drop_debug_text(model: onnx.ModelProto) -> None:
     del model.graph.metadata_props[:]
 
 
+_TALKATIVE = ("torch.onnx", "onnxscript", "onnx_ir")  # a line a rewritten node
+
+
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """torch's exporter warns of a missing torchvision and of its own deprecations."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Errors only: torch's exporter warns of a missing torchvision and of its own deprecations."""
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
