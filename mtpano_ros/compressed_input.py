@@ -14,7 +14,14 @@ import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage
 
-from mtpano_ros.image_input import SINGLE_CHANNEL, BadImage, Panorama, check_size, single_channel
+from mtpano_ros.image_input import (
+    SINGLE_CHANNEL,
+    BadImage,
+    Panorama,
+    check_size,
+    quoted,
+    single_channel,
+)
 
 Size = tuple[int, int]
 
@@ -78,7 +85,7 @@ def _read_header(data: bytes, form: str) -> _Header:
         return _Header(_png_size(data, form), False)
     raise BadImage(
         "compressed",
-        f"{len(data)} bytes of format '{form}' begin like no picture, expected a JPEG or PNG",
+        f"{len(data)} bytes of format {quoted(form)} begin like no picture, expected a JPEG or PNG",
     )
 
 
@@ -120,6 +127,6 @@ def _png_size(data: bytes, form: str) -> Size:
 def _corrupt(data: bytes, form: str, reason: str) -> BadImage:
     return BadImage(
         "compressed",
-        f"{len(data)} bytes of format '{form}' cannot be decoded ({reason}), expected a whole JPEG "
-        "or PNG",
+        f"{len(data)} bytes of format {quoted(form)} cannot be decoded ({reason}), expected a "
+        "whole JPEG or PNG",
     )

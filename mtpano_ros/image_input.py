@@ -75,7 +75,7 @@ def read_image(message: Image, allow_non_2to1: bool = False) -> Panorama:
     if encoding not in _VIEWS and encoding not in _CONVERTED:
         raise BadImage(
             "encoding",
-            f"encoding '{encoding}' is unknown, expected one of {', '.join(COLOR_ENCODINGS)}",
+            f"encoding {quoted(encoding)} is unknown, expected one of {', '.join(COLOR_ENCODINGS)}",
         )
     size = message.height, message.width
     check_size(size, allow_non_2to1)
@@ -87,6 +87,11 @@ def read_image(message: Image, allow_non_2to1: bool = False) -> Panorama:
     if to_three is not None:
         pixels = np.asarray(cv2.cvtColor(pixels, to_three), np.uint8)
     return Panorama(pixels, order, size)
+
+
+def quoted(text: str) -> str:
+    """Somebody else's string, fit for one line of a log."""
+    return repr(text[:40])
 
 
 def single_channel(encoding: str) -> BadImage:

@@ -48,6 +48,7 @@ class PanoNode(LifecycleNodeMixin, Node):
         self._settings, self._problems = parameter_table.declare(self)
         self.add_on_set_parameters_callback(self._on_parameters)
         self._in_transition = threading.Lock()
+        self._ending = threading.Event()
         self._tell = Teller(self.get_logger())
         self._statistics = Statistics()
         self._reporter = Reporter(self, self._statistics)
@@ -84,7 +85,8 @@ class PanoNode(LifecycleNodeMixin, Node):
                 self._reporter.state("inactive")
                 return SUCCESS
             self._free()
-            self.get_logger().error(f"configure failed: {problem}")
+            if not self._ending.is_set():
+                self.get_logger().error(f"configure failed: {problem}")
             self._reporter.state("unconfigured", problem)
             return FAILURE
 
@@ -134,7 +136,8 @@ class PanoNode(LifecycleNodeMixin, Node):
         return self.on_cleanup(state)
 
     def close(self, timeout: float = 3.0) -> bool:
-        """Free everything before the process ends; False if a transition takes longer than that."""
+        """Free everything before the process ends; False if something takes longer than that."""
+        self._ending.set()
         if not self._in_transition.acquire(timeout=timeout):
             return False
         try:
@@ -158,6 +161,8 @@ class PanoNode(LifecycleNodeMixin, Node):
             wanted.device,
             wanted.threads or None,
             None if wanted.precision == "auto" else wanted.precision,
+            progress=self._reporter.building,
+            cancel=self._ending,
         )
         info = self._estimator.info
         self._outputs = Outputs(self, info)

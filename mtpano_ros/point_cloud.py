@@ -1,12 +1,13 @@
 """A frame of arrays -> the 32-byte points of a PointCloud2.
 
-Fields x y z rgb normal_x normal_y normal_z label; a point is ray x depth. Written in bands of rows
-that fit the cache: eight planes are computed one by one, then transposed into points in one pass
-over the message's memory.
+Fields x y z rgb normal_x normal_y normal_z label; a point is ray x depth. One pass over the
+message's memory: with numba a compiled loop, else bands of rows that fit the cache, in which eight
+planes are computed one by one and then transposed into points.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
@@ -33,22 +34,27 @@ FIELDS = [
 ]
 # Points a band: its eight planes (1 MiB) then stay in the second-level cache.
 _BAND = 32768
+VERTICAL = 1  # the optical y axis: the same in every column
 _TO_BGRA = {"rgb": cv2.COLOR_RGB2BGRA, "bgr": cv2.COLOR_BGR2BGRA}
 
 
-class _Axis(NamedTuple):
-    """One coordinate: depth x rows x columns; source: the optical axis it is, times sign."""
+class _Axes(NamedTuple):
+    """x, y, z of a convention: depth x rows x columns; source: the optical axis, times sign."""
 
-    rows: Floats  # [H, 1]
-    columns: Floats | None  # [W], None where it does not depend on the column
-    source: int
-    sign: int
+    rows: Floats  # [3, h]
+    columns: Floats  # [3, w]
+    source: tuple[int, ...]
+    sign: tuple[np.float32, ...]
 
 
 class CloudPacker:
-    """Packs organised clouds, keeping its scratch memory from frame to frame."""
+    """Packs organised clouds, keeping its scratch memory from frame to frame.
 
-    def __init__(self) -> None:
+    compiled: use numba's loop, None: if numba is there.
+    """
+
+    def __init__(self, compiled: bool | None = None) -> None:
+        self._loop = None if compiled is False else _compiled_loop(required=bool(compiled))
         self._scratch = np.empty((0, 0), np.float32)
 
     def pack(
@@ -62,33 +68,44 @@ class CloudPacker:
     ) -> None:
         """Write every `stride`-th row and column of the frame into out [h, w, 8].
 
-        picture: uint8 [H, W, 3] at the frame's size, channels in `order`. Depths of NaN and of
-        either infinity give NaN points that keep their label. h, w: see `cloud_size`.
-        convention: the axes, optical or body.
+        picture: uint8 [H, W, 3] at the frame's size, channels in `order`. convention: the axes,
+        optical or body. Depths of NaN and of either infinity give NaN points that keep their
+        label. h, w: see `cloud_size`.
         """
-        every = _every(stride)
-        depth, labels = frame.depth[every], frame.labels[every]
-        normals = np.ascontiguousarray(frame.normals[every])
-        picture = np.ascontiguousarray(picture[every])
-        height, width = depth.shape
         axes = _axes(frame.size, convention, stride)
+        picture = np.ascontiguousarray(picture)
+        if self._loop is not None and frame.labels.dtype == np.uint8:
+            red = 0 if order == "rgb" else 2
+            self._loop(frame.depth, frame.normals, picture, frame.labels, *axes, red, stride, out)
+        else:
+            every = _every(stride)
+            strided = Frame(
+                frame.depth[every],
+                np.ascontiguousarray(frame.normals[every]),
+                frame.labels[every],
+            )
+            self._pack_planes(strided, np.ascontiguousarray(picture[every]), order, out, axes)
+
+    def _pack_planes(
+        self, frame: Frame, picture: NDArray[np.uint8], order: str, out: Floats, axes: _Axes
+    ) -> None:
+        height, width = frame.size
         band = max(1, _BAND // width)
-        if self._scratch.shape != (10, band * width):
-            self._scratch = np.empty((10, band * width), np.float32)
+        if self._scratch.shape != (9, band * width):
+            self._scratch = np.empty((9, band * width), np.float32)
         points = out.reshape(height * width, 8)
         for top in range(0, height, band):
             rows = slice(top, min(top + band, height))
-            size = (rows.stop - top) * width
-            scratch = self._scratch[:, :size]
-            planes = scratch.reshape(10, rows.stop - top, width)
-            _positions(depth[rows], axes, rows, planes)
-            _normals(normals[rows], axes, planes[4:7])
+            scratch = self._scratch[:, : (rows.stop - top) * width]
+            planes = scratch.reshape(9, rows.stop - top, width)
+            _positions(frame.depth[rows], axes, rows, planes)
+            _normals(frame.normals[rows], axes, planes[4:7])
             colors = scratch[3].view(np.uint8).reshape(rows.stop - top, width, 4)
             cv2.cvtColor(picture[rows], _TO_BGRA[order], dst=colors)
             bits = scratch[3].view(np.uint32)
             np.bitwise_and(bits, np.uint32(0x00FFFFFF), out=bits)
-            np.copyto(planes[7].view(np.uint32), labels[rows])
-            cv2.transpose(scratch[:8], dst=points[top * width : top * width + size])
+            np.copyto(planes[7].view(np.uint32), frame.labels[rows])
+            cv2.transpose(scratch[:8], dst=points[top * width : rows.stop * width])
 
 
 def cloud_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
@@ -114,49 +131,48 @@ def _every(stride: int) -> tuple[slice, slice]:
     return slice(stride // 2, None, stride), slice(stride // 2, None, stride)
 
 
+def _compiled_loop(required: bool) -> Callable[..., None] | None:
+    try:
+        from mtpano_ros.point_kernel import pack
+    except ImportError:
+        if required:
+            raise
+        return None
+    return pack
+
+
 @lru_cache(maxsize=16)
-def _axes(size: tuple[int, int], convention: str, stride: int) -> tuple[_Axis, ...]:
-    """x, y, z of the convention; the ray is (cos lat sin lon, -sin lat, cos lat cos lon)."""
+def _axes(size: tuple[int, int], convention: str, stride: int) -> _Axes:
+    """The ray is (cos lat sin lon, -sin lat, cos lat cos lon)."""
     rows, columns = _every(stride)
-    latitude, longitude = latitudes(size[0])[rows, None], longitudes(size[1])[columns]
-    optical = (
-        (np.cos(latitude), np.sin(longitude)),
-        (-np.sin(latitude), None),
-        (np.cos(latitude), np.cos(longitude)),
+    latitude, longitude = latitudes(size[0])[rows], longitudes(size[1])[columns]
+    by_row = np.stack([np.cos(latitude), -np.sin(latitude), np.cos(latitude)])
+    by_column = np.stack([np.sin(longitude), np.ones_like(longitude), np.cos(longitude)])
+    turn = frame_matrix("optical", convention)  # a permutation of axes with signs
+    source = np.abs(turn).argmax(axis=1)
+    sign = turn.sum(axis=1)
+    return _Axes(
+        np.ascontiguousarray(by_row[source] * sign[:, None], np.float32),
+        np.ascontiguousarray(by_column[source], np.float32),
+        tuple(source.tolist()),
+        tuple(np.float32(one) for one in sign),
     )
-    axes = []
-    for weights in frame_matrix("optical", convention):
-        source = int(np.abs(weights).argmax())
-        sign = int(weights[source])
-        by_row, by_column = optical[source]
-        axes.append(
-            _Axis(
-                (sign * by_row).astype(np.float32),
-                None if by_column is None else by_column.astype(np.float32),
-                source,
-                sign,
-            )
-        )
-    return tuple(axes)
 
 
-def _positions(depth: Floats, axes: tuple[_Axis, ...], rows: slice, planes: Floats) -> None:
-    """x, y, z into planes 0..2; planes 8 and 9 are scratch."""
-    finite, horizontal = planes[8], planes[9]
+def _positions(depth: Floats, axes: _Axes, rows: slice, planes: Floats) -> None:
+    """x, y, z into planes 0..2; the last plane is scratch."""
+    finite = planes[-1]
     with np.errstate(invalid="ignore"):
         np.multiply(depth, np.float32(0), out=finite)  # NaN where infinite
     np.add(finite, depth, out=finite)
-    for plane, axis in zip(planes, axes, strict=False):
-        if axis.columns is None:
-            np.multiply(finite, axis.rows[rows], out=plane)
-        else:
-            np.multiply(finite, axis.rows[rows], out=horizontal)
-            np.multiply(horizontal, axis.columns, out=plane)
+    for plane, by_row, by_column, source in zip(planes, *axes[:3], strict=False):
+        np.multiply(finite, by_row[rows, None], out=plane)
+        if source != VERTICAL:
+            np.multiply(plane, by_column, out=plane)
 
 
-def _normals(normals: Floats, axes: tuple[_Axis, ...], planes: Floats) -> None:
-    by_source = [planes[[axis.source for axis in axes].index(source)] for source in range(3)]
-    cv2.split(normals, by_source)
-    for plane, axis in zip(planes, axes, strict=True):
-        if axis.sign < 0:
+def _normals(normals: Floats, axes: _Axes, planes: Floats) -> None:
+    cv2.split(normals, [planes[axes.source.index(axis)] for axis in range(3)])
+    for plane, sign in zip(planes, axes.sign, strict=True):
+        if sign < 0:
             np.negative(plane, out=plane)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 
+from mtpano_model.inference.engines.tensorrt_progress import BuildProgress
 from mtpano_model.inference.model_info import ModelInfo
 from mtpano_ros.diagnostics import Statistics, size_text, status
 from mtpano_ros.topics import DIAGNOSTICS, overridable, publisher_events
@@ -37,6 +38,10 @@ class Reporter:
     def progress(self, line: str) -> None:
         """The latest word of a load or an engine build."""
         self._progress = line
+
+    def building(self, build: BuildProgress) -> None:
+        """How far an engine build is; called from threads of the engine's library."""
+        self.progress(f"building: {build.fraction:.0%}, {build.phase}, {build.seconds:.0f} s")
 
     def publish(self, silence: float = 0.0) -> None:
         """Say everything now. silence: seconds without an image, if that is too long."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
+import threading
 from collections.abc import Callable
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, MultiThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 # A transition, an image, the timer, and one to answer services meanwhile.
 THREADS = 4
-# How late a signal may be noticed: rcl's wait does not return for one.
-POLL_SECONDS = 0.1
 
 
 def run(make_node: Callable[[], PanoNode], args: list[str] | None = None) -> int:
@@ -29,21 +28,18 @@ def run(make_node: Callable[[], PanoNode], args: list[str] | None = None) -> int
     with a traceback. Ours only ask for the end; the context is the last thing to go.
     """
     asked: list[int] = []
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
-
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ask)
+        signal.signal(number, lambda number, _frame: asked.append(number))
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     node = None
     try:
         node = make_node()
         executor = MultiThreadedExecutor(THREADS)
         executor.add_node(node)
+        _wake_on_signal(executor)
         while rclpy.ok() and not asked:
             try:
-                executor.spin_once(timeout_sec=POLL_SECONDS)
+                executor.spin_once()
             except RuntimeError as error:
                 # Before Jazzy rclpy lets a transition that is not allowed now end the process.
                 node.get_logger().error(f"a callback failed: {error}")
@@ -60,3 +56,17 @@ def run(make_node: Callable[[], PanoNode], args: list[str] | None = None) -> int
             node.destroy_node()
         rclpy.try_shutdown()
     return 0
+
+
+def _wake_on_signal(executor: Executor) -> None:
+    """rcl's wait is deaf to signals, and Python runs handlers only when it returns."""
+    reader, writer = socket.socketpair()
+    writer.setblocking(False)
+    signal.set_wakeup_fd(writer.fileno())
+
+    def wake() -> None:
+        with writer:  # open as long as it is listened to
+            while reader.recv(1):
+                executor.wake()
+
+    threading.Thread(target=wake, name="mtpano-signals", daemon=True).start()

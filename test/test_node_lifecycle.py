@@ -16,6 +16,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from node_harness import gradient, image, robot, wait_until
 from rcl_interfaces.srv import GetParameters
 
+from mtpano_model.inference.engines.tensorrt_progress import BuildCancelled, BuildProgress
 from mtpano_ros import node as node_module
 from mtpano_ros.reading import image_array
 
@@ -129,7 +130,7 @@ def test_an_unknown_backend_makes_configure_fail(model):
 
 
 def test_an_engine_that_throws_makes_configure_fail(model, monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise OSError("libwhatever.so: cannot open\nshared object file")
 
     monkeypatch.setattr(node_module, "load_estimator", broken)
@@ -160,9 +161,10 @@ def test_services_answer_while_the_network_runs(model, monkeypatch):
 def test_services_answer_while_an_engine_is_built(model, monkeypatch):
     gate, load = threading.Event(), node_module.load_estimator
 
-    def slow(*arguments):
+    def slow(*arguments, progress, **options):
+        progress(BuildProgress("choosing tactics", 0.42, 17.0))
         gate.wait(20)
-        return load(*arguments)
+        return load(*arguments, progress=progress, **options)
 
     monkeypatch.setattr(node_module, "load_estimator", slow)
     with robot(model) as bot:
@@ -173,10 +175,24 @@ def test_services_answer_while_an_engine_is_built(model, monkeypatch):
         configuring.start()
         wait_until(lambda: state_of(bot) == "configuring")
         assert call(bot, GetState, "get_state", timeout=2).current_state.label == "configuring"
-        wait_until(lambda: bot.diagnostics and bot.values("engine")["state"] == "configuring")
+        wait_until(lambda: bot.diagnostics and "42%" in bot.values("engine")["progress"])
+        assert bot.values("engine")["state"] == "configuring"
         gate.set()
         configuring.join()
         assert done == [True]
+
+
+def test_the_end_of_the_process_cancels_an_engine_build(model, monkeypatch):
+    def building(*_, cancel, **__):
+        assert cancel.wait(20)
+        raise BuildCancelled("the engine build was cancelled")
+
+    monkeypatch.setattr(node_module, "load_estimator", building)
+    with robot(model, autostart=True) as bot:
+        wait_until(lambda: state_of(bot) == "configuring")
+        assert bot.node.close()
+        wait_until(lambda: state_of(bot) == "unconfigured")
+        assert not bot.said("cancelled"), "a wish fulfilled is no error"
 
 
 def test_two_nodes_with_different_models_side_by_side(tmp_path):

@@ -44,11 +44,20 @@ def picture(height=128):
     return rng.integers(0, 256, (height, 2 * height, 3), np.uint8)
 
 
-def pack(frame, rgb, order="rgb", **options):
-    shape = cloud_size(frame.size, options.get("stride", 1))
-    out = np.full((*shape, 8), 7.0, np.float32)
-    CloudPacker().pack(frame, rgb, order, out, **options)
-    return out
+@pytest.fixture(params=["planes", "compiled"])
+def pack(request):
+    """Both ways to pack: the plain one, and numba's where it is installed."""
+    if request.param == "compiled":
+        pytest.importorskip("numba", reason="numba is not installed: pip install numba")
+    packer = CloudPacker(compiled=request.param == "compiled")
+
+    def packed(frame, rgb, order="rgb", **options):
+        shape = cloud_size(frame.size, options.get("stride", 1))
+        out = np.full((*shape, 8), 7.0, np.float32)
+        packer.pack(frame, rgb, order, out, **options)
+        return out
+
+    return packed
 
 
 def read(packed):
@@ -67,7 +76,7 @@ def read(packed):
     }
 
 
-def test_walls_of_the_box_room_are_flat():
+def test_walls_of_the_box_room_are_flat(pack):
     frame = box_room()
     points = read(pack(frame, picture()))
     walls = (
@@ -82,7 +91,7 @@ def test_walls_of_the_box_room_are_flat():
     assert points["x"][64, 192] > 0, "the right of the picture is right"
 
 
-def test_normals_colours_and_labels_stay_with_their_pixel():
+def test_normals_colours_and_labels_stay_with_their_pixel(pack):
     frame, rgb = box_room(32), picture(32)
     points = read(pack(frame, rgb))
     for axis, name in enumerate("xyz"):
@@ -94,13 +103,13 @@ def test_normals_colours_and_labels_stay_with_their_pixel():
     assert not np.any(bits >> 24)
 
 
-def test_bgr_pictures_give_the_same_colours():
+def test_bgr_pictures_give_the_same_colours(pack):
     frame, rgb = box_room(32), picture(32)
     swapped = pack(frame, np.ascontiguousarray(rgb[..., ::-1]), order="bgr")
     assert swapped.tobytes() == pack(frame, rgb).tobytes()
 
 
-def test_body_frame_is_forward_left_up():
+def test_body_frame_is_forward_left_up(pack):
     frame = box_room(32)
     optical = read(pack(frame, picture(32)))
     body = read(pack(frame, picture(32), convention="body"))
@@ -111,7 +120,7 @@ def test_body_frame_is_forward_left_up():
     assert body["z"][0].min() > 0, "straight up is z > 0"
 
 
-def test_points_without_a_surface_are_nan_and_keep_their_label():
+def test_points_without_a_surface_are_nan_and_keep_their_label(pack):
     frame = box_room(32)
     frame.depth[0, 0], frame.depth[1, 1], frame.depth[2, 2] = np.nan, np.inf, -np.inf
     frame.labels[0, 0] = 255
@@ -126,7 +135,7 @@ def test_points_without_a_surface_are_nan_and_keep_their_label():
 
 @pytest.mark.parametrize("stride", [1, 2, 3, 5])
 @pytest.mark.parametrize("height", [32, 33])
-def test_strides_agree_with_the_plain_cloud(stride, height):
+def test_strides_agree_with_the_plain_cloud(pack, stride, height):
     frame, rgb = box_room(height), picture(height)
     packed = pack(frame, rgb, stride=stride)
     plain = cloud_from_frame(frame, rgb, stride)
@@ -136,20 +145,20 @@ def test_strides_agree_with_the_plain_cloud(stride, height):
     assert np.array_equal(packed.view(np.uint32)[..., 7].ravel(), plain.labels)
 
 
-def test_a_cloud_wider_than_a_band_is_whole():
+def test_a_cloud_wider_than_a_band_is_whole(pack):
     frame, rgb = box_room(300), picture(300)
     packed = pack(frame, rgb)
     plain = cloud_from_frame(frame, rgb)
     assert np.allclose(packed[..., :3].reshape(-1, 3), plain.points, atol=2e-6)
 
 
-def test_labels_of_many_classes_fit():
+def test_labels_of_many_classes_fit(pack):
     frame = box_room(32)
     frame.labels = frame.labels.astype(np.uint16) + 60000
     assert read(pack(frame, picture(32)))["label"].max() == 60005
 
 
-def test_voxels_keep_one_measured_point_each():
+def test_voxels_keep_one_measured_point_each(pack):
     frame = box_room(64)
     frame.depth[:4] = np.nan
     points = pack(frame, picture(64)).reshape(-1, 8)
@@ -163,3 +172,14 @@ def test_voxels_keep_one_measured_point_each():
 
 def test_voxels_of_nothing_are_nothing():
     assert len(voxel_choice(np.full((10, 8), np.nan, np.float32), 0.1)) == 0
+
+
+def test_both_ways_agree_to_the_bit():
+    pytest.importorskip("numba", reason="numba is not installed: pip install numba")
+    frame, rgb = box_room(64), picture(64)
+    frame.depth[::5, ::3], frame.depth[::7, ::4] = np.nan, np.inf
+    for convention in ("optical", "body"):
+        outs = [np.empty((64, 128, 8), np.float32) for _ in range(2)]
+        for out, compiled in zip(outs, (False, True), strict=True):
+            CloudPacker(compiled).pack(frame, rgb, "bgr", out, convention)
+        assert outs[0].tobytes() == outs[1].tobytes()
