@@ -192,6 +192,15 @@ _VIT_SMALL = BackboneConfig(
     tap_layers=(2, 5, 8, 11),
 )
 
+_LARGE = PDBridgeNetConfig(
+    name="large",
+    backbone=_VIT_LARGE,
+    decoder=DecoderConfig("dpt", widths=(256, 512, 1024, 1024)),
+    token_dim=1024,
+    bridge_dim=256,
+    image_size=(512, 1024),
+)
+
 PRESETS: dict[str, PDBridgeNetConfig] = {
     "nano": PDBridgeNetConfig(
         name="nano",
@@ -227,23 +236,12 @@ PRESETS: dict[str, PDBridgeNetConfig] = {
         adapter_ratio=4,
         image_size=(512, 1024),
     ),
-    "large": PDBridgeNetConfig(
-        name="large",
-        backbone=_VIT_LARGE,
-        decoder=DecoderConfig("dpt", widths=(256, 512, 1024, 1024)),
-        token_dim=1024,
-        bridge_dim=256,
-        image_size=(512, 1024),
-    ),
-    "released": PDBridgeNetConfig(
+    "large": _LARGE,
+    "released": dataclasses.replace(
+        _LARGE,
         name="released",
-        backbone=_VIT_LARGE,
-        decoder=DecoderConfig("dpt", widths=(256, 512, 1024, 1024)),
-        token_dim=1024,
-        bridge_dim=256,
         class_set="ade20k150",
         num_classes=150,
-        image_size=(512, 1024),
         detach_before_squeeze=False,
         rays="released",
         position="angles",
