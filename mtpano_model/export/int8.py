@@ -88,7 +88,7 @@ def quantize(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelProto
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """ONNX Runtime's quantizer prints its progress and urges, by the root logger, to pre-process."""
+    """ONNX Runtime's quantizer prints its progress and logs advice by the root logger."""
     root = logging.getLogger()
     level = root.level
     root.setLevel(logging.ERROR)
