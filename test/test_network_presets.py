@@ -109,9 +109,7 @@ def test_checkpoints_come_back_as_they_were(tmp_path, half):
     save_pretrained(net, tmp_path / "net", half=half, extra={"steps": 3})
     back = from_pretrained(tmp_path / "net.safetensors")
     assert back.config == net.config
-    for (name, a), b in zip(
-        net.state_dict().items(), back.state_dict().values(), strict=True
-    ):
+    for (name, a), b in zip(net.state_dict().items(), back.state_dict().values(), strict=True):
         expected = a.half().float() if half and a.is_floating_point() else a
         torch.testing.assert_close(expected, b, rtol=0, atol=0, msg=name)
 
