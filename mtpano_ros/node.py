@@ -77,10 +77,8 @@ class PanoNode(LifecycleNodeMixin, Node):
             self._reporter.state("configuring")
             try:
                 self._configure()
-            except MtpanoError as error:
-                problem = str(error)
-            except Exception as error:  # of an engine or the middleware: FAILURE, not a crash
-                problem = f"{type(error).__name__}: {error}".strip().splitlines()[0]
+            except Exception as error:  # also of an engine or the middleware: never a crash
+                problem = _one_line(error)
             else:
                 self._reporter.state("inactive")
                 return SUCCESS
@@ -91,22 +89,14 @@ class PanoNode(LifecycleNodeMixin, Node):
             return FAILURE
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe to the camera."""
+        """Subscribe to the camera; FAILURE with one line where that fails."""
         with self._in_transition:
-            assert self._estimator is not None
-            assert self._outputs is not None
-            self._last_stamp = 0
-            self._outputs.send_label_info(Header(frame_id=self._settings.frame_id))
-            self._path = FramePath(
-                self._estimator,
-                self._outputs,
-                self._statistics,
-                lambda: self._settings,
-                self._tell,
-            )
-            self._subscription = self._subscribe()
-            self._image_watch = ImageWatch(self, self._subscription)
-            self.get_logger().info(f"listening to {self._subscription.topic_name}")
+            try:
+                self._activate()
+            except Exception as error:  # of the middleware, or of a qos_override
+                self._deactivate()
+                self.get_logger().error(f"activate failed: {_one_line(error)}")
+                return FAILURE
             self._reporter.state("active")
             return SUCCESS
 
@@ -172,6 +162,18 @@ class PanoNode(LifecycleNodeMixin, Node):
             f"{info.backend}, {info.device}, {info.precision}"
         )
         self._advise()
+
+    def _activate(self) -> None:
+        assert self._estimator is not None
+        assert self._outputs is not None
+        self._last_stamp = 0
+        self._outputs.send_label_info(Header(frame_id=self._settings.frame_id))
+        self._path = FramePath(
+            self._estimator, self._outputs, self._statistics, lambda: self._settings, self._tell
+        )
+        self._subscription = self._subscribe()
+        self._image_watch = ImageWatch(self, self._subscription)
+        self.get_logger().info(f"listening to {self._subscription.topic_name}")
 
     def _deactivate(self) -> bool:
         """False if an image under way does not end."""
@@ -264,6 +266,12 @@ class PanoNode(LifecycleNodeMixin, Node):
             finally:
                 self._in_transition.release()
         self._reporter.publish(silence if silence > self._settings.image_timeout else 0.0)
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, MtpanoError):
+        return str(error)
+    return f"{type(error).__name__}: {error}".strip().splitlines()[0]
 
 
 def main(args: list[str] | None = None) -> int:

@@ -62,6 +62,15 @@ def test_configure_activate_deactivate_cleanup_and_again_by_service(model):
         assert state_of(bot) == "finalized"
 
 
+def test_a_transition_that_is_not_allowed_now_is_refused(model):
+    with robot(model) as bot:
+        assert not change(bot, Transition.TRANSITION_ACTIVATE)
+        assert state_of(bot) == "unconfigured"
+        assert change(bot, Transition.TRANSITION_CONFIGURE)
+        assert not change(bot, Transition.TRANSITION_CONFIGURE)
+        assert state_of(bot) == "inactive"
+
+
 def test_an_inactive_node_does_not_listen(model):
     with robot(model) as bot:
         bot.activate()
@@ -139,6 +148,20 @@ def test_an_engine_that_throws_makes_configure_fail(model, monkeypatch):
         wait_until(lambda: bot.said("OSError: libwhatever.so: cannot open"))
         monkeypatch.undo()
         assert change(bot, Transition.TRANSITION_CONFIGURE), "a failure is not the end"
+
+
+@pytest.mark.parametrize(
+    ("topic", "transition"),
+    [("depth.publisher", "configure"), ("image.subscription", "activate")],
+)
+def test_a_qos_override_nobody_understands_makes_a_transition_fail(model, topic, transition):
+    override = {f"qos_overrides./mtpano/{topic}.reliability": "sometimes"}
+    with robot(model, **override) as bot:
+        results = [bot.node.trigger_configure().name]
+        if transition == "activate":
+            results.append(bot.node.trigger_activate().name)
+        assert results[-1] == "FAILURE"
+        wait_until(lambda: bot.said(f"{transition} failed: RuntimeError: Unexpected QoS override"))
 
 
 def test_services_answer_while_the_network_runs(model, monkeypatch):

@@ -15,7 +15,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or ins
 import rclpy
 from fake_model import write_fake_model
 from node_harness import image, wait_until
-from processes import running
+from processes import ALARM, running
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
@@ -85,6 +85,26 @@ def test_a_second_signal_does_no_harm(model):
         process.popen.send_signal(signal.SIGINT)
         time.sleep(0.02)
         process.assert_ends_cleanly(signal.SIGINT)
+
+
+def test_a_signal_ends_a_node_whose_engine_does_not_listen():
+    code = (
+        "import time, mtpano_ros.node as node; "
+        "node.load_estimator = lambda *_, **__: print('building', flush=True) or time.sleep(60); "
+        "raise SystemExit(node.main())"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[1],
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout.readline() == "building\n"
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 0
+        assert not ALARM.search(said)
 
 
 def test_the_node_loads_neither_torch_nor_an_engine_before_it_needs_one():
