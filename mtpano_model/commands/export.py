@@ -18,7 +18,7 @@ class Args:
     """Write a checkpoint as ONNX: uint8 picture in; depth, normals and semantics out."""
 
     checkpoint: Annotated[str, tyro.conf.Positional]
-    """A .safetensors checkpoint (its .json beside it), or "default"."""
+    """A run's folder, a .safetensors checkpoint (its .json beside it), or "default"."""
     out: Path | None = None
     """The ONNX file to write; by default beside the checkpoint."""
     tail: Literal["cpu", "gpu"] = "cpu"
@@ -48,9 +48,10 @@ def run(args: Args) -> int:
     from mtpano_model.export.save import save_model, store_weights_in_half, update_metadata
     from mtpano_model.inference.gpu_tail import join_gpu_tail
     from mtpano_model.inference.half_precision import compute_in_half
-    from mtpano_model.network.pretrained import DEFAULT_CHECKPOINT, from_pretrained, read_facts
+    from mtpano_model.network.pretrained import from_pretrained, read_facts
+    from mtpano_model.training.checkpoint import best_weights
 
-    checkpoint = DEFAULT_CHECKPOINT if args.checkpoint == "default" else Path(args.checkpoint)
+    checkpoint = best_weights(Path(args.checkpoint))
     net = from_pretrained(checkpoint)
     size = parse_size(args.size) if args.size else net.config.image_size
     check_size(net, size)

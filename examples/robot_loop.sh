@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The robot's loop: a bag of panoramas -> pseudo-labels -> a fine-tuned model for the node.
+#
+#   ros2 bag record /camera/image_raw          # on the robot: every room it should know
+#   ./run mtpano --version                     # once: makes .venv
+#   PATH=$PWD/.venv/bin:$PATH examples/robot_loop.sh BAG OUT [TEACHER ...]
+#
+# TEACHER as `mtpano label --help` lists them; the default needs MoGe-2's and Mask2Former's weights.
+# LABEL, TRAIN and EXPORT add options to the three steps. Run it again to go on where it stopped.
+set -euo pipefail
+if [[ $# -lt 2 ]]; then
+    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+fi
+bag=$1 out=$2
+shift 2
+teachers=("${@:-moge2}")
+[[ $# -gt 0 ]] || teachers+=(mask2former)
+
+# shellcheck disable=SC2086 # LABEL, TRAIN and EXPORT hold several options each
+mtpano label --input "$bag" --teacher "${teachers[@]}" --out "$out/labels" ${LABEL:-}
+# shellcheck disable=SC2086
+mtpano train --preset finetune_bag --data-root "$out/labels" --out "$out/run" --init "${INIT:-default}" --resume ${TRAIN:-}
+# shellcheck disable=SC2086
+mtpano export "$out/run" --out "$out/model.onnx" ${EXPORT:---half-weights}
+echo "restart the node: ros2 launch mtpano_ros pano.launch.py model:=$(realpath "$out/model.onnx")"
