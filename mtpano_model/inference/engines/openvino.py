@@ -47,8 +47,11 @@ class OpenVinoEngine:
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": _PRECISIONS[self.precision],
         }
-        if threads is not None and target == "CPU":
-            config["INFERENCE_NUM_THREADS"] = threads
+        if target == "CPU":
+            # A robot has other work: a thread pinned to a busy core holds up all the others.
+            config["ENABLE_CPU_PINNING"] = False
+            if threads is not None:
+                config["INFERENCE_NUM_THREADS"] = threads
         try:
             compiled = core.compile_model(core.read_model(path), target, config)
         except RuntimeError as error:
