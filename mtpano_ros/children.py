@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
+from typing import IO
 
 PATIENCE_SECONDS = 10.0
 PR_SET_PDEATHSIG = 1
@@ -19,11 +20,13 @@ class Children:
     """Named `python -m MODULE` processes; leaving the block ends those that still run.
 
     Each is its own session, so that Ctrl-C reaches the parent alone, which then ends them in order;
-    and on Linux the kernel ends them if the parent is killed.
+    and on Linux the kernel ends them if the parent is killed. What they say goes to `log`, or where
+    the parent's own words go.
     """
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], log: IO[bytes] | None = None) -> None:
         self._environment = dict(environment)
+        self._log = log
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Children:
@@ -42,13 +45,28 @@ class Children:
         self._processes[name] = subprocess.Popen(
             [sys.executable, "-m", module, *map(str, arguments)],
             env=self._environment,
+            stdout=self._log,
+            stderr=self._log,
             start_new_session=True,
             preexec_fn=_end_with_parent(),
         )
 
+    def pid(self, name: str) -> int:
+        """Its process id."""
+        return self._processes[name].pid
+
     def status(self, name: str) -> int | None:
         """Exit status, None while it runs; negative where a signal ended it."""
         return self._processes[name].poll()
+
+    def failure(self) -> str | None:
+        """Which process has failed and how, in words; None while all is well."""
+        for name in self._processes:
+            status = self.status(name)
+            if status:
+                how = f"signal {-status}" if status < 0 else f"status {status}"
+                return f"{name} ended with {how}"
+        return None
 
     def stop(self, *names: str) -> None:
         """SIGINT to these, SIGKILL to those that have not ended ten seconds later."""

@@ -132,11 +132,8 @@ def signals() -> Iterator[list[int]]:
 
 def check(children: Children) -> None:
     """MtpanoError if a process has failed."""
-    for name in ("node", "snapshot", "player"):
-        status = children.status(name)
-        if status:
-            how = f"signal {-status}" if status < 0 else f"status {status}"
-            raise MtpanoError(f"the {name} ended with {how}: its messages above say why")
+    if failure := children.failure():
+        raise MtpanoError(f"the {failure}: its messages above say why")
 
 
 def write_summary(path: Path, report: Path) -> dict[str, Any]:

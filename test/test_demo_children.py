@@ -73,7 +73,7 @@ def test_a_killed_parent_takes_its_children_along(environment):
             "from mtpano_ros.children import Children\n"
             "with Children(os.environ) as children:\n"
             "    children.start('a', 'sleeper')\n"
-            "    print(children._processes['a'].pid, flush=True)\n"
+            "    print(children.pid('a'), flush=True)\n"
             "    time.sleep(60)\n",
         ],
         env=environment,

@@ -1,0 +1,1 @@
+"""Our node against a naive one, the machine and itself: `python -m benchmarks`."""

@@ -1,0 +1,193 @@
+"""Everything a benchmark needs to be up: nodes under test, references, a log, an engine.
+
+The nodes are up side by side, but only one of them gets images at a time; what else the machine
+does then hits all alike. Each talks in a ROS domain of its own: ours over the shipped transport
+profile, the naive one over the default.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.listener import SAMPLE
+from benchmarks.scenario import Load, Outcome, System
+from benchmarks.stub_node import StubEngine
+from mtpano_model.errors import MtpanoError
+from mtpano_model.inference import Frame, load_estimator
+from mtpano_model.inference.model_info import find_model
+from mtpano_model.inference.output_size import resolve_output_size
+from mtpano_model.inference.resize import resize_image
+from mtpano_ros.children import Children
+from mtpano_ros.player import resize
+from mtpano_ros.sources import PANORAMAS, open_source
+from mtpano_ros.transport import CHOICES, PRIVATE_DOMAINS, large_messages, private_graph
+
+log = logging.getLogger(__name__)
+# Enough to double 2 Hz up to 256 Hz.
+ATTEMPTS = 8
+
+
+class Laboratory:
+    """Use as a context manager: leaving it ends every process."""
+
+    def __init__(self, model: str, log: Path) -> None:
+        self.model = find_model(model)
+        self.estimator = load_estimator(self.model)
+        self._panoramas = list(open_source(PANORAMAS).frames())
+        self._stack = ExitStack()
+        self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
+        self._log = self._stack.enter_context(log.open("wb"))
+        self._systems: dict[str, System] = {}
+        self._received: dict[str, int] = {}
+        self._domains = 0
+
+    def __enter__(self) -> Laboratory:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for name in list(self._systems):
+            self.stop(self._systems[name])
+        self.estimator.close()
+        self._stack.close()
+
+    # --- nodes ----------------------------------------------------------------------------------
+
+    def start_ours(self, name: str, shipped_transport: bool = True) -> System:
+        """Our node at float32."""
+        return self._start(
+            name, shipped_transport, "mtpano_ros.node", "--ros-args", "-r", f"__ns:=/{name}",
+            "-p", f"model:={self.model}", "-p", "precision:=fp32",
+        )  # fmt: skip
+
+    def start_stub(self, name: str) -> System:
+        """Our node without an engine."""
+        return self._start(
+            name, True, "benchmarks.stub_node", "--ros-args", "-r", f"__ns:=/{name}",
+            "-p", f"model:={self.model}",
+        )  # fmt: skip
+
+    def start_naive(self, name: str, checkpoint: str) -> System:
+        """The naive node with the same weights at the same network size."""
+        height, width = self.estimator.info.input_size
+        return self._start(
+            name, False, "benchmarks.naive_node", checkpoint, f"{height}x{width}",
+            "--ros-args", "-r", f"__ns:=/{name}",
+        )  # fmt: skip
+
+    def stop(self, system: System) -> None:
+        """End a node."""
+        system.children.stop(system.name)
+        del self._systems[system.name]
+
+    def free_domain(self) -> int:
+        """A ROS domain that none of the others is in."""
+        self._domains += 1
+        return PRIVATE_DOMAINS[(os.getpid() + self._domains) % len(PRIVATE_DOMAINS)]
+
+    def _start(self, name: str, shipped: bool, module: str, *arguments: str) -> System:
+        environment = {k: v for k, v in os.environ.items() if k not in CHOICES} | private_graph()
+        environment["ROS_DOMAIN_ID"] = str(self.free_domain())
+        if shipped:
+            environment |= large_messages(environment)
+        folder = self._folder / name
+        folder.mkdir()
+        children = Children(environment, self._log)
+        system = System(name, environment, children, folder, self._log)
+        system.children.start(name, module, *arguments)
+        self._systems[name] = system
+        return system
+
+    # --- runs -----------------------------------------------------------------------------------
+
+    def run(self, system: System, load: Load) -> Outcome:
+        """One stream of panoramas through one node."""
+        outcome = system.run(load, self.references(load.size, system.name == "stub"), PANORAMAS)
+        frames = outcome.diagnostics.get("frames", {})
+        self._received[system.name] = int(frames.get("received", 0))
+        height, width = load.size
+        log.info(
+            f"  {system.name:8} {width}x{height} {load.rate:6.2f} Hz in: {outcome.sent:4} sent, "
+            f"{outcome.complete:4} complete, {outcome.per_second:6.2f} Hz out, "
+            f"{outcome.latency_ms:8.1f} ms, {outcome.cpu_ms:7.1f} ms CPU"
+        )
+        return outcome
+
+    def frames_received(self, system: System) -> int:
+        """Images that the node had received at the end of its last run."""
+        return self._received.get(system.name, 0)
+
+    def sustainable(self, system: System, size: tuple[int, int]) -> float:
+        """Images a second that come out when more than that go in."""
+        rate = 2.0
+        for _ in range(ATTEMPTS):
+            outcome = self.run(system, Load(size, rate, 2.0))
+            if outcome.complete < 2:
+                continue
+            if outcome.per_second < 0.85 * rate:
+                return outcome.per_second
+            rate *= 2
+        raise MtpanoError(f"{system.name} gives no steady stream of outputs: is the machine busy?")
+
+    # --- what is right --------------------------------------------------------------------------
+
+    def example(self, size: tuple[int, int]) -> tuple[Frame, NDArray[np.uint8], NDArray[np.uint8]]:
+        """A frame, its picture at the frame's size, and the network's input."""
+        rgb = self.picture(size)
+        batch = self.estimator.preprocess(rgb)
+        frame = self.estimator.predict(rgb, self._output_size(size))
+        return frame, resize_image(rgb, frame.size), batch
+
+    def picture(self, size: tuple[int, int]) -> NDArray[np.uint8]:
+        """The first panorama as a camera of `size` sends it."""
+        return self._at(self._panoramas[0], size)
+
+    def references(self, size: tuple[int, int], stub: bool) -> Path:
+        """File with samples of what must come out for every panorama, for cameras of `size`."""
+        path = self._folder / f"references_{size[0]}_{'stub' if stub else 'network'}.npz"
+        if not path.exists():
+            frames = [self._frame(panorama, size, stub) for panorama in self._panoramas]
+            np.savez(
+                path,
+                depth=np.stack([frame.depth[::SAMPLE, ::SAMPLE] for frame in frames]),
+                labels=np.stack([frame.labels[::SAMPLE, ::SAMPLE] for frame in frames]),
+            )
+        return path
+
+    def model_facts(self) -> dict[str, Any]:
+        """What ran, for the report."""
+        info = self.estimator.info
+        return {
+            "name": info.path.stem,
+            "preset": info.preset,
+            "input_size": "{}x{}".format(*info.input_size),
+            "backend": info.backend,
+            "precision": info.precision,
+            "revision": info.revision,
+        }
+
+    def _frame(self, panorama: NDArray[np.uint8], size: tuple[int, int], stub: bool) -> Frame:
+        if stub:
+            outputs = StubEngine(self.model).infer(np.empty(0, np.uint8))
+            return self.estimator.postprocess(outputs, self._output_size(size))
+        return self.estimator.predict(self._at(panorama, size), self._output_size(size))
+
+    def _output_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        return resolve_output_size("input", size, self.estimator.info.input_size)
+
+    @staticmethod
+    def _at(panorama: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+        return panorama if panorama.shape[:2] == size else resize(panorama, (size[1], size[0]))

@@ -1,0 +1,112 @@
+"""Numbers about processes, memory copies, single steps and the machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import time
+from array import array
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtpano_model.inference import Frame
+from mtpano_ros.point_cloud import POINT_STEP, CloudPacker
+
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+# depth float32, normals 3 x float32, labels uint8
+IMAGE_BYTES = (4, 12, 1)
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far, all threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+
+
+def resident_bytes(pid: int) -> int:
+    """Resident memory of a process, shared memory that it has touched included."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
+
+
+def median_ms(function: Callable[[], Any], repeats: int = 30) -> float:
+    """CPU time of this thread a call, median; others on the machine do not count."""
+    times = []
+    for _ in range(repeats):
+        began = time.thread_time_ns()
+        function()
+        times.append((time.thread_time_ns() - began) * 1e-6)
+    return median(times)
+
+
+def median_wall_ms(function: Callable[[], Any], repeats: int = 10) -> float:
+    """Elapsed time a call, median."""
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        function()
+        times.append((time.perf_counter() - began) * 1e3)
+    return median(times)
+
+
+def published_bytes(size: tuple[int, int], cloud: bool) -> list[int]:
+    """Bytes of every large message that the node sends for outputs of `size` (H, W)."""
+    pixels = size[0] * size[1]
+    return [pixels * each for each in IMAGE_BYTES + ((POINT_STEP,) if cloud else ())]
+
+
+def copy_ms(sizes: Sequence[int]) -> float:
+    """One memory copy of buffers of these sizes, memory that is there already."""
+    pairs = [(np.zeros(n, np.uint8), np.ones(n, np.uint8)) for n in sizes]
+
+    def copy() -> None:
+        for target, source in pairs:
+            np.copyto(target, source)
+
+    copy()
+    return median_ms(copy)
+
+
+def pack_ms(frame: Frame, picture: NDArray[np.uint8]) -> float:
+    """Packing one cloud into memory that a message carries."""
+    height, width = frame.size
+    data = array("B", bytes(height * width * POINT_STEP))
+    out = np.frombuffer(data, np.float32).reshape(height, width, POINT_STEP // 4)
+    packer = CloudPacker()
+    packer.pack(frame, picture, "rgb", out)
+    return median_ms(lambda: packer.pack(frame, picture, "rgb", out))
+
+
+def machine() -> dict[str, Any]:
+    """What the numbers were measured on."""
+    cpu = [
+        line.partition(":")[2].strip()
+        for line in Path("/proc/cpuinfo").read_text().splitlines()
+        if line.startswith("model name")
+    ]
+    memory = os.sysconf("SC_PHYS_PAGES") * PAGE_BYTES
+    packages = ("numpy", "opencv-python-headless", "openvino", "onnxruntime", "torch")
+    return {
+        "cpu": cpu[0] if cpu else platform.machine(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory / 2**30, 1),
+        "load_before": os.getloadavg()[0],
+        "system": platform.platform(),
+        "python": platform.python_version(),
+        "rmw": os.environ.get("RMW_IMPLEMENTATION", "rmw_fastrtps_cpp"),
+        "ros": os.environ.get("ROS_DISTRO", "kilted (wheels)"),
+        **{name: _version(name) for name in packages},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,84 @@
+"""Where each millisecond of a frame goes: every step of the path alone, in one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import rclpy
+from numpy.typing import NDArray
+from rclpy.node import Node
+from std_msgs.msg import Header
+
+from benchmarks.measure import median_ms, median_wall_ms
+from mtpano_model.inference import Estimator, Frame
+from mtpano_ros import topics
+from mtpano_ros.image_input import read_image
+from mtpano_ros.messages import Buffer, cloud_message, image_message
+from mtpano_ros.player import raw_message
+from mtpano_ros.point_cloud import CloudPacker
+
+
+def profile(
+    estimator: Estimator, rgb: NDArray[np.uint8], size: tuple[int, int], domain: int
+) -> dict[str, float]:
+    """Step -> milliseconds, for one picture and outputs of `size` (H, W).
+
+    CPU time of one thread, except for the network, which has threads of its own: there it is time
+    that passes. Publishing ends in the middleware: without a subscriber nothing crosses over.
+    """
+    picture = raw_message(rgb)
+    batch = estimator.preprocess(rgb)
+    outputs = {name: array.copy() for name, array in estimator.infer(batch).items()}
+    buffers = {name: Buffer() for name in ("depth", "normals", "semantic", "points")}
+    frame = Frame(
+        depth=buffers["depth"].view(size, np.float32),
+        normals=buffers["normals"].view((*size, 3), np.float32),
+        labels=buffers["semantic"].view(size, np.uint8),
+    )
+    points = buffers["points"].view((*size, 8), np.float32)
+    colors = np.ascontiguousarray(np.broadcast_to(rgb[:1, :1], (*size, 3)))
+    packer = CloudPacker()
+    steps: dict[str, Callable[[], Any]] = {
+        "read the image message": lambda: read_image(picture),
+        "resize to the network": lambda: estimator.preprocess(rgb, batch),
+        "labels, depth, normals at their size": lambda: estimator.postprocess(
+            outputs, size, out=frame
+        ),
+        "pack the cloud": lambda: packer.pack(frame, colors, "rgb", points),
+    }
+    times = {"network": median_wall_ms(lambda: estimator.infer(batch))}
+    with publishing_node(domain) as node:
+        for topic, encoding in (
+            (topics.DEPTH, "32FC1"), (topics.NORMALS, "32FC3"), (topics.SEMANTIC, "mono8"),
+        ):  # fmt: skip
+            message = image_message(Header(), encoding, size, buffers[topic.name])
+            steps[f"publish {topic.name}"] = publishing(node, topic, message)
+        message = cloud_message(Header(), size, buffers["points"].bytes, dense=False)
+        steps["publish points"] = publishing(node, topics.POINTS, message)
+        for name, step in steps.items():
+            for _ in range(3):
+                step()
+            times[name] = median_ms(step, repeats=15)
+    return {name: round(value, 3) for name, value in times.items()}
+
+
+def publishing(node: Node, topic: topics.Topic, message: Any) -> Callable[[], None]:
+    """A function that publishes the message with the node's QoS."""
+    publisher = node.create_publisher(topic.type, topic.name, topic.qos)
+    return lambda: publisher.publish(message)
+
+
+@contextmanager
+def publishing_node(domain: int) -> Iterator[Node]:
+    """A node in a domain where nobody listens."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=domain)
+    node = Node("profile", context=context)
+    try:
+        yield node
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)

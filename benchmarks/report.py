@@ -1,0 +1,118 @@
+"""The results for people: a page of Markdown tables and a plot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks.plot import bar_chart
+
+# key -> (what it says, the goal)
+RATIOS = {
+    "throughput_vs_naive": ("images a second, ours / naive", ">= 4"),
+    "latency_vs_naive": ("camera to last output, ours / naive", "<= 0.33"),
+    "cpu_vs_naive": ("CPU time an image, ours / naive", "<= 0.33"),
+    "path_over_memcpy": ("CPU time of the frame path / one copy of all published bytes", "<= 8"),
+    "pack_over_memcpy": ("packing the cloud / one copy of it", "<= 2"),
+    "latency_over_parts": (
+        "latency at half the sustainable rate / (engine alone + path and transport alone)",
+        "<= 1.3",
+    ),
+}
+
+
+def write_report(folder: Path, results: Mapping[str, Any]) -> None:
+    """Write README.md and throughput.svg into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README.md").write_text(page(results), encoding="utf-8")
+    (folder / "throughput.svg").write_text(throughput_chart(results["table"]), encoding="utf-8")
+
+
+def page(results: Mapping[str, Any]) -> str:
+    """The page; every number on it comes from `results`."""
+    model, machine, details = results["model"], results["machine"], results["details"]
+    shipped, default = (results["camera_losses"][name] for name in ("shipped", "default"))
+    sections = [
+        "# Benchmarks",
+        f"Written by `./run bench` in {results['seconds']:.0f} s on {machine['cores']} cores of "
+        f"{machine['cpu']} ({machine['memory_gib']} GiB, load {machine['load_before']:.1f} before "
+        f"the start). Network: {model['name']} ({model['preset']}, {model['input_size']}, "
+        f"{model['precision']}) on {model['backend']}; the naive node runs the same weights in "
+        "PyTorch eager, float32. What each word means: [benchmarks/](../../benchmarks).",
+        "![images a second](throughput.svg)",
+        "## Ours in relation to",
+        "Camera 1024x512, cloud on, one subscriber; medians of alternating rounds.",
+        table(
+            ("ratio", "value", "goal"),
+            ((what, results[key], goal) for key, (what, goal) in RATIOS.items()),
+        ),
+        f"Engine alone {details['engine_ms']} ms, one copy of the published bytes "
+        f"{details['memory_copy_ms']} ms, frame path {details['stub_cpu_ms']} ms of CPU time.",
+        "## Every camera, cloud on and off, one and three subscribers",
+        "Images a second: as many as come out when more go in. Latency and CPU time: at half of "
+        "what the node sustains at 1024x512.",
+        table(
+            ("camera", "cloud", "subscribers", "node", "images/s", "latency ms", "CPU ms an image"),
+            (
+                (
+                    row["camera"],
+                    "on" if row["cloud"] else "off",
+                    row["subscribers"],
+                    row["node"],
+                    row["per_second"] or "",
+                    row["latency_ms"],
+                    row["cpu_ms"],
+                )
+                for row in results["table"]
+            ),
+        ),
+        "## Nothing lost, nothing grows",
+        table(
+            ("test", "result"),
+            (
+                (
+                    "2048x1024 at 10 Hz from camera to node, shipped transport",
+                    f"{shipped['lost']} of {shipped['sent']} lost",
+                ),
+                (
+                    "the same over the default transport",
+                    f"{default['lost']} of {default['sent']} lost",
+                ),
+                (
+                    f"resident memory, image 500 to {results['growth']['frames']}",
+                    f"{results['rss_growth']:+.2%}",
+                ),
+            ),
+        ),
+        "## Where each millisecond goes",
+        "One image of 1024x512, every step alone: CPU time of one thread, time that passes for the "
+        "network.",
+        table(("step", "ms"), results["profile_ms"].items()),
+        "## What to expect on GPUs: computed, not measured",
+        f"A roofline over the {results['roofline']['gflop']} GFLOP and "
+        f"{results['roofline']['megabytes_fp16']} MB (fp16) that the graph's nodes compute and "
+        "move; see benchmarks/roofline.py.",
+        table(("device", "ms, computed"), results["roofline"]["milliseconds"].items()),
+        "## Machine",
+        table(("fact", "value"), machine.items()),
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+
+
+def throughput_chart(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Images a second by configuration, ours above naive, as SVG."""
+    by_place: dict[str, dict[str, float]] = {}
+    for row in rows:
+        listeners = (
+            "1 subscriber" if row["subscribers"] == 1 else f"{row['subscribers']} subscribers"
+        )
+        place = f"{row['camera']}, cloud {'on' if row['cloud'] else 'off'}, {listeners}"
+        by_place.setdefault(place, {})[row["node"]] = row["per_second"]
+    return bar_chart("Images a second", by_place, {"ours": "#1769aa", "naive": "#b0b7bf"})

@@ -1,0 +1,73 @@
+"""Does memory stay flat? A long stream through a fresh node, its resident memory watched."""
+
+from __future__ import annotations
+
+import json
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.laboratory import Laboratory
+from benchmarks.measure import resident_bytes
+from benchmarks.scenario import Load
+
+SIZE = (256, 512)
+WARM_FRAMES = 500
+SAMPLE_SECONDS = 0.5
+SAMPLES = 10
+
+
+@dataclass
+class Growth:
+    """Resident bytes by number of frames that came out."""
+
+    frames: list[int] = field(default_factory=list)
+    resident: list[int] = field(default_factory=list)
+
+    @property
+    def ratio(self) -> float:
+        """(last - first) / first, where first is right after frame 500; medians of ten samples."""
+        warm = [size for n, size in zip(self.frames, self.resident, strict=True)
+                if n >= WARM_FRAMES]  # fmt: skip
+        if len(warm) < 2 * SAMPLES:
+            return float("nan")
+        first, last = median(warm[:SAMPLES]), median(warm[-SAMPLES:])
+        return round((last - first) / first, 5)
+
+    def facts(self) -> dict[str, Any]:
+        """For the report: about fifty points of the curve."""
+        step = max(1, len(self.frames) // 50)
+        return {
+            "frames": self.frames[-1] if self.frames else 0,
+            "curve": [
+                [n, round(size / 2**20, 1)]
+                for n, size in zip(self.frames[::step], self.resident[::step], strict=True)
+            ],
+        }
+
+
+def run_steadily(laboratory: Laboratory, frames: int, rate: float) -> Growth:
+    """Send `frames` images a little slower than `rate`, what the node sustains at a larger size."""
+    system = laboratory.start_ours("steady")
+    growth = Growth()
+    done = threading.Event()
+    watcher = threading.Thread(
+        target=_watch, args=(growth, system.pid, system.folder / "listener_0.json", done)
+    )
+    watcher.start()
+    try:
+        laboratory.run(system, Load(SIZE, 0.9 * rate, frames / (0.9 * rate)))
+    finally:
+        done.set()
+        watcher.join()
+        laboratory.stop(system)
+    return growth
+
+
+def _watch(growth: Growth, pid: int, results: Path, done: threading.Event) -> None:
+    while not done.wait(SAMPLE_SECONDS):
+        if results.exists():
+            growth.frames.append(json.loads(results.read_text())["complete"])
+            growth.resident.append(resident_bytes(pid))
