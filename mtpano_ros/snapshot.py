@@ -139,8 +139,10 @@ class Station:
     def subscribe_image(self) -> None:
         """Listen to the camera too, raw or compressed, whichever there is."""
         qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-        for topic in (topics.IMAGE, topics.COMPRESSED_IMAGE):
-            self._node.create_subscription(topic.type, topic.name, self._noter(IMAGE), qos)
+        # As image_transport has it: a remapping of `image` carries its compressed twin along.
+        twin = f"{self._node.resolve_topic_name(IMAGE)}/compressed"
+        for kind, name in ((topics.IMAGE.type, IMAGE), (topics.COMPRESSED_IMAGE.type, twin)):
+            self._node.create_subscription(kind, name, self._noter(IMAGE), qos)
         self.log.info("ready")
 
     def receive(self) -> None:
