@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, replace
 from itertools import product
@@ -34,7 +37,8 @@ LARGE = (1024, 2048)
 LARGE_FRAMES = 200
 SOAK_FRAMES = 10_000
 STEADY_FRAMES = 1_500
-DOCS = Path(__file__).parents[1] / "docs" / "benchmarks"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs" / "benchmarks"
 
 
 @dataclass
@@ -95,7 +99,13 @@ def bench(args: Args) -> int:
     wrong = sum(row["wrong"] for row in results["table"])
     if wrong:
         raise MtpanoError(f"{wrong} sets of outputs had wrong content: see {args.out}")
-    return 0
+    return long_tests() if args.soak else 0
+
+
+def long_tests() -> int:
+    """The tests marked `soak`; pytest's exit status."""
+    command = [sys.executable, "-m", "pytest", "-m", "soak", "-q", "test"]
+    return subprocess.call(command, cwd=ROOT, env={**os.environ, "MTPANO_SOAK": "1"})
 
 
 def measure(laboratory: Laboratory, args: Args, began: float) -> dict[str, Any]:
