@@ -50,6 +50,7 @@ EXTRAS = {
     "test": [
         "catkin-pkg",
         "colcon-ros",
+        "cuda-bindings>=12.2",
         "hypothesis",
         "mypy",
         "py360convert",

@@ -93,7 +93,7 @@ def test_environment_is_reused_until_an_input_changes(checkout):
 
 def test_training_half_is_added_on_first_use_and_covers_the_robots(checkout):
     assert checkout.installs("demo")[0].endswith("[cpu,bags,ros]")
-    assert checkout.installs("test")[0].endswith("[cpu,bags,ros,train,test]")
+    assert checkout.installs("test")[0].endswith("[cpu,bags,ros,speed,train,test]")
     assert checkout.installs("mtpano", "doctor") == []
     assert checkout.installs("demo") == []
 
