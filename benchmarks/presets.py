@@ -30,13 +30,16 @@ from mtpano_model.network import PDBridgeNet, preset
 from mtpano_model.network.config import PRESETS
 
 _MEMORY_PROBE = """
-import resource, sys
+import re, sys
 import numpy as np
 from mtpano_model.inference import load_estimator
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    status = open("/proc/self/status").read()
+    return int(re.search("VmHWM:\\s+(\\d+)", status)[1]) / 1024
+before = peak()
 estimator = load_estimator(sys.argv[1], backend=sys.argv[2], device="cpu")
 estimator.infer(np.zeros((1, *estimator.info.input_size, 3), np.uint8))
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print(peak() - before)
 """
 
 

@@ -34,7 +34,8 @@ class CrossAttention(nn.Module):
 
     def forward(self, q: Tensor, kv: Tensor) -> Tensor:
         q, k, v = (self._split(x) for x in (self.query(q), self.key(kv), self.value(kv)))
-        weights = (q @ k.transpose(-2, -1) * q.shape[-1] ** -0.5).softmax(-1)  # [B, heads, N, M]
+        q = q * q.shape[-1] ** -0.5  # of the queries: there are far fewer of them than of scores
+        weights = (q @ k.transpose(-2, -1)).softmax(-1)  # [B, heads, N, M]
         return self.out((weights @ v).transpose(1, 2).flatten(2))
 
     def _split(self, x: Tensor) -> Tensor:
