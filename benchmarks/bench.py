@@ -32,11 +32,11 @@ ROUNDS = 3
 # Images a second for the node without an engine: what it does between them counts for little then.
 STUB_RATE = 15.0
 # Left over from eight minutes for the report, and for runs that take longer than expected.
-TABLE_SECONDS = 400.0
+TABLE_SECONDS = 430.0
 LARGE = (1024, 2048)
 LARGE_FRAMES = 200
 SOAK_FRAMES = 10_000
-STEADY_FRAMES = 1_500
+STEADY_FRAMES = 1_700
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs" / "benchmarks"
 
@@ -166,21 +166,27 @@ class Headline:
         laboratory.run(self._stub, Load(HEADLINE, STUB_RATE, 2.0))
         for number in range(ROUNDS):
             log.info("headline: round %d of %d", number + 1, ROUNDS)
-            for name, system, rate, seconds in (
-                ("naive busy", self._naive, 2 * self.naive_rate, 3.0),
-                ("ours busy", self._ours, 2 * self.our_rate, 3.0),
-                ("naive calm", self._naive, self.naive_rate / 2, 3.0),
-                ("ours calm", self._ours, self.our_rate / 2, 3.0),
-                ("stub calm", self._stub, self.our_rate / 2, 2.5),
-                ("stub busy", self._stub, STUB_RATE, 4.0),
-            ):
-                outcome = laboratory.run(system, Load(HEADLINE, rate, seconds))
-                self._outcomes.setdefault(name, []).append(outcome)
+            # Warm by now, both may go faster than before.
+            self.naive_rate = self._busy("naive", self._naive, self.naive_rate)
+            self.our_rate = self._busy("ours", self._ours, self.our_rate)
+            self._run("naive calm", self._naive, self.naive_rate / 2, 3.0)
+            self._run("ours calm", self._ours, self.our_rate / 2, 3.0)
+            self._run("stub calm", self._stub, self.our_rate / 2, 1.0)
+            self._run("stub busy", self._stub, STUB_RATE, 3.0)
             self._engine_ms.append(
                 median_wall_ms(lambda: laboratory.estimator.infer(batch), repeats=8)
             )
             self._copy_ms.append(copy_ms(cloud_bytes))
             self._pack.append(pack_ms(frame, picture) / copy_ms(cloud_bytes[-1:]))
+
+    def _busy(self, name: str, system: System, rate: float) -> float:
+        """More than it can take; returns how much it could."""
+        return self._run(f"{name} busy", system, 2 * rate, 2.0).per_second
+
+    def _run(self, name: str, system: System, rate: float, seconds: float) -> Outcome:
+        outcome = self._laboratory.run(system, Load(HEADLINE, rate, seconds))
+        self._outcomes.setdefault(name, []).append(outcome)
+        return outcome
 
     @property
     def compared(self) -> dict[str, tuple[System, float]]:
@@ -242,11 +248,11 @@ class Headline:
 def further_rows(laboratory: Laboratory, headline: Headline, began: float) -> list[Row]:
     """Every other size, cloud and number of subscribers, once, as long as there is time."""
     rows = []
-    for size, cloud, subscribers in product(SIZES, (True, False), (1, 3)):
+    for subscribers, cloud, size in product((1, 3), (True, False), SIZES):
         if (size, cloud, subscribers) == (HEADLINE, True, 1):
             continue
         for name, (system, rate) in headline.compared.items():
-            load = Load(size, rate / 2, 2.5, cloud, subscribers)
+            load = Load(size, rate / 2, 1.5, cloud, subscribers)
             if time.monotonic() - began > TABLE_SECONDS:
                 log.warning("out of time for %s: %s", name, load)
                 continue

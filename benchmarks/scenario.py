@@ -97,7 +97,6 @@ class System:
                     path, references, *topics, *self.ros_args,
                 )  # fmt: skip
             self._wait(lambda: all(path.exists() for path in results), around)
-            time.sleep(0.5)  # both ends match at slightly different moments
             before = cpu_seconds(self.pid)
             sent = self._play(load, panoramas, around)
             self._wait_until_quiet(results[0], sent)
@@ -120,14 +119,17 @@ class System:
         """Until all is there, or nothing comes and the node rests: first it works off its queue."""
         deadline = time.monotonic() + DRAIN_SECONDS
         before: tuple[int, float] = (-1, 0.0)
+        looked = 0.0
         while time.monotonic() < deadline:
-            now = json.loads(results.read_text())["complete"], cpu_seconds(self.pid)
-            if now[0] == sent:
+            complete = json.loads(results.read_text())["complete"]
+            if complete == sent:
                 return
-            if now[0] == before[0] and now[1] - before[1] < RESTING * QUIET_SECONDS:
-                return
-            before = now
-            time.sleep(QUIET_SECONDS)
+            if time.monotonic() - looked > QUIET_SECONDS:
+                now = complete, cpu_seconds(self.pid)
+                if now[0] == before[0] and now[1] - before[1] < RESTING * QUIET_SECONDS:
+                    return
+                before, looked = now, time.monotonic()
+            time.sleep(0.1)
 
     def _wait(self, done: Callable[[], bool], around: Children, seconds: float = 0.0) -> None:
         deadline = time.monotonic() + 2 * seconds + MATCH_SECONDS
