@@ -50,7 +50,7 @@ class Growth:
 
 
 def run_steadily(laboratory: Laboratory, frames: int, rate: float) -> Growth:
-    """Send `frames` small images a little faster than `rate`, what the node sustains with larger."""
+    """Send `frames` small images, a little faster than `rate`, sustained with larger ones."""
     system = laboratory.start_ours("steady")
     growth = Growth()
     done = threading.Event()

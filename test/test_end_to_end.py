@@ -243,13 +243,6 @@ def test_the_node_outlives_its_subscribers_its_camera_and_its_own_lifecycle(
         pano.assert_ends_cleanly(signal.SIGTERM)
 
 
-def test_a_node_at_rest_ends_quietly(namespace, model):
-    for number in (signal.SIGINT, signal.SIGTERM):
-        with node(namespace, model) as pano:
-            pano.wait_for("listening")
-            pano.assert_ends_cleanly(number)
-
-
 def test_jpeg_in_depth_out(watcher, namespace, model, picture):
     path, rgb = picture
     watcher.needed = OUTPUTS

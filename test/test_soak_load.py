@@ -239,9 +239,9 @@ def start_player(listener, *args):
 
 
 @pytest.mark.parametrize("listener", [("points", "semantic/color")], indirect=True)
-@pytest.mark.parametrize(("warm", "frames"), [(200, 600), soak(500, 10_000)])
+@pytest.mark.parametrize(("warm", "frames"), [(150, 450), soak(500, 10_000)])
 def test_memory_threads_and_files_stay_flat(listener, model, warm, frames):
-    rate = 60
+    rate = 80
     with (
         start_node(listener, model) as node,
         start_player(listener, "--size", "128x64", "--rate", rate, "--wait-for-subscribers", 1),
