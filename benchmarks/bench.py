@@ -161,8 +161,8 @@ class Headline:
         frame, picture, batch = laboratory.example(HEADLINE)
         cloud_bytes = published_bytes(frame.size, cloud=True)
         log.info("headline: how fast each can go")
-        self.naive_rate = laboratory.sustainable(self._naive, HEADLINE)
-        self.our_rate = laboratory.sustainable(self._ours, HEADLINE)
+        self.naive_rate = laboratory.sustainable(self._naive, HEADLINE, 4.0)
+        self.our_rate = laboratory.sustainable(self._ours, HEADLINE, 16.0)
         laboratory.run(self._stub, Load(HEADLINE, STUB_RATE, 2.0))
         for number in range(ROUNDS):
             log.info("headline: round %d of %d", number + 1, ROUNDS)
@@ -269,11 +269,11 @@ def camera_losses(laboratory: Laboratory, ours: System) -> dict[str, dict[str, i
     losses = {}
     default = laboratory.start_ours("default", shipped_transport=False)
     for name, system, frames in (
-        ("shipped", ours, LARGE_FRAMES), ("default", default, LARGE_FRAMES // 4),
+        ("shipped", ours, LARGE_FRAMES), ("default", default, LARGE_FRAMES // 8),
     ):  # fmt: skip
         log.info("camera to node: %d images of 2048x1024, %s transport", frames, name)
         before = laboratory.frames_received(system)
-        outcome = laboratory.run(system, Load(LARGE, 10.0, frames / 10.0, cloud=False))
+        outcome = laboratory.run(system, Load(LARGE, 10.0, frames / 10.0, cloud=False, settle=1.5))
         received = int(outcome.diagnostics["frames"]["received"]) - before
         losses[name] = {"sent": outcome.sent, "received": received, "lost": outcome.sent - received}
     laboratory.stop(default)

@@ -18,22 +18,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.listener import SAMPLE
-from benchmarks.scenario import Load, Outcome, System
+from benchmarks.content import SAMPLE
+from benchmarks.scenario import Load, Outcome, System, Watch
 from benchmarks.stub_node import StubEngine
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import Frame, load_estimator
 from mtpano_model.inference.model_info import find_model
 from mtpano_model.inference.output_size import resolve_output_size
 from mtpano_model.inference.resize import resize_image
-from mtpano_ros.children import Children
 from mtpano_ros.player import resize
 from mtpano_ros.sources import PANORAMAS, open_source
 from mtpano_ros.transport import CHOICES, PRIVATE_DOMAINS, large_messages, private_graph
 
 log = logging.getLogger(__name__)
-# Enough to double 2 Hz up to 256 Hz.
 ATTEMPTS = 8
+# Over the default transport: a lost fragment is asked for again with the next heartbeat, 3 s later.
+PATIENCE_SECONDS = 3.5
 
 
 class Laboratory:
@@ -90,7 +90,7 @@ class Laboratory:
 
     def stop(self, system: System) -> None:
         """End a node."""
-        system.children.stop(system.name)
+        system.stop()
         del self._systems[system.name]
 
     def free_domain(self) -> int:
@@ -105,17 +105,19 @@ class Laboratory:
             environment |= large_messages(environment)
         folder = self._folder / name
         folder.mkdir()
-        children = Children(environment, self._log)
-        system = System(name, environment, children, folder, self._log)
-        system.children.start(name, module, *arguments)
+        system = System(name, environment, folder, self._log)
+        if not shipped:
+            system.patience = PATIENCE_SECONDS
+        system.start(module, *arguments)
         self._systems[name] = system
         return system
 
     # --- runs -----------------------------------------------------------------------------------
 
-    def run(self, system: System, load: Load) -> Outcome:
+    def run(self, system: System, load: Load, watch: Watch = lambda _: None) -> Outcome:
         """One stream of panoramas through one node."""
-        outcome = system.run(load, self.references(load.size, system.name == "stub"), PANORAMAS)
+        references = self.references(load.size, system.name == "stub")
+        outcome = system.run(load, references, PANORAMAS, watch)
         frames = outcome.diagnostics.get("frames", {})
         self._received[system.name] = int(frames.get("received", 0))
         height, width = load.size
@@ -130,9 +132,8 @@ class Laboratory:
         """Images that the node had received at the end of its last run."""
         return self._received.get(system.name, 0)
 
-    def sustainable(self, system: System, size: tuple[int, int]) -> float:
-        """Images a second that come out when more than that go in."""
-        rate = 2.0
+    def sustainable(self, system: System, size: tuple[int, int], rate: float) -> float:
+        """Images a second that come out when more go in; `rate` is a first guess at "more"."""
         for _ in range(ATTEMPTS):
             outcome = self.run(system, Load(size, rate, 2.0))
             if outcome.complete < 2:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -18,12 +19,13 @@ from mtpano_ros.children import Children
 
 IMAGES = ("depth", "normals", "semantic", "camera_info")
 CLOUD = "points"
-MATCH_SECONDS = 30.0
 # Longer than the period of /diagnostics, whose last counts are read after a run.
 QUIET_SECONDS = 1.1
-DRAIN_SECONDS = 60.0
+DRAIN_SECONDS = 90.0
 # Share of one core that a node without work may use.
 RESTING = 0.1
+
+Watch = Callable[[int], None]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Load:
     seconds: float
     cloud: bool = True
     subscribers: int = 1
+    settle: float = 0.0
+    """Seconds to go on listening when all is over: /diagnostics come once a second."""
 
     @property
     def frames(self) -> int:
@@ -53,7 +57,6 @@ class Outcome:
     cpu_ms: float
     latencies: list[float] = field(default_factory=list)
     diagnostics: dict[str, dict[str, str]] = field(default_factory=dict)
-    received_by_all: bool = True
 
     @property
     def latency_ms(self) -> float:
@@ -61,18 +64,57 @@ class Outcome:
         return float(np.median(self.latencies)) if self.latencies else float("nan")
 
 
+class RemoteListener:
+    """A benchmarks.listener process and its side of the conversation."""
+
+    def __init__(self, system: System) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.listener", *system.ros_args],
+            env=dict(system.environment),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=system.log,
+            text=True,
+        )
+
+    def ask(self, **command: Any) -> Any:
+        """Send a command and wait for its answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise MtpanoError("a listener of the benchmark has ended: the log says why")
+        return json.loads(line)
+
+    def close(self) -> None:
+        """End it by the end of its input."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(10)
+
+
 @dataclass
 class System:
-    """A node under test in a namespace of its own, and the environment of all that meet it."""
+    """A node under test in a namespace of its own, and the environment of all that meet it.
+
+    patience: seconds without news until a run that has lost outputs is over.
+    """
 
     name: str
     environment: Mapping[str, str]
-    children: Children
     folder: Path
     log: IO[bytes]
+    patience: float = QUIET_SECONDS
+
+    def __post_init__(self) -> None:
+        self.children = Children(self.environment, self.log)
+        self._listeners: list[RemoteListener] = []
 
     @property
     def ros_args(self) -> list[str]:
+        """The namespace, for all processes of this system."""
         return ["--ros-args", "-r", f"__ns:=/{self.name}"]
 
     @property
@@ -84,62 +126,66 @@ class System:
         """Start the node."""
         self.children.start(self.name, module, *arguments)
 
-    def run(self, load: Load, references: Path, panoramas: Path) -> Outcome:
-        """Send a stream and collect what comes out."""
-        with ExitStack() as stack:
-            around = stack.enter_context(Children(self.environment, self.log))
-            results = [self.folder / f"listener_{i}.json" for i in range(load.subscribers)]
-            topics = (*IMAGES, CLOUD) if load.cloud else IMAGES
-            for index, path in enumerate(results):
-                path.unlink(missing_ok=True)
-                around.start(
-                    f"listener {index}", "benchmarks.listener",
-                    path, references, *topics, *self.ros_args,
-                )  # fmt: skip
-            self._wait(lambda: all(path.exists() for path in results), around)
-            before = cpu_seconds(self.pid)
-            sent = self._play(load, panoramas, around)
-            self._wait_until_quiet(results[0], sent)
-            used = cpu_seconds(self.pid) - before
-            around.stop(*(f"listener {i}" for i in range(load.subscribers)))
-        return outcome(sent, used, [json.loads(path.read_text()) for path in results])
+    def stop(self) -> None:
+        """End the node and the listeners."""
+        self.children.stop(self.name)
+        for listener in self._listeners:
+            listener.close()
 
-    def _play(self, load: Load, panoramas: Path, around: Children) -> int:
+    def run(
+        self, load: Load, references: Path, panoramas: Path, watch: Watch = lambda _: None
+    ) -> Outcome:
+        """Send a stream and collect what comes out; `watch` is told how much, again and again."""
+        while len(self._listeners) < load.subscribers:
+            self._listeners.append(RemoteListener(self))
+        listeners = self._listeners[: load.subscribers]
+        topics = (*IMAGES, CLOUD) if load.cloud else IMAGES
+        for listener in listeners:
+            found = listener.ask(listen=topics, references=str(references))
+            if found != "ready":
+                reason = self.children.failure() or found
+                raise MtpanoError(f"{self.name}: {reason}; {self.log.name} may say why")
+        before = cpu_seconds(self.pid)
+        with Children(self.environment, self.log) as camera:
+            report = self._play(load, panoramas, camera)
+            self._wait(load, listeners[0], camera, watch)
+            time.sleep(load.settle)
+        used = cpu_seconds(self.pid) - before
+        sent = int(json.loads(report.read_text())["sent"])
+        return outcome(sent, used, [listener.ask(results=True) for listener in listeners])
+
+    def _play(self, load: Load, panoramas: Path, camera: Children) -> Path:
         report = self.folder / "camera.json"
         height, width = load.size
-        around.start(
+        camera.start(
             "camera", "mtpano_ros.player", panoramas, "--size", f"{width}x{height}",
             "--rate", load.rate, "--frames", load.frames, "--wait-for-subscribers", 1,
             "--report", report, *self.ros_args,
         )  # fmt: skip
-        self._wait(lambda: around.status("camera") is not None, around, load.frames / load.rate)
-        return int(json.loads(report.read_text())["sent"])
+        return report
 
-    def _wait_until_quiet(self, results: Path, sent: int) -> None:
+    def _wait(self, load: Load, first: RemoteListener, camera: Children, watch: Watch) -> None:
         """Until all is there, or nothing comes and the node rests: first it works off its queue."""
-        deadline = time.monotonic() + DRAIN_SECONDS
-        before: tuple[int, float] = (-1, 0.0)
-        looked = 0.0
+        deadline = time.monotonic() + 2 * load.frames / load.rate + DRAIN_SECONDS
+        last, news, used = -1, time.monotonic(), 0.0
         while time.monotonic() < deadline:
-            complete = json.loads(results.read_text())["complete"]
-            if complete == sent:
-                return
-            if time.monotonic() - looked > QUIET_SECONDS:
-                now = complete, cpu_seconds(self.pid)
-                if now[0] == before[0] and now[1] - before[1] < RESTING * QUIET_SECONDS:
-                    return
-                before, looked = now, time.monotonic()
-            time.sleep(0.1)
-
-    def _wait(self, done: Callable[[], bool], around: Children, seconds: float = 0.0) -> None:
-        deadline = time.monotonic() + 2 * seconds + MATCH_SECONDS
-        while not done():
-            for children in (self.children, around):
+            for children in (self.children, camera):
                 if failure := children.failure():
                     raise MtpanoError(f"{failure}: {self.log.name} says why")
-            if time.monotonic() > deadline:
-                raise MtpanoError(f"{self.name} is not ready in time: {self.log.name} may say why")
-            time.sleep(0.02)
+            time.sleep(0.1)
+            complete = first.ask(count=True)
+            watch(complete)
+            playing = camera.status("camera") is None
+            now, cpu = time.monotonic(), cpu_seconds(self.pid)
+            if playing or complete != last:
+                last, news, used = complete, now, cpu
+            if not playing and complete == load.frames:
+                return
+            if now - news > self.patience:
+                if cpu - used < RESTING * self.patience:
+                    return
+                news, used = now, cpu
+        raise MtpanoError(f"{self.name} does not come to rest: {self.log.name} may say why")
 
 
 def outcome(sent: int, cpu: float, results: list[dict[str, Any]]) -> Outcome:
@@ -158,5 +204,4 @@ def outcome(sent: int, cpu: float, results: list[dict[str, Any]]) -> Outcome:
         cpu_ms=cpu * 1e3 / complete if complete else float("nan"),
         latencies=((arrivals - stamps) * 1e-6).tolist(),
         diagnostics=first["diagnostics"],
-        received_by_all=len({result["complete"] for result in results}) == 1,
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import threading
+import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -53,22 +51,15 @@ def run_steadily(laboratory: Laboratory, frames: int, rate: float) -> Growth:
     """Send `frames` small images, a little faster than `rate`, sustained with larger ones."""
     system = laboratory.start_ours("steady")
     growth = Growth()
-    done = threading.Event()
-    watcher = threading.Thread(
-        target=_watch, args=(growth, system.pid, system.folder / "listener_0.json", done)
-    )
-    watcher.start()
-    try:
-        laboratory.run(system, Load(SIZE, FASTER * rate, frames / (FASTER * rate)))
-    finally:
-        done.set()
-        watcher.join()
-        laboratory.stop(system)
+    sampled = 0.0
+
+    def watch(complete: int) -> None:
+        nonlocal sampled
+        if time.monotonic() - sampled > SAMPLE_SECONDS:
+            sampled = time.monotonic()
+            growth.frames.append(complete)
+            growth.resident.append(resident_bytes(system.pid))
+
+    laboratory.run(system, Load(SIZE, FASTER * rate, frames / (FASTER * rate)), watch)
+    laboratory.stop(system)
     return growth
-
-
-def _watch(growth: Growth, pid: int, results: Path, done: threading.Event) -> None:
-    while not done.wait(SAMPLE_SECONDS):
-        if results.exists():
-            growth.frames.append(json.loads(results.read_text())["complete"])
-            growth.resident.append(resident_bytes(pid))
