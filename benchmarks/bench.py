@@ -20,6 +20,7 @@ from benchmarks.profile import profile
 from benchmarks.report import write_report
 from benchmarks.roofline import roofline
 from benchmarks.scenario import Load, Outcome, System
+from benchmarks.startup import measure_startup
 from benchmarks.steady import run_steadily
 from mtpano_model.errors import MtpanoError
 
@@ -123,6 +124,7 @@ def measure(laboratory: Laboratory, args: Args, began: float) -> dict[str, Any]:
         laboratory, SOAK_FRAMES if args.soak else STEADY_FRAMES, headline.our_rate
     )
     losses = camera_losses(laboratory, ours)
+    startup = measure_startup(laboratory)
     steps = profile(
         laboratory.estimator, laboratory.picture(HEADLINE), HEADLINE, laboratory.free_domain()
     )
@@ -134,6 +136,7 @@ def measure(laboratory: Laboratory, args: Args, began: float) -> dict[str, Any]:
         "rss_growth": growth.ratio,
         "growth": growth.facts(),
         "camera_losses": losses,
+        "startup": startup,
         "table": [vars(row) for row in table],
         "details": headline.details(),
         "profile_ms": steps,

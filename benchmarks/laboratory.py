@@ -68,25 +68,29 @@ class Laboratory:
 
     def start_ours(self, name: str, shipped_transport: bool = True) -> System:
         """Our node at float32."""
-        return self._start(
-            name, shipped_transport, "mtpano_ros.node", "--ros-args", "-r", f"__ns:=/{name}",
+        system = self.prepare(name, shipped_transport)
+        self.launch_ours(system)
+        return system
+
+    def launch_ours(self, system: System) -> None:
+        """Start our node in a system that is prepared."""
+        system.start(
+            "mtpano_ros.node", *system.ros_args,
             "-p", f"model:={self.model}", "-p", "precision:=fp32",
         )  # fmt: skip
 
     def start_stub(self, name: str) -> System:
         """Our node without an engine."""
-        return self._start(
-            name, True, "benchmarks.stub_node", "--ros-args", "-r", f"__ns:=/{name}",
-            "-p", f"model:={self.model}",
-        )  # fmt: skip
+        system = self.prepare(name)
+        system.start("benchmarks.stub_node", *system.ros_args, "-p", f"model:={self.model}")
+        return system
 
     def start_naive(self, name: str, checkpoint: str) -> System:
         """The naive node with the same weights at the same network size."""
         height, width = self.estimator.info.input_size
-        return self._start(
-            name, False, "benchmarks.naive_node", checkpoint, f"{height}x{width}",
-            "--ros-args", "-r", f"__ns:=/{name}",
-        )  # fmt: skip
+        system = self.prepare(name, shipped_transport=False)
+        system.start("benchmarks.naive_node", checkpoint, f"{height}x{width}", *system.ros_args)
+        return system
 
     def stop(self, system: System) -> None:
         """End a node."""
@@ -98,17 +102,17 @@ class Laboratory:
         self._domains += 1
         return PRIVATE_DOMAINS[(os.getpid() + self._domains) % len(PRIVATE_DOMAINS)]
 
-    def _start(self, name: str, shipped: bool, module: str, *arguments: str) -> System:
+    def prepare(self, name: str, shipped_transport: bool = True) -> System:
+        """A namespace and an environment for a node that is not started yet."""
         environment = {k: v for k, v in os.environ.items() if k not in CHOICES} | private_graph()
         environment["ROS_DOMAIN_ID"] = str(self.free_domain())
-        if shipped:
+        if shipped_transport:
             environment |= large_messages(environment)
         folder = self._folder / name
         folder.mkdir()
         system = System(name, environment, folder, self._log)
-        if not shipped:
+        if not shipped_transport:
             system.patience = PATIENCE_SECONDS
-        system.start(module, *arguments)
         self._systems[name] = system
         return system
 

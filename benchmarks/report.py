@@ -67,7 +67,7 @@ def page(results: Mapping[str, Any]) -> str:
                 for row in results["table"]
             ),
         ),
-        "## Nothing lost, nothing grows",
+        "## Losses, memory, start",
         table(
             ("test", "result"),
             (
@@ -82,6 +82,11 @@ def page(results: Mapping[str, Any]) -> str:
                 (
                     f"resident memory, image 500 to {results['growth']['frames']}",
                     f"{results['rss_growth']:+.2%}",
+                ),
+                (
+                    "from starting the process to the first outputs at a subscriber",
+                    f"{results['startup']['first_frame_s']} s, of which the engine's own load "
+                    f"{results['startup']['engine_load_s']} s",
                 ),
             ),
         ),
