@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mtpano_model.data.sample import Sample
 from mtpano_model.geometry import sphere
+from mtpano_model.geometry.perspective import Places
 
 
 @dataclass(frozen=True)
@@ -102,31 +103,13 @@ def rotate(sample: Sample, rotation: NDArray[np.float64]) -> Sample:
     not change under rotation.
     """
     height, width = sample.size
-    # v_old = R^T v_new, for row vectors: v_new R.
-    directions = sphere.rays(height, width) @ rotation.astype(np.float32)
-    columns, rows = sphere.project(directions, height, width)
-    nearest_row = np.clip(rows.astype(np.int64), 0, height - 1)
-    flat = torch.from_numpy(nearest_row * width + columns.astype(np.int64) % width)
+    places = Places.turned(torch.from_numpy(rotation).float()[None], sample.size)
 
     def nearest(x: Tensor) -> Tensor:
-        return x.flatten(-2)[..., flat.flatten()].unflatten(-1, (height, width))
+        return places.sample(x.reshape(1, -1, height, width), "nearest").reshape(x.shape)
 
     turned = _map_tensors(replace(sample, image=sample.image[:0]), nearest, rotation)
-    return replace(turned, image=_bilinear(sample.image, columns, rows))
-
-
-def _bilinear(image: Tensor, columns: NDArray[np.floating], rows: NDArray[np.floating]) -> Tensor:
-    """Sample uint8 [3, H, W] at continuous pixel positions, across the seam and the poles."""
-    picture = image.permute(1, 2, 0).contiguous().numpy()
-    half = picture.shape[1] // 2
-    picture = np.concatenate(  # beyond a pole the picture goes on half a turn away
-        [np.roll(picture[:1], half, 1), picture, np.roll(picture[-1:], half, 1)]
-    )
-    picture = cv2.copyMakeBorder(picture, 0, 0, 1, 1, cv2.BORDER_WRAP)
-    # Centre of pixel 0 is 0.5 in our coordinates and 0 in OpenCV's; one pixel of border was added.
-    x, y = (columns + 0.5).astype(np.float32), (rows + 0.5).astype(np.float32)
-    sampled = cv2.remap(picture, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return torch.from_numpy(sampled).permute(2, 0, 1).contiguous()
+    return replace(turned, image=places.sample(sample.image[None])[0])
 
 
 def _map_tensors(

@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Literal
 
 import torch
@@ -144,7 +144,7 @@ def to_patches(panorama: Tensor, views: Views, mode: Mode = "bilinear") -> Tenso
     dx, dy, dz = (r[:, i, 0] * x + (r[:, i, 1] * y + r[:, i, 2]) for i in range(3))
     if panorama.ndim == 3:
         panorama = panorama.expand(len(views), -1, -1, -1)
-    return _sample(panorama, dx, dy, dz, mode)
+    return Places(dx, dy, dz, panorama.shape[-2:]).sample(panorama, mode)
 
 
 def rotate_panorama(panorama: Tensor, rotation: Tensor, mode: Mode = "bilinear") -> Tensor:
@@ -152,37 +152,63 @@ def rotate_panorama(panorama: Tensor, rotation: Tensor, mode: Mode = "bilinear")
 
     panorama: [N, C, H, W]. Vectors are moved, not turned: `rotate` them too.
     """
-    height, width = panorama.shape[-2:]
-    rays = torch.from_numpy(sphere.rays(height, width).copy()).to(rotation)
-    x, y, z = torch.einsum("nji,hwj->inhw", rotation, rays)  # R^T d, as one row per component
-    return _sample(panorama, x, y, z, mode)
+    return Places.turned(rotation, panorama.shape[-2:]).sample(panorama, mode)
 
 
-def _sample(panorama: Tensor, x: Tensor, y: Tensor, z: Tensor, mode: Mode) -> Tensor:
-    """Panoramas [N, C, H, W] along directions, each [N, h, w] and of any length."""
-    height, width = panorama.shape[-2:]
-    if width % 2:
-        raise ValueError(f"panorama width {width} is odd: poles continue half a turn away")
-    lon, lat = torch.atan2(x, z), torch.atan2(y, torch.hypot(x, z))  # lat grows downward here
-    if mode == "nearest":
-        column = ((lon + math.pi) * (width / (2 * math.pi))).long().remainder_(width)
-        row = ((lat + math.pi / 2) * (height / math.pi)).long().clamp_(0, height - 1)
-        flat = (row * width + column).flatten(1)[:, None].expand(-1, panorama.shape[1], -1)
-        return panorama.flatten(2).gather(2, flat).unflatten(-1, x.shape[1:])
-    # -1 to 1 from edge to edge, to the right and downward.
-    grid = x.new_empty(*x.shape, 2)
-    u, v = grid.unbind(-1)
-    torch.mul(lon, 1 / math.pi, out=u)
-    torch.mul(lat, 2 / math.pi, out=v)
-    source = panorama if panorama.is_floating_point() else panorama.float()
-    sampled = F.grid_sample(source, grid.to(source.dtype), align_corners=False)
-    # Padding the whole panorama would cost more than sampling it: only the few pixels within half
-    # a pixel of the seam or a pole are gathered across it.
-    near_seam = lon.abs_() > math.pi * (1 - 1 / width)
-    near_pole = lat.abs_() > math.pi / 2 * (1 - 1 / height)
-    n, i, j = near_seam.logical_or_(near_pole).nonzero(as_tuple=True)
-    sampled[n, :, i, j] = _sample_across(source, n, u[n, i, j], v[n, i, j])
-    return sampled if panorama.is_floating_point() else sampled.round_().to(panorama.dtype)
+class Places:
+    """Where on N panoramas of `size` (H, W) to look, for any number of maps of that size.
+
+    x, y, z: directions in the panorama's optical frame, each [N, h, w] and of any length.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, z: Tensor, size: Sequence[int]):
+        _, width = self.size = (size[0], size[1])
+        if width % 2:
+            raise ValueError(f"panorama width {width} is odd: poles continue half a turn away")
+        self._lon = torch.atan2(x, z)
+        self._lat = torch.atan2(y, torch.hypot(x, z))  # grows downward here
+
+    @classmethod
+    def turned(cls, rotation: Tensor, size: Sequence[int]) -> Places:
+        """Where each pixel of a panorama comes from when rotations [N, 3, 3] turn the world."""
+        height, width = size
+        rays = torch.from_numpy(sphere.rays(height, width).copy()).to(rotation)
+        # R^T d, as one row per component.
+        x, y, z = torch.einsum("nji,hwj->inhw", rotation, rays)
+        return cls(x, y, z, size)
+
+    def sample(self, panorama: Tensor, mode: Mode = "bilinear") -> Tensor:
+        """Values [N, C, h, w] of maps [N, C, H, W]; nearest takes any type."""
+        return self._nearest(panorama) if mode == "nearest" else self._bilinear(panorama)
+
+    def _nearest(self, panorama: Tensor) -> Tensor:
+        flat = self._pixels[:, None].expand(-1, panorama.shape[1], -1)
+        return panorama.flatten(2).gather(2, flat).unflatten(-1, self._lon.shape[1:])
+
+    @cached_property
+    def _pixels(self) -> Tensor:
+        """Flat index of the nearest pixel, [N, h * w]."""
+        height, width = self.size
+        column = ((self._lon + math.pi) * (width / (2 * math.pi))).long().remainder_(width)
+        row = ((self._lat + math.pi / 2) * (height / math.pi)).long().clamp_(0, height - 1)
+        return (row * width + column).flatten(1)
+
+    def _bilinear(self, panorama: Tensor) -> Tensor:
+        height, width = self.size
+        # -1 to 1 from edge to edge, to the right and downward.
+        grid = self._lon.new_empty(*self._lon.shape, 2)
+        u, v = grid.unbind(-1)
+        torch.mul(self._lon, 1 / math.pi, out=u)
+        torch.mul(self._lat, 2 / math.pi, out=v)
+        source = panorama if panorama.is_floating_point() else panorama.float()
+        sampled = F.grid_sample(source, grid.to(source.dtype), align_corners=False)
+        # Padding the whole panorama would cost more than sampling it: only the few pixels within
+        # half a pixel of the seam or a pole are gathered across it.
+        near_seam = u.abs() > 1 - 1 / width
+        near_pole = v.abs() > 1 - 1 / height
+        n, i, j = near_seam.logical_or_(near_pole).nonzero(as_tuple=True)
+        sampled[n, :, i, j] = _sample_across(source, n, u[n, i, j], v[n, i, j])
+        return sampled if panorama.is_floating_point() else sampled.round_().to(panorama.dtype)
 
 
 def _sample_across(panorama: Tensor, n: Tensor, u: Tensor, v: Tensor) -> Tensor:
