@@ -197,6 +197,21 @@ def test_tasks_come_from_one_teacher_each():
     assert LabelEngine([level], CONFIG).pitch_deg == (-10.0, 10.0)
 
 
+@pytest.mark.parametrize(("sure", "winner"), [(0.9, 3), (0.4, 5)])
+def test_teachers_of_classes_vote_together_by_confidence(sure: float, winner: int):
+    def says(number: int, confidence: float):
+        def label(patches, views):
+            labels = _class(views, number)
+            shape = (len(views), 1, *views.size)
+            return replace(labels, confidence=torch.full(shape, confidence))
+
+        return Fixed(("semseg",), label)
+
+    labels = LabelEngine([says(3, sure), says(5, 0.6)], CONFIG).label(box())
+    assert (labels.classes == winner).all()
+    np.testing.assert_allclose(labels.confidence, max(sure, 0.6) / 2, atol=1e-5)
+
+
 def test_whole_panorama_teachers_need_no_patches():
     labels = LabelEngine([Whole(("depth", "normals", "semseg"))], CONFIG).label(box())
     report = quality_of(labels)

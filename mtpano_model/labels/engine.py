@@ -52,7 +52,8 @@ class _Canvas:
 
 
 class LabelEngine:
-    """Labels panoramas with teachers, each task by one of them.
+    """Labels panoramas with teachers: each task by one of them, classes of patches by any number,
+    whose votes count together.
 
     MtpanoError where two teachers claim one task, or the patch teachers' pitch ranges do not meet.
     """
@@ -211,14 +212,15 @@ def _resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8
 
 
 def _check_tasks(teachers: Sequence[Teacher | PanoramaTeacher]) -> None:
-    by_task: dict[str, str] = {}
+    by_task: dict[str, Teacher | PanoramaTeacher] = {}
     for teacher in teachers:
         for task in teacher.tasks:
-            if task in by_task:
+            first = by_task.setdefault(task, teacher)
+            votes = task == "semseg" and isinstance(first, Teacher) and isinstance(teacher, Teacher)
+            if first is not teacher and not votes:
                 raise MtpanoError(
-                    f"teachers '{by_task[task]}' and '{teacher.name}' both label {task}: give one"
+                    f"teachers '{first.name}' and '{teacher.name}' both label {task}: give one"
                 )
-            by_task[task] = teacher.name
     if not by_task:
         raise MtpanoError("no teacher: give at least one with --teacher")
 
