@@ -23,4 +23,8 @@ mtpano label --input "$bag" --teacher "${teachers[@]}" --out "$out/labels" ${LAB
 mtpano train --preset finetune_bag --data-root "$out/labels" --out "$out/run" --init "${INIT:-default}" --resume ${TRAIN:-}
 # shellcheck disable=SC2086
 mtpano export "$out/run" --out "$out/model.onnx" ${EXPORT:---half-weights}
+for model in before:${INIT:-default} after:$out/model.onnx; do
+    echo "agreement with the teachers on the recording's last tenth, ${model%%:*} training:"
+    mtpano evaluate --data store --root "$out/labels" --split val --model "${model#*:}" --out "$out/agreement/${model%%:*}"
+done
 echo "restart the node: ros2 launch mtpano_ros pano.launch.py model:=$(realpath "$out/model.onnx")"

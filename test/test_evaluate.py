@@ -304,6 +304,27 @@ def test_public_data_sets_are_evaluated_in_their_own_layout(model: Path, tmp_pat
         assert metrics["normals"]["mean_deg"] == pytest.approx(off.mean(), abs=0.6)
 
 
+def test_a_store_tells_how_far_a_model_agrees_with_the_teachers(
+    rooms: Path, model: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    teach = ["--teacher", f"pd-bridgenet:{model}", "--out", str(store), "--height", str(SIZE[0])]
+    assert main(["label", "--data", "rooms", "--root", str(rooms), *teach]) == 0
+    for split, count in ((None, 24), ("train", 22), ("val", 2)):
+        args = Args("store", store, str(model), tmp_path / "out", split=split, pictures=1)
+        assert run(args) == 0
+        metrics = json.loads((tmp_path / "out" / "metrics.json").read_text())
+        assert metrics["about"]["frames"] == count
+        assert metrics["about"]["protocol"] == "store"
+        # The store keeps pictures as JPEG, so the model does not see quite what its teacher saw.
+        assert metrics["semseg"]["pixel_accuracy"] > 0.97
+        assert metrics["depth"]["abs_rel"] < 0.02
+    with pytest.raises(MtpanoError, match="no split 'test': use train or val"):
+        run(Args("store", store, str(model), tmp_path / "out", split="test"))
+    with pytest.raises(MtpanoError, match="no label store"):
+        run(Args("store", rooms, str(model), tmp_path / "out"))
+
+
 def test_every_source_has_a_protocol_of_its_name() -> None:
     assert set(SOURCES) <= set(PROTOCOLS)
 

@@ -31,7 +31,7 @@ class Args:
     """
 
     data: DataName
-    """Kind of data set."""
+    """Kind of data set; store: agreement with the teachers of a label store."""
     root: Path
     """Its folder."""
     model: str = "default"
@@ -48,9 +48,9 @@ class Args:
     """HEIGHTxWIDTH that pictures are brought to before a checkpoint's network."""
     align: Literal["none", "median"] = "none"
     """median: scale each depth prediction to the frame's median first, in all depth figures."""
-    protocol: Literal["rooms", "structured3d", "stanford2d3d", "matterport3d", "360mtl"] | None = (
-        None
-    )
+    protocol: (
+        Literal["rooms", "store", "structured3d", "stanford2d3d", "matterport3d", "360mtl"] | None
+    ) = None
     """What is scored and how it is averaged; the data set's own if not given."""
     pictures: int = 3
     """So many best and worst frames of each task are drawn; 0 for none."""
@@ -86,7 +86,7 @@ def run(args: Args) -> int:
     comparison = open_comparison(
         args.data, args.root, predictor.classes, args.split, _size(args.size)
     )
-    if args.data != "rooms" and args.split != protocol.reported_split:
+    if args.data not in ("rooms", "store") and args.split != protocol.reported_split:
         logger.info("published figures are of split '%s'", protocol.reported_split)
     outcome = evaluate(
         predictor,

@@ -44,16 +44,22 @@ def open_frames(
 
         return Matterport3DDataset(root, split, size, class_set)
     if kind == "store":
-        return _store(root, split, size, class_set)
+        return open_store(root, split, size, class_set)
     raise MtpanoError(f"unknown data set '{kind}': expected one of {', '.join(KINDS)}")
 
 
-def _store(
-    root: str | Path, split: str, size: tuple[int, int] | None, class_set: str
+def open_store(
+    root: str | Path,
+    split: Literal["train", "val", "all"],
+    size: tuple[int, int] | None = None,
+    class_set: str = DEFAULT_SET,
 ) -> PanoramaDataset:
+    """Panoramas of a label store: "val" are its last tenth, at least one; "train" the others."""
     from mtpano_model.data.pseudo_labelled import PseudoLabelled
     from mtpano_model.data.store import Store
 
+    if split == "all":
+        return PseudoLabelled(root, size, class_set)
     names = Store(root).names
     held_out = max(round(len(names) * _HELD_OUT_SHARE), 1)
     if len(names) <= held_out:

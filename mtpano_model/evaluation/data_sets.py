@@ -1,4 +1,4 @@
-"""Labelled data sets by name, opened in the class set in which model and labels can be compared."""
+"""Data sets and label stores by name, in the class set in which model and labels compare."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ from mtpano_model.classes import DEFAULT_SET, ClassSet, load_class_set
 from mtpano_model.data.matterport3d import Matterport3DDataset
 from mtpano_model.data.rooms import RoomsDataset
 from mtpano_model.data.sample import PanoramaDataset
+from mtpano_model.data.sources import open_store
 from mtpano_model.data.stanford2d3d import Stanford2D3DDataset
+from mtpano_model.data.store import read_meta
 from mtpano_model.data.structured3d import Structured3DDataset
 from mtpano_model.errors import MtpanoError
 
-DataName = Literal["rooms", "structured3d", "stanford2d3d", "matterport3d"]
+DataName = Literal["rooms", "structured3d", "stanford2d3d", "matterport3d", "store"]
 
 
 @dataclass(frozen=True)
 class DataSource:
     """How a data set is opened: (root, split, size, class_set) -> frames.
 
-    own_set: the class set of its labels. size: at which it is read unless told otherwise, None:
-    the files' own. splits: the names it knows beside "all".
+    own_set: the class set of its labels, None: its root says so. size: at which it is read unless
+    told otherwise, None: the files' own. splits: the names it knows beside "all".
     """
 
     open: Callable[..., Any]
-    own_set: str
+    own_set: str | None
     size: tuple[int, int] | None
     splits: tuple[str, ...]
 
@@ -40,6 +42,7 @@ SOURCES: dict[DataName, DataSource] = {
     "structured3d": DataSource(Structured3DDataset, "nyu40", (512, 1024), ("train", "val", "test")),
     "stanford2d3d": DataSource(Stanford2D3DDataset, "stanford13", (512, 1024), ("train", "val")),
     "matterport3d": DataSource(Matterport3DDataset, "nyu40", (512, 1024), ("train", "val", "test")),
+    "store": DataSource(open_store, None, None, ("train", "val")),
 }
 
 
@@ -74,8 +77,9 @@ def open_comparison(
         raise MtpanoError(f"{name} has no split '{split}': use {' or '.join(source.splits)}")
     if not root.is_dir():
         raise MtpanoError(f"{root} is not a folder: give the root of the {name} data set")
-    same = model_classes.name == source.own_set
-    common = load_class_set(source.own_set if same else DEFAULT_SET)
+    own_set = source.own_set or read_meta(root)["class_set"]
+    same = model_classes.name == own_set
+    common = load_class_set(own_set if same else DEFAULT_SET)
     if not same and not any(model_classes.indoor18):
         raise MtpanoError(
             f"the model's class set '{model_classes.name}' has no mapping to {DEFAULT_SET}: its "
