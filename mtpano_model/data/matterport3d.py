@@ -6,11 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from mtpano_model.data import panorama_files as files
+from mtpano_model.data.public_data import PublicDataset, read_nyu_labels
 from mtpano_model.data.sample import Sample
-from mtpano_model.geometry.sphere import frame_matrix
 
 Split = Literal["train", "val", "test", "all"]
 # The official split of the 90 scans (61 / 11 / 18); the rest is train.
@@ -40,7 +38,7 @@ _LAYOUT = (
 _OWN_SET = "nyu40"
 
 
-class Matterport3DDataset:
+class Matterport3DDataset(PublicDataset):
     """Stitched panoramas with aligned labels, by scan and viewpoint.
 
     Depth: uint16 mm along the ray, 0 none, farther than 10 m invalid. Normals: the released frame,
@@ -58,33 +56,15 @@ class Matterport3DDataset:
         size: files.Size | None = (512, 1024),
         class_set: str = _OWN_SET,
     ):
-        self.root = Path(root)
-        self.size = size
-        self.class_set = class_set
-        self._frames, self.skipped = files.complete_frames(
-            _find_frames(self.root, split), self.root, _LAYOUT
-        )
-        self.names = [frame.name for frame in self._frames]
-        self._classes = files.ClassConverter(_OWN_SET, class_set)
-        self._to_optical = frame_matrix("released_normals", "optical")
-
-    def __len__(self) -> int:
-        return len(self.names)
+        frames = _find_frames(Path(root), split)
+        super().__init__(root, frames, _LAYOUT, size, _OWN_SET, class_set)
 
     def __getitem__(self, index: int) -> Sample:
         frame = self._frames[index]
-        depth = files.read_label(frame.depth, self.size, 1).astype(np.float32) / 1000
+        depth, normals, semseg = read_nyu_labels(frame, self.size, self._classes)
         depth[depth > MAX_DEPTH_M] = 0
-        normals = files.read_label(frame.normals, self.size, 3)
-        nyu = files.read_label(frame.semseg, self.size, 1)
-        semseg = self._classes(nyu.astype(np.int32) - 1, frame.semseg)
-        return files.make_sample(
-            frame.name,
-            files.read_rgb(frame.image, self.size or depth.shape),
-            depth,
-            files.decode_normals(normals, self._to_optical),
-            semseg,
-        )
+        image = files.read_rgb(frame.image, semseg.shape)
+        return files.make_sample(frame.name, image, depth, normals, semseg)
 
 
 def scan_split(scan: str) -> Split:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mtpano_model.classes import load_class_set
 from mtpano_model.data import panorama_files as files
+from mtpano_model.data.public_data import PublicDataset
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry import sphere
@@ -31,7 +32,7 @@ _LAYOUT = (
 _OWN_SET = "stanford13"
 
 
-class Stanford2D3DDataset:
+class Stanford2D3DDataset(PublicDataset):
     """Offices scanned with a Matterport camera, by area and camera.
 
     Depth: uint16, 1/512 m along the ray, 65535 missing. Normals: global axes, turned into the
@@ -49,18 +50,9 @@ class Stanford2D3DDataset:
         size: files.Size | None = (512, 1024),
         class_set: str = _OWN_SET,
     ):
-        self.root = Path(root)
-        self.size = size
-        self.class_set = class_set
-        self._frames, self.skipped = files.complete_frames(
-            _find_frames(self.root, split), self.root, _LAYOUT
-        )
-        self.names = [frame.name for frame in self._frames]
-        self._classes = files.ClassConverter(_OWN_SET, class_set)
+        frames = _find_frames(Path(root), split)
+        super().__init__(root, frames, _LAYOUT, size, _OWN_SET, class_set)
         self._instances = _classes_of_instances(self.root)
-
-    def __len__(self) -> int:
-        return len(self.names)
 
     def __getitem__(self, index: int) -> Sample:
         frame = self._frames[index]

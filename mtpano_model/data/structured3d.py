@@ -6,12 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from mtpano_model.data import panorama_files as files
+from mtpano_model.data.public_data import PublicDataset, read_nyu_labels
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError
-from mtpano_model.geometry.sphere import frame_matrix
 
 Split = Literal["train", "val", "test", "all"]
 # Scenes whose renderings the authors of the data set withdrew.
@@ -21,7 +19,7 @@ _LAYOUT = "scene_XXXXX/2D_rendering/ROOM/panorama/full/{rgb_rawlight,depth,norma
 _OWN_SET = "nyu40"
 
 
-class Structured3DDataset:
+class Structured3DDataset(PublicDataset):
     """Furnished rooms under raw light, by scene and room.
 
     Depth: uint16 mm along the ray, 0 none. Normals: x forward, y up, z left ("released_normals" in
@@ -38,32 +36,14 @@ class Structured3DDataset:
         size: files.Size | None = (512, 1024),
         class_set: str = _OWN_SET,
     ):
-        self.root = Path(root)
-        self.size = size
-        self.class_set = class_set
-        self._frames, self.skipped = files.complete_frames(
-            _find_frames(self.root, split), self.root, _LAYOUT
-        )
-        self.names = [frame.name for frame in self._frames]
-        self._classes = files.ClassConverter(_OWN_SET, class_set)
-        self._to_optical = frame_matrix("released_normals", "optical")
-
-    def __len__(self) -> int:
-        return len(self.names)
+        frames = _find_frames(Path(root), split)
+        super().__init__(root, frames, _LAYOUT, size, _OWN_SET, class_set)
 
     def __getitem__(self, index: int) -> Sample:
         frame = self._frames[index]
-        depth = files.read_label(frame.depth, self.size, 1).astype(np.float32) / 1000
-        normals = files.read_label(frame.normals, self.size, 3)
-        nyu = files.read_label(frame.semseg, self.size, 1)
-        semseg = self._classes(nyu.astype(np.int32) - 1, frame.semseg)
-        return files.make_sample(
-            frame.name,
-            files.read_rgb(frame.image, self.size),
-            depth,
-            files.decode_normals(normals, self._to_optical),
-            semseg,
-        )
+        depth, normals, semseg = read_nyu_labels(frame, self.size, self._classes)
+        image = files.read_rgb(frame.image, self.size)
+        return files.make_sample(frame.name, image, depth, normals, semseg)
 
 
 def scene_split(scene: int) -> Split:
