@@ -158,6 +158,27 @@ def test_class_weights_and_confidence_weigh_pixels() -> None:
     assert loss.item() == pytest.approx(math.log(2) * (0.5 + 3 * 0.25) / 2)
 
 
+def test_gradient_loss_sees_steps_and_no_scale() -> None:
+    torch.manual_seed(0)
+    target = 1 + 5 * torch.rand(1, 1, 6, 16)
+    valid = torch.ones_like(target, dtype=torch.bool)
+    plain = replace(L1_ONLY, depth_kind="log_l1")
+    with_gradient = replace(plain, depth_gradient=3.0)
+
+    def gradient(prediction: Tensor, valid: Tensor = valid) -> float:
+        losses = [depth_loss(prediction, target, valid, c) for c in (with_gradient, plain)]
+        return (losses[0] - losses[1]).item() / 3.0
+
+    assert gradient(2 * target) == pytest.approx(0, abs=1e-6)
+    step = target.clone()
+    step[..., :8] *= math.e  # an error of 1 that jumps in the middle and at the seam
+    jumps = [2 * k / 16 for k in (1, 2, 4)]
+    assert gradient(step) == pytest.approx(sum(jumps) / 3, rel=1e-5)
+    hidden = valid.clone()
+    hidden[..., 8:] = False
+    assert gradient(step, hidden) == pytest.approx(0, abs=1e-6)
+
+
 def test_auxiliary_loss_sums_channels_and_divides_by_pixels() -> None:
     valid = torch.tensor([[[[True, True, False]]]])
     loss = auxiliary_loss(torch.ones(1, 2, 1, 3), torch.zeros(1, 2, 1, 3), valid)

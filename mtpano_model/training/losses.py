@@ -19,7 +19,13 @@ from mtpano_model.classes import IGNORE
 from mtpano_model.data.sample import Batch
 from mtpano_model.training.auxiliary import point_map
 from mtpano_model.training.masking import ReduceCount, masked_mean, one_process
-from mtpano_model.training.sharpness import Convention, edge_loss, frequency_loss, sharpness
+from mtpano_model.training.sharpness import (
+    Convention,
+    edge_loss,
+    frequency_loss,
+    gradient_loss,
+    sharpness,
+)
 
 DepthKind = Literal["l1", "log_l1"]
 
@@ -48,6 +54,7 @@ class LossConfig:
     class_balance: exponent b; classes weigh frequency^-b in the cross-entropy (0: all the same).
     depth_kind: "l1" in metres, or "log_l1" (mean |log p - log y|), which near and far teach alike.
     depth_edge, depth_frequency, normals_edge, normals_frequency: weights of Edge and Freq.
+    depth_gradient: weight of the differences between neighbouring log depths; not in the paper.
     clamp: depth and point losses saturate here once warm-up is over.
     initial_stride: look only at every n-th row and column of the initial predictions, which are
         blown up from the token grid anyway (1: all, as in the paper).
@@ -65,6 +72,7 @@ class LossConfig:
     depth_kind: DepthKind = "l1"
     depth_edge: float = 0.5
     depth_frequency: float = 5e-3
+    depth_gradient: float = 0.0
     normals_edge: float = 0.1
     normals_frequency: float = 1e-4
     clamp: float = 10.0
@@ -131,13 +139,17 @@ def depth_loss(
     *,
     reduce_count: ReduceCount = one_process,
 ) -> Tensor:
-    """L1 (or log L1) + Edge + Freq. prediction, target [B, 1, H, W] in metres."""
+    """L1 (or log L1) + Edge + Freq + gradient. prediction, target [B, 1, H, W] in metres."""
     target = torch.where(valid, target, 0)
     if config.depth_kind == "log_l1":
         error = (_log_depth(prediction) - _log_depth(target)).abs()
     else:
         error = (prediction - target).abs()
     loss = masked_mean(error, valid, reduce_count)
+    if config.depth_gradient:
+        loss = loss + config.depth_gradient * gradient_loss(
+            _log_depth(prediction), _log_depth(target), valid, reduce_count=reduce_count
+        )
     if config.depth_edge or config.depth_frequency:
         farthest = target.amax((1, 2, 3), keepdim=True)
         scale = torch.where(farthest > 0, farthest, 1)
