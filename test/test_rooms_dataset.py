@@ -104,16 +104,40 @@ def test_mistakes_are_named(tree: Path) -> None:
     with pytest.raises(MtpanoError, match="stanford13"):
         RoomsDataset(tree, class_set="stanford13")
     (tree / "000000.jpg").unlink()
-    with pytest.raises(MtpanoError, match=r"000000\.jpg is missing"):
+    with pytest.raises(MtpanoError, match=r"000000\.jpg cannot be opened"):
         RoomsDataset(tree)[0]
     half = (tree / "000001_depth.png").read_bytes()[:40]
     (tree / "000001_depth.png").write_bytes(half)
     with pytest.raises(MtpanoError, match=r"000001_depth.png cannot be decoded"):
         RoomsDataset(tree)[1]
+    # OpenCV would fill the missing part with grey and say nothing.
+    photo = tree / "000003.jpg"
+    photo.write_bytes(photo.read_bytes()[:-100])
+    with pytest.raises(MtpanoError, match=r"000003.jpg cannot be decoded"):
+        RoomsDataset(tree)[2]
     with (tree / "index.jsonl").open("a") as index:
         index.write('{"name": "0000')
     with pytest.raises(MtpanoError, match="line 61"):
         RoomsDataset(tree)
+
+
+def test_classes_outside_the_table_count_as_unlabelled(
+    tree: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tree / "000000_semantic.png"
+    cv2.imwrite(str(path), np.full(SIZE, 41, np.uint8))
+    assert (RoomsDataset(tree)[0].semseg == IGNORE).all()
+    assert str(path) in caplog.text
+    assert "outside 0..39" in caplog.text
+
+
+def test_a_picture_that_is_no_panorama_is_named(tmp_path: Path) -> None:
+    write_room(tmp_path, "000000", 0)
+    for path in tmp_path.glob("000000*.*g"):
+        square = cv2.resize(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), (16, 16))
+        cv2.imwrite(str(path), square)
+    with pytest.raises(MtpanoError, match="000000 is 16x16 pixels: expected an equirect"):
+        RoomsDataset(tmp_path)[0]
 
 
 def test_a_real_room_s_normals_face_the_camera_and_fit_its_depth(shared: Path) -> None:

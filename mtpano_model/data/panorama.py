@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.data.sample import PanoramaDataset, Sample
+from mtpano_model.errors import MtpanoError
 
 
 @dataclass
@@ -42,7 +43,10 @@ class PanoramaSource(Protocol):
 
 
 class DatasetPanoramas:
-    """The pictures of a labelled data set, with their ground truth."""
+    """The pictures of a labelled data set, with their ground truth.
+
+    A frame that cannot be read is skipped and says so.
+    """
 
     def __init__(self, dataset: PanoramaDataset):
         self.dataset = dataset
@@ -53,7 +57,11 @@ class DatasetPanoramas:
     def panoramas(self, done: Collection[str] = ()) -> Iterator[Panorama | Skipped]:
         for index, name in enumerate(self.dataset.names):
             if name not in done:
-                truth = self.dataset[index]
+                try:
+                    truth = self.dataset[index]
+                except MtpanoError as error:
+                    yield Skipped(name, str(error))
+                    continue
                 yield Panorama(name, truth.image.permute(1, 2, 0).contiguous().numpy(), truth)
 
 

@@ -1,4 +1,4 @@
-"""What the readers of public data sets share: finding complete frames, reading, resizing, decoding.
+"""What readers of labelled data sets share: finding complete frames, reading, resizing, decoding.
 
 Files are checked for their end mark before they are decoded, because OpenCV fills the missing part
 of a half-written picture with grey and says nothing.
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 Size = tuple[int, int]
 _NO_NORMAL = 128  # in all three channels: no surface
-_END_MARKS = {".png": b"IEND", ".jpg": b"\xff\xd9", ".jpeg": b"\xff\xd9"}
+_END_MARKS = {b"\x89PNG": b"IEND", b"\xff\xd8": b"\xff\xd9"}  # by how a file begins
 
 
 @dataclass(frozen=True)
@@ -75,14 +75,16 @@ def complete_frames(
 
 def read_picture(path: Path, flags: int) -> NDArray[Any]:
     """cv2.imread that refuses files without their end mark; MtpanoError names the file."""
-    mark = _END_MARKS.get(path.suffix.lower())
     try:
         with path.open("rb") as file:
+            head = file.read(4)
             file.seek(0, 2)
             file.seek(max(file.tell() - 64, 0))
-            whole = mark is None or mark in file.read()
+            tail = file.read()
     except OSError as error:
         raise MtpanoError(f"{path} cannot be opened: {error.strerror}, copy it again") from error
+    marks = [mark for begin, mark in _END_MARKS.items() if head.startswith(begin)]
+    whole = head and all(mark in tail for mark in marks)
     picture = cv2.imread(str(path), flags) if whole else None
     if picture is None:
         raise MtpanoError(f"{path} cannot be decoded: it is damaged or half-written, copy it again")

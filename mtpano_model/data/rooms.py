@@ -10,15 +10,13 @@ from typing import Any, Literal
 
 import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from mtpano_model.classes import IGNORE, load_class_set
+from mtpano_model.data import panorama_files as files
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError
 
 Split = Literal["train", "val", "all"]
-_NO_NORMAL = 128  # all three channels: invalid
 
 
 @dataclass
@@ -58,7 +56,7 @@ class RoomsDataset:
         self.names = [entry["name"] for entry in self.index]
         if not self.names:
             raise MtpanoError(f"{self.root} has no frame of split '{split}': check its index.jsonl")
-        self._classes = _lookup_from_nyu_ids(class_set)
+        self._classes = files.ClassConverter("nyu40", class_set)
         self._cache: dict[int, _Encoded] | None = {} if cache else None
 
     def __len__(self) -> int:
@@ -66,19 +64,12 @@ class RoomsDataset:
 
     def __getitem__(self, index: int) -> Sample:
         frame = self._frame(index)
-        depth = frame.depth.astype(np.float32) / 1000
-        invalid = (frame.normals == _NO_NORMAL).all(-1)
-        normals = frame.normals.astype(np.float32) / 127.5 - 1
-        normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
-        normals[invalid] = 0
-        return Sample(
-            name=self.names[index],
-            image=_planes(frame.image),
-            depth=torch.from_numpy(depth)[None],
-            depth_valid=torch.from_numpy(frame.depth > 0)[None],
-            normals=_planes(normals),
-            normals_valid=torch.from_numpy(~invalid)[None],
-            semseg=torch.from_numpy(frame.semseg.copy()),
+        return files.make_sample(
+            self.names[index],
+            frame.image,
+            frame.depth / np.float32(1000),
+            files.decode_normals(frame.normals, np.eye(3)),
+            frame.semseg.copy(),
         )
 
     def preload(self) -> None:
@@ -95,12 +86,11 @@ class RoomsDataset:
 
     def _read(self, index: int) -> _Encoded:
         stem = self.root / self.names[index]
-        image = _imread(stem.with_name(f"{stem.name}.jpg"), cv2.IMREAD_COLOR)[..., ::-1]
-        depth = _imread(stem.with_name(f"{stem.name}_depth.png"), cv2.IMREAD_UNCHANGED)
-        normals = _imread(stem.with_name(f"{stem.name}_normal.png"), cv2.IMREAD_COLOR)[..., ::-1]
-        semseg = self._classes[
-            _imread(stem.with_name(f"{stem.name}_semantic.png"), cv2.IMREAD_UNCHANGED)
-        ]
+        image = files.read_rgb(stem.with_name(f"{stem.name}.jpg"), None)
+        depth = files.read_label(stem.with_name(f"{stem.name}_depth.png"), None, 1)
+        normals = files.read_label(stem.with_name(f"{stem.name}_normal.png"), None, 3)
+        path = stem.with_name(f"{stem.name}_semantic.png")
+        semseg = self._classes(files.read_label(path, None, 1).astype(np.int32) - 1, path)
         shapes = {a.shape[:2] for a in (image, depth, normals, semseg)}
         if len(shapes) != 1:
             raise MtpanoError(
@@ -108,8 +98,8 @@ class RoomsDataset:
             )
         if self.size is not None and self.size != depth.shape:
             size = self.size[::-1]  # OpenCV's order
-            image = cv2.resize(np.ascontiguousarray(image), size, interpolation=cv2.INTER_AREA)
-            depth, normals, semseg = (
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+            depth, normals, semseg = (  # type: ignore[assignment]
                 cv2.resize(np.ascontiguousarray(a), size, interpolation=cv2.INTER_NEAREST)
                 for a in (depth, normals, semseg)
             )
@@ -145,29 +135,3 @@ def _read_index(root: Path) -> list[dict[str, Any]]:
             ) from error
         entries.append(entry)
     return entries
-
-
-def _lookup_from_nyu_ids(class_set: str) -> NDArray[np.uint8]:
-    """Table [256]: NYU40 id 0..40 as stored (0 unlabelled) -> 0-based id of the class set."""
-    from_nyu = np.arange(256, dtype=np.uint8)
-    if class_set == "indoor18":
-        from_nyu = load_class_set("nyu40").lookup_to_default()
-    elif class_set != "nyu40":
-        raise MtpanoError(f"rooms have no labels of class set '{class_set}': use indoor18 or nyu40")
-    table = np.full(256, IGNORE, np.uint8)
-    table[1:41] = from_nyu[:40]
-    return table
-
-
-def _imread(path: Path, flags: int) -> NDArray[Any]:
-    if not path.is_file():
-        raise MtpanoError(f"{path} is missing though the index names it: copy the set again")
-    image = cv2.imread(str(path), flags)
-    if image is None:
-        raise MtpanoError(f"{path} cannot be decoded: it is damaged or half-written, copy it again")
-    return image
-
-
-def _planes(array: NDArray[Any]) -> torch.Tensor:
-    """[H, W, 3] -> contiguous [3, H, W]."""
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))
