@@ -14,6 +14,7 @@ from box_rooms import BoxRooms, box_data, quick_config
 from mtpano_model.data.sample import Sample, collate
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network import PDBridgeNet, preset
+from mtpano_model.network.config import DecoderConfig
 from mtpano_model.network.pretrained import (
     from_pretrained,
     read_facts,
@@ -256,6 +257,22 @@ def test_other_classes_start_afresh_and_nothing_else(tmp_path: Path) -> None:
     assert all(".semseg." in name for name in changed)
     same = [torch.equal(t, trained[n]) for n, t in net.state_dict().items() if n not in changed]
     assert all(same)
+
+
+def test_a_changed_network_takes_what_fits_only_if_told(tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    before = PDBridgeNet(preset("nano", decoder=DecoderConfig("light", widths=(24, 24, 16, 8))))
+    save_pretrained(before, tmp_path / "before.safetensors")
+    config = TrainConfig(network="nano")
+    with pytest.raises(MtpanoError, match="nothing was loaded"):
+        starting_network(config, tmp_path / "before.safetensors")
+    net = starting_network(replace(config, init_partly=True), tmp_path / "before.safetensors")
+    assert net.config == preset("nano")
+    old, new = before.state_dict(), net.state_dict()
+    assert torch.equal(new["backbone.stages.0.0.0.weight"], old["backbone.stages.0.0.0.weight"])
+    afresh = {name for name in new if new[name].shape != old[name].shape}
+    assert all(name.startswith(("decoders.", "laterals.")) for name in afresh)
+    assert all(torch.equal(new[name], old[name]) for name in new if name not in afresh)
 
 
 def test_without_a_network_an_init_is_asked_for() -> None:

@@ -87,6 +87,8 @@ class TrainConfig:
     network: a preset of `mtpano_model.network`; "" takes the one of `--init`.
     backbone_weights: DINOv3 weights to start a DINOv3 backbone from, a folder or a name on the
         Hugging Face hub; "" for none. EfficientNet-Lite always starts from ImageNet.
+    init_partly: take from `--init` what fits the network by name and shape, and begin the rest
+        afresh: for a network whose numbers have changed since.
     data: kind of the data set; its root is given beside the configuration. class_set: what the
         network names; "" takes the network's own.
     stages: picture sizes and steps, one after another under one schedule.
@@ -109,6 +111,7 @@ class TrainConfig:
     preset: str = "rooms_small"
     network: str = "small"
     backbone_weights: str = ""
+    init_partly: bool = False
     data: DataKind = "rooms"
     class_set: str = ""
     stages: tuple[Stage, ...] = (Stage(128, 256, 8000, 8), Stage(256, 512, 1500, 4))

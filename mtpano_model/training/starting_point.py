@@ -23,13 +23,16 @@ def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
     """The configured network with its first weights, in training mode.
 
     init: "default", a run, a checkpoint folder or a safetensors file. Where the network names
-    other classes than that checkpoint, its class layers start afresh.
+    other classes than that checkpoint, its class layers start afresh; `config.init_partly` lets
+    every tensor do so that does not fit.
     """
     network = _network_config(config, init)
     net = PDBridgeNet(network)
     if init is not None:
         source = best_weights(init)
-        load_exactly(net, _with_fresh_class_layers(net, read_tensors(source)), str(source))
+        tensors = read_tensors(source)
+        adapted = _what_fits if config.init_partly else _with_fresh_class_layers
+        load_exactly(net, adapted(net, tensors), str(source))
     elif network.backbone.kind == "efficientnet_lite":
         load_imagenet_weights(net.backbone, network.backbone.variant)  # type: ignore[arg-type]
     elif config.backbone_weights:
@@ -75,3 +78,15 @@ def _with_fresh_class_layers(net: PDBridgeNet, tensors: dict[str, Tensor]) -> di
     if fresh:
         logger.warning("classes differ: %s start afresh", ", ".join(fresh))
     return {**tensors, **{name: own[name] for name in fresh}}
+
+
+def _what_fits(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The network's own tensors, those of the checkpoint in place of all that have their shape."""
+    own = net.state_dict()
+    fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
+    if not fitting:
+        raise MtpanoError("no tensor of the checkpoint given with --init fits this network")
+    fresh = [name for name in own if name not in fitting]
+    modules = sorted({".".join(name.split(".")[:2]) for name in fresh})
+    logger.warning("%d of %d tensors start afresh, in %s", len(fresh), len(own), ", ".join(modules))
+    return {**own, **fitting}
