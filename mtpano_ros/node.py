@@ -151,6 +151,7 @@ class PanoNode(LifecycleNodeMixin, Node):
             wanted.device,
             wanted.threads or None,
             None if wanted.precision == "auto" else wanted.precision,
+            compiled=None,
             progress=self._reporter.building,
             cancel=self._ending,
         )

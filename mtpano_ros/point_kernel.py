@@ -5,27 +5,29 @@ Compiled when this module is first imported on a machine (some seconds), then re
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numba import float32, int64, uint8, void
 from numba.core.types import UniTuple
 
-_SIGNATURE = void(
-    float32[:, ::1],
-    float32[:, :, ::1],
-    uint8[:, :, ::1],
-    uint8[:, ::1],
-    float32[:, ::1],
-    float32[:, ::1],
-    UniTuple(int64, 3),
-    UniTuple(float32, 3),
-    int64,
-    int64,
-    float32[:, :, ::1],
+from mtpano_model.inference.compiled import compiled
+
+
+@compiled(
+    void(
+        float32[:, ::1],
+        float32[:, :, ::1],
+        uint8[:, :, ::1],
+        uint8[:, ::1],
+        float32[:, ::1],
+        float32[:, ::1],
+        UniTuple(int64, 3),
+        UniTuple(float32, 3),
+        int64,
+        int64,
+        float32[:, :, ::1],
+    )
 )
-
-
-def _pack(depth, normals, picture, labels, rows, columns, source, sign, red, stride, out):  # type: ignore[no-untyped-def]
+def pack(depth, normals, picture, labels, rows, columns, source, sign, red, stride, out):  # type: ignore[no-untyped-def]
     """See point_cloud.CloudPacker.pack; rows [3, h] and columns [3, w] are the rays' factors."""
     bits = out.view(np.uint32)
     # Unsigned, so that no index is checked for counting from the end.
@@ -52,9 +54,3 @@ def _pack(depth, normals, picture, labels, rows, columns, source, sign, red, str
             out[i, j, 5] = sign_y * normals[row, column, b]
             out[i, j, 6] = sign_z * normals[row, column, c]
             bits[i, j, 7] = labels[row, column]
-
-
-try:
-    pack = numba.njit(_SIGNATURE, nogil=True, cache=True)(_pack)
-except RuntimeError:  # no folder to keep it in
-    pack = numba.njit(_SIGNATURE, nogil=True)(_pack)

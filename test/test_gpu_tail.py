@@ -18,7 +18,7 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.export.operator_check import unsupported_operators
 from mtpano_model.inference.gpu_tail import join_gpu_tail
 from mtpano_model.inference.model_info import read_model_info
-from mtpano_model.inference.postprocess import postprocess
+from mtpano_model.inference.postprocess import Postprocessor
 from mtpano_model.inference.stored_weights import fold_stored_weights
 
 SIZE = (32, 64)
@@ -108,8 +108,8 @@ def test_gives_the_frame_that_the_host_makes(tmp_path: Path, output_size: tuple[
     assert (joined_info.tail, joined_info.output_size) == ("gpu", SIZE)
     assert joined_info.classes == info.classes
 
-    host = postprocess(run(path, image), info, output_size)
-    graph = postprocess(run(joined, image), joined_info, output_size)
+    host = Postprocessor(info)(run(path, image), output_size)
+    graph = Postprocessor(joined_info)(run(joined, image), output_size)
     if output_size == SIZE:
         np.testing.assert_allclose(graph.depth, host.depth, rtol=1e-4)
         np.testing.assert_allclose(graph.normals, host.normals, atol=2e-4)
@@ -136,7 +136,7 @@ def test_a_vector_without_direction_becomes_nan_on_the_host(tmp_path: Path) -> N
     joined = with_gpu_tail(path)
     black = np.zeros((1, *SIZE, 3), np.uint8)
     assert np.isfinite(run(joined, black)["normals"]).all()
-    frame = postprocess(run(joined, black), read_model_info(joined), SIZE)
+    frame = Postprocessor(read_model_info(joined))(run(joined, black), SIZE)
     assert np.isnan(frame.normals).all()
 
 

@@ -12,9 +12,18 @@ from fake_model import default_classes, write_fake_model
 from mtpano_model.geometry.sphere import rays
 from mtpano_model.inference import Frame, ModelInfo, ValueRules
 from mtpano_model.inference.model_info import read_model_info
-from mtpano_model.inference.postprocess import argmax_labels, postprocess
+from mtpano_model.inference.postprocess import Postprocessor, argmax_labels
 
 LOW, SIZE = (32, 64), (64, 128)
+
+
+@pytest.fixture(scope="module", params=["plain", "compiled"])
+def postprocess(request):
+    """Both ways to a frame: numpy and OpenCV, and numba's loops where it is installed."""
+    if request.param == "compiled":
+        pytest.importorskip("numba", reason="numba is not installed: pip install numba")
+    compiled = request.param == "compiled"
+    return lambda given, info, *rest, **named: Postprocessor(info, compiled)(given, *rest, **named)
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +79,7 @@ def test_more_than_254_classes_take_16_bits():
     assert labels[0, :2].tolist() == [65535, 299]
 
 
-def test_labels_are_the_nearest_of_the_low_resolution_argmax(info):
+def test_labels_are_the_nearest_of_the_low_resolution_argmax(postprocess, info):
     given = outputs()
     frame = postprocess(given, info, SIZE)
     expected = given["semseg"][0].argmax(axis=0).repeat(2, axis=0).repeat(2, axis=1)
@@ -78,7 +87,7 @@ def test_labels_are_the_nearest_of_the_low_resolution_argmax(info):
     assert frame.labels.dtype == np.uint8
 
 
-def test_normals_are_unit_length_and_true_everywhere_also_at_the_seam(info):
+def test_normals_are_unit_length_and_true_everywhere_also_at_the_seam(postprocess, info):
     frame = postprocess(outputs(), info, SIZE)
     np.testing.assert_allclose(np.linalg.norm(frame.normals, axis=-1), 1, atol=1e-6)
     cosine = -(frame.normals * rays(*SIZE)).sum(axis=-1)
@@ -88,7 +97,7 @@ def test_normals_are_unit_length_and_true_everywhere_also_at_the_seam(info):
 
 
 @pytest.mark.parametrize("steps", [1, 7, 32])
-def test_rolling_the_outputs_rolls_the_frame(info, steps):
+def test_rolling_the_outputs_rolls_the_frame(postprocess, info, steps):
     given = outputs()
     rolled = {name: np.roll(value, steps, axis=-1) for name, value in given.items()}
     frame = postprocess(given, info, SIZE)
@@ -98,7 +107,7 @@ def test_rolling_the_outputs_rolls_the_frame(info, steps):
         np.testing.assert_allclose(getattr(turned, name), expected, atol=1e-6, err_msg=name)
 
 
-def test_ranges_become_infinities(info):
+def test_ranges_become_infinities(postprocess, info):
     given = outputs()
     plain = postprocess(given, info, SIZE).depth
     frame = postprocess(given, info, SIZE, ValueRules(min_range=2.0, max_range=4.0))
@@ -109,7 +118,7 @@ def test_ranges_become_infinities(info):
     assert np.isfinite(frame.normals).all()
 
 
-def test_an_open_class_is_infinitely_far_and_has_no_surface(info):
+def test_an_open_class_is_infinitely_far_and_has_no_surface(postprocess, info):
     given = outputs()
     given["semseg"][:, 3, :8] = 9
     frame = postprocess(given, info, SIZE, ValueRules(max_range=4.0))
@@ -119,7 +128,7 @@ def test_an_open_class_is_infinitely_far_and_has_no_surface(info):
     assert np.isfinite(frame.normals[16:]).all()
 
 
-def test_zero_and_non_finite_depth_become_nan_whatever_the_ranges(info):
+def test_zero_and_non_finite_depth_become_nan_whatever_the_ranges(postprocess, info):
     given = outputs()
     given["depth"][0, 0, 4:8] = 0
     given["depth"][0, 0, 12:16] = np.inf
@@ -133,7 +142,7 @@ def test_zero_and_non_finite_depth_become_nan_whatever_the_ranges(info):
     assert np.isfinite(frame.depth[:6]).all()
 
 
-def test_zero_length_and_non_finite_normals_become_nan(info):
+def test_zero_length_and_non_finite_normals_become_nan(postprocess, info):
     given = outputs()
     given["normals"][0, :, 4:8] = 0
     given["normals"][0, 1, 12] = np.inf
@@ -144,7 +153,7 @@ def test_zero_length_and_non_finite_normals_become_nan(info):
     assert np.isfinite(frame.depth).all()
 
 
-def test_a_mask_of_another_size_hides_the_robot(info):
+def test_a_mask_of_another_size_hides_the_robot(postprocess, info):
     mask = np.zeros((32, 64), bool)
     mask[24:] = True
     frame = postprocess(outputs(), info, SIZE, ValueRules(mask=mask))
@@ -154,7 +163,7 @@ def test_a_mask_of_another_size_hides_the_robot(info):
     assert (frame.labels[48:] < 18).all()
 
 
-def test_a_frame_given_is_filled_and_an_old_one_leaves_no_trace(info):
+def test_a_frame_given_is_filled_and_an_old_one_leaves_no_trace(postprocess, info):
     out = Frame.empty(SIZE, len(info.classes))
     first = outputs()
     first["depth"][:] = np.nan
@@ -167,12 +176,12 @@ def test_a_frame_given_is_filled_and_an_old_one_leaves_no_trace(info):
         np.testing.assert_array_equal(getattr(out, name), getattr(second, name))
 
 
-def test_a_frame_of_the_wrong_size_is_refused(info):
+def test_a_frame_of_the_wrong_size_is_refused(postprocess, info):
     with pytest.raises(ValueError, match="expected"):
         postprocess(outputs(), info, SIZE, out=Frame.empty((8, 16), 18))
 
 
-def test_the_gpu_tail_passes_through_and_is_not_shared(info: ModelInfo):
+def test_the_gpu_tail_passes_through_and_is_not_shared(postprocess, info):
     finished = replace(info, tail="gpu", output_size=SIZE, path=Path("x"))
     host = postprocess(outputs(), info, SIZE)
     given = {
@@ -187,8 +196,38 @@ def test_the_gpu_tail_passes_through_and_is_not_shared(info: ModelInfo):
 
 
 @pytest.mark.parametrize("size", [(32, 64), (16, 32), (48, 96), (128, 256)])
-def test_every_array_has_the_size_asked_for(info, size):
+def test_every_array_has_the_size_asked_for(postprocess, info, size):
     frame = postprocess(outputs(), info, size)
     assert frame.size == size
     assert frame.depth.shape == frame.labels.shape == frame.normals.shape[:2] == size
     assert frame.depth.dtype == frame.normals.dtype == np.float32
+
+
+@pytest.mark.parametrize("tail", ["cpu", "gpu"])
+@pytest.mark.parametrize(
+    "size", [(128, 256), (64, 128), (96, 192), (48, 96), (32, 64), (16, 32), (75, 150), (33, 66)]
+)
+def test_both_ways_give_the_same_frame(info, size, tail):
+    pytest.importorskip("numba", reason="numba is not installed: pip install numba")
+    rng = np.random.default_rng(5)
+    given = outputs()
+    given["semseg"] = rng.standard_normal(given["semseg"].shape, np.float32)  # 3 is open
+    for name in given:
+        hit = rng.random(given[name].shape) < 0.002
+        given[name][hit] = rng.choice(np.float32([np.nan, np.inf, -np.inf, 0, -1]), hit.sum())
+    if tail == "gpu":
+        given = {
+            "depth": given["depth"][0],
+            "normals": np.ascontiguousarray(np.moveaxis(given["normals"], 1, -1)),
+            "labels": argmax_labels(given["semseg"][0])[0][None],
+        }
+        info = replace(info, tail="gpu", output_size=LOW)
+    mask = rng.random((20, 40)) < 0.1
+    for rules in (None, ValueRules(min_range=2.0, max_range=4.0), ValueRules(3.0, mask=mask)):
+        plain, compiled = (Postprocessor(info, way)(given, size, rules) for way in (False, True))
+        assert compiled.non_finite == plain.non_finite
+        np.testing.assert_array_equal(compiled.labels, plain.labels)
+        np.testing.assert_allclose(compiled.normals, plain.normals, atol=1e-5)
+        # A depth that interpolation puts on a limit may fall to either side in the last bit.
+        same = np.isclose(compiled.depth, plain.depth, rtol=1e-6, equal_nan=True)
+        assert np.count_nonzero(~same) <= 1

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 class Estimator:
     """Three stages, callable one by one (for pipelines) or together (`predict`).
 
-    Each stage may run in a thread of its own, one call at a time a stage.
+    Each stage may run in a thread of its own, one call at a time a stage. compiled: see
+    `Postprocessor`.
     """
 
-    def __init__(self, engine: Engine, info: ModelInfo) -> None:
+    def __init__(self, engine: Engine, info: ModelInfo, compiled: bool | None = False) -> None:
         self.engine = engine
         # A quantized graph stays one, whatever the engine does with the rest of it.
         precision = "int8" if info.precision == "int8" else engine.precision
@@ -36,7 +37,7 @@ class Estimator:
         if getattr(engine, "tail", info.tail) != info.tail:
             info = replace(info, tail="gpu", output_size=info.input_size)
         self.info = info
-        self._postprocess = Postprocessor(self.info)
+        self._postprocess = Postprocessor(self.info, compiled)
 
     def preprocess(
         self, rgb: NDArray[np.uint8], out: NDArray[np.uint8] | None = None
@@ -108,6 +109,7 @@ def load_estimator(
     threads: int | None = None,
     precision: str | None = None,
     *,
+    compiled: bool | None = False,
     progress: ProgressCallback | None = None,
     cancel: Event | None = None,
 ) -> Estimator:
@@ -118,6 +120,8 @@ def load_estimator(
     device: auto, cpu, cuda, gpu (Intel, through OpenVINO) or tensorrt (ONNX Runtime's provider).
     threads: CPU threads; the engine's own choice if None.
     precision: fp32, bf16 or fp16 where the engine can; fp32 on CPUs if None.
+    compiled: postprocess by loops that numba compiles; None: if it is installed. For streams: its
+        import takes half a second.
     progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.
     MtpanoError, in one sentence, for everything that can be wrong.
     """
@@ -126,4 +130,4 @@ def load_estimator(
     engine = open_engine(
         path, backend, device, threads, precision, progress=progress, cancel=cancel
     )
-    return Estimator(engine, info)
+    return Estimator(engine, info, compiled)

@@ -1,9 +1,14 @@
-"""Network outputs -> a `Frame` of the size asked for, with the rules for special values."""
+"""Network outputs -> a `Frame` of the size asked for, with the rules for special values.
+
+Two ways to the same frame: numpy and OpenCV, always; and loops that numba compiles, a third of the
+time, for whoever asks for them and has it installed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import cv2
@@ -14,6 +19,7 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.frame import Frame
 from mtpano_model.inference.model_info import ModelInfo
 from mtpano_model.inference.resize import resize_linear, resize_nearest
+from mtpano_model.inference.taps import find_taps
 
 Outputs = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float32]
@@ -46,11 +52,19 @@ class ValueRules:
 class Postprocessor:
     """Turns outputs of one model into frames; keeps its scratch memory, so one call at a time.
 
-    Fresh memory costs more than the arithmetic: its pages are zeroed and mapped one by one.
+    compiled: use numba's loops; None: if numba is there. Its import takes half a second; the
+    loops are compiled once on a machine, which takes some seconds.
     """
 
-    def __init__(self, info: ModelInfo) -> None:
+    def __init__(self, info: ModelInfo, compiled: bool | None = False) -> None:
         self._info = info
+        # Ids of 16 bits are rare enough to go the plain way.
+        self._kernel = _kernel(required=bool(compiled)) if compiled is not False else None
+        if info.unlabelled != 255:
+            self._kernel = None
+        self._is_open = np.zeros(info.unlabelled + 1, bool)
+        self._is_open[: len(info.classes)] = info.classes.open
+        # Fresh memory costs more than the arithmetic: its pages are zeroed and mapped one by one.
         self._planes = np.empty((3, 0, 0), np.float32)
         self._flags = np.empty((2, 0, 0), bool)
 
@@ -70,35 +84,75 @@ class Postprocessor:
         frame = out if out is not None else Frame.empty(size, len(self._info.classes))
         if frame.size != size:
             raise ValueError(f"the frame to fill is {frame.size}, expected {size}")
-        if self._planes.shape[1:] != size:
-            self._planes = np.empty((3, *size), np.float32)
-            self._flags = np.empty((2, *size), bool)
+        rules = rules or ValueRules()
         if self._info.tail == "cpu":
-            labels, bad_labels = argmax_labels(outputs["semseg"][0], self._info.unlabelled)
+            labels, bad_labels = self._argmax(outputs["semseg"][0])
             normals = outputs["normals"][0]
             depth = outputs["depth"][0, 0]
         else:
             labels, bad_labels = outputs["labels"][0], 0
-            normals = cv2.split(outputs["normals"][0])
+            normals = np.moveaxis(outputs["normals"][0], -1, 0)
             depth = outputs["depth"][0]
-        resize_nearest(labels.astype(frame.labels.dtype, copy=False), size, frame.labels)
-        depth, bad_depth = _nan_where_not_finite(depth)
-        resize_linear(depth, size, frame.depth)
-        bad_normals = self._unit_normals(normals, frame.normals)
-        frame.non_finite = bad_labels + bad_depth + bad_normals
-        self._apply_rules(frame, rules or ValueRules())
+        planes, bad_planes = _finite_or_nan([depth, *normals])
+        frame.non_finite = bad_labels + bad_planes
+        labels = labels.astype(frame.labels.dtype, copy=False)
+        if self._kernel is not None:
+            self._fill_compiled(self._kernel, planes, labels, rules, frame)
+        else:
+            self._fill(planes, labels, rules, frame)
         return frame
 
-    def _unit_normals(self, normals: Sequence[Floats], out: Floats) -> int:
-        """Resize three planes, normalise, interleave into out; returns the non-finite count.
+    def _argmax(self, logits: Floats) -> tuple[NDArray[Any], int]:
+        if self._kernel is None:
+            return argmax_labels(logits, self._info.unlabelled)
+        classes, height, width = logits.shape
+        labels = np.empty(height * width, np.uint8)
+        flat = np.ascontiguousarray(logits, np.float32).reshape(classes, -1)
+        bad = self._kernel.argmax(flat, self._info.unlabelled, labels)
+        return labels.reshape(height, width), bad
+
+    def _fill_compiled(
+        self,
+        kernel: ModuleType,
+        planes: Floats,
+        labels: NDArray[Any],
+        rules: ValueRules,
+        frame: Frame,
+    ) -> None:
+        height, width = labels.shape
+        taps = find_taps((height, width), frame.size)
+        mask = (
+            np.empty((0, 0), np.uint8) if rules.mask is None else _resized(rules.mask, frame.size)
+        )
+        kernel.fill(
+            planes,
+            np.ascontiguousarray(labels),
+            *taps,
+            np.float32(rules.min_range),
+            np.float32(rules.max_range),
+            self._is_open if any(self._info.classes.open) else self._is_open[:0],
+            mask,
+            frame.depth,
+            frame.normals,
+            frame.labels,
+        )
+
+    def _fill(self, planes: Floats, labels: NDArray[Any], rules: ValueRules, frame: Frame) -> None:
+        if self._planes.shape[1:] != frame.size:
+            self._planes = np.empty((3, *frame.size), np.float32)
+            self._flags = np.empty((2, *frame.size), bool)
+        resize_nearest(labels, frame.size, frame.labels)
+        resize_linear(planes[0], frame.size, frame.depth)
+        self._unit_normals(planes[1:], frame.normals)
+        self._apply_rules(frame, rules)
+
+    def _unit_normals(self, normals: Floats, out: Floats) -> None:
+        """Resize three planes, normalise, interleave into out.
 
         A vector of length zero divides to NaN, which is the rule for it.
         """
-        bad = 0
         for plane, resized in zip(normals, self._planes, strict=True):
-            plane, count = _nan_where_not_finite(plane)
             resize_linear(plane, resized.shape, resized)
-            bad += count
         scale, square = np.empty((2, _ROWS, out.shape[1]), np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):
             for begin in range(0, len(out), _ROWS):
@@ -112,7 +166,6 @@ class Postprocessor:
                 for component in (x, y, z):
                     component *= length
                 cv2.merge((x, y, z), dst=out[rows])
-        return bad
 
     def _apply_rules(self, frame: Frame, rules: ValueRules) -> None:
         """Write the special values; where two rules meet, NaN beats open beats the ranges."""
@@ -125,28 +178,15 @@ class Postprocessor:
             np.copyto(depth, np.inf, where=np.greater(depth, rules.max_range, out=flag))
         np.copyto(depth, np.nan, where=no_surface)
         if any(self._info.classes.open):
-            is_open = np.zeros(self._info.unlabelled + 1, bool)
-            is_open[: len(self._info.classes)] = self._info.classes.open
-            np.take(is_open, frame.labels, out=flag)
+            np.take(self._is_open, frame.labels, out=flag)
             np.copyto(depth, np.inf, where=flag)
             no_surface |= flag
         if rules.mask is not None:
-            masked = resize_nearest((rules.mask != 0).view(np.uint8), frame.size).view(bool)
+            masked = _resized(rules.mask, frame.size).view(bool)
             np.copyto(depth, np.nan, where=masked)
             no_surface |= masked
         if no_surface.any():
             frame.normals[no_surface] = np.nan
-
-
-def postprocess(
-    outputs: Outputs,
-    info: ModelInfo,
-    size: tuple[int, int],
-    rules: ValueRules | None = None,
-    out: Frame | None = None,
-) -> Frame:
-    """`Postprocessor` for a single frame."""
-    return Postprocessor(info)(outputs, size, rules, out)
 
 
 def argmax_labels(logits: Floats, unlabelled: int = 255) -> tuple[NDArray[Any], int]:
@@ -181,8 +221,25 @@ def argmax_labels(logits: Floats, unlabelled: int = 255) -> tuple[NDArray[Any], 
     return labels.reshape(height, width), bad
 
 
-def _nan_where_not_finite(values: Floats) -> tuple[Floats, int]:
+def _resized(mask: NDArray[Any], size: tuple[int, int]) -> NDArray[np.uint8]:
+    return resize_nearest((mask != 0).view(np.uint8), size)
+
+
+def _finite_or_nan(planes: Sequence[Floats]) -> tuple[Floats, int]:
+    """[n, h, w] of n planes, infinities made NaN, and how many values were not finite."""
+    values = np.stack(planes)
     finite = np.isfinite(values)
     if finite.all():
         return values, 0
-    return np.where(finite, values, np.float32(np.nan)), int(values.size - np.count_nonzero(finite))
+    values[~finite] = np.nan
+    return values, int(values.size - np.count_nonzero(finite))
+
+
+def _kernel(required: bool) -> ModuleType | None:
+    try:
+        from mtpano_model.inference import postprocess_kernel
+    except ImportError:
+        if required:
+            raise
+        return None
+    return postprocess_kernel

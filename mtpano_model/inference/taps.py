@@ -1,0 +1,55 @@
+"""Interpolation across the sphere as tables: the same pixels and weights that `resize` takes."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtpano_model.inference.resize import resize_nearest
+
+Floats = NDArray[np.float32]
+
+
+class Taps(NamedTuple):
+    """Where each row and column of a frame takes its values from, for loops that compute them.
+
+    columns: [2, W] uint32 and their weights float32; rows: [2, H] int64 and theirs; and the nearest
+    column [W] uint32 and row [H] int64.
+    """
+
+    columns: NDArray[np.uint32]
+    column_weights: Floats
+    rows: NDArray[np.int64]
+    row_weights: Floats
+    nearest_column: NDArray[np.uint32]
+    nearest_row: NDArray[np.int64]
+
+
+@lru_cache(maxsize=8)
+def find_taps(small: tuple[int, int], size: tuple[int, int]) -> Taps:
+    """From a picture of `small` (h, w) to one of `size` (H, W): columns wrap, rows are repeated."""
+    columns, column_weights = _neighbours(small[1], size[1])
+    rows, row_weights = _neighbours(small[0], size[0])
+    nearest_row, nearest_column = (
+        resize_nearest(np.arange(n, dtype=np.uint16)[None], (1, wanted))[0]
+        for n, wanted in zip(small, size, strict=True)
+    )
+    return Taps(
+        (columns % small[1]).astype(np.uint32),
+        column_weights,
+        rows.clip(0, small[0] - 1),
+        row_weights,
+        nearest_column.astype(np.uint32),
+        nearest_row.astype(np.int64),
+    )
+
+
+def _neighbours(small: int, size: int) -> tuple[NDArray[np.int64], Floats]:
+    """[2, size] indices, which may lie one beyond either end, and weights; half-pixel rule."""
+    centre = (np.arange(size) + 0.5) * small / size - 0.5
+    first = np.floor(centre).astype(np.int64)
+    part = (centre - first).astype(np.float32)
+    return np.stack([first, first + (small != size)]), np.stack([1 - part, part])
