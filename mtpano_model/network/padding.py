@@ -7,11 +7,12 @@ concatenation, because every inference engine takes it (OpenVINO refuses Pad's `
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,43 @@ def pad(x: Tensor, top: int, bottom: int, left: int, right: int, how: Padding) -
         x = _pad_rows(x, top, bottom, how)
     if left or right:
         if how.columns == "circular":
-            x = torch.cat([x[..., x.shape[-1] - left :], x, x[..., :right]], -1)
+            x = wrap_columns(x, left, right)
         else:
             x = F.pad(x, (left, right, 0, 0))
     return x
+
+
+def wrap_columns(x: Tensor, left: int, right: int) -> Tensor:
+    """Repeat the last `left` columns of [..., W] in front and the first `right` ones behind."""
+    if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
+        return _WrapColumns.apply(x, left, right)  # type: ignore[no-any-return]
+    return torch.cat([x[..., x.shape[-1] - left :], x, x[..., :right]], -1)
+
+
+class _WrapColumns(torch.autograd.Function):
+    """`wrap_columns` for training: its gradient in one pass over the map instead of six."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, left: int, right: int) -> Tensor:
+        ctx.left, ctx.right = left, right
+        return torch.cat([x[..., x.shape[-1] - left :], x, x[..., :right]], -1)
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        left, right = ctx.left, ctx.right
+        width = gradient.shape[-1] - left - right
+        channels_last = gradient.dim() == 4 and gradient.is_contiguous(
+            memory_format=torch.channels_last
+        )
+        kept = gradient[..., left : left + width].clone(
+            memory_format=torch.channels_last if channels_last else torch.contiguous_format
+        )
+        if left:
+            kept[..., width - left :] += gradient[..., :left]
+        if right:
+            kept[..., :right] += gradient[..., left + width :]
+        return kept, None, None
 
 
 def _pad_rows(x: Tensor, top: int, bottom: int, how: Padding) -> Tensor:
@@ -109,6 +143,6 @@ def upsample(x: Tensor, factor: int, how: Padding, *, align_corners: bool = Fals
         return x
     if align_corners or how.columns == "zeros":
         return F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=align_corners)
-    x = torch.cat([x[..., -1:], x, x[..., :1]], -1)
+    x = wrap_columns(x, 1, 1)
     x = F.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
     return x[..., factor:-factor]

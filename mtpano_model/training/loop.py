@@ -28,6 +28,7 @@ from mtpano_model.training.journal import Journal
 from mtpano_model.training.keep import FirstAnswers
 from mtpano_model.training.losses import multi_task_loss, with_point_map
 from mtpano_model.training.masking import ReduceCount, one_process
+from mtpano_model.training.memory import keep_freed_memory
 from mtpano_model.training.optimizer import build_optimizer, set_learning, set_learning_rate
 from mtpano_model.training.processes import start_fabric
 from mtpano_model.training.settings import plain
@@ -58,6 +59,7 @@ def train(
         raise MtpanoError(f"{out} already holds a run: give --resume, or another --out")
 
     # --- the network and what moves it -----------------------------------------------------------
+    keep_freed_memory()
     fabric = start_fabric(config)
     torch.manual_seed(config.seed)
     # Channels last is a third faster on CPUs and suits tensor cores.

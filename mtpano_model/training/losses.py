@@ -121,11 +121,17 @@ def semseg_loss(
 
 
 def _dice(probability: Tensor, target: Tensor, valid: Tensor, reduce_count: ReduceCount) -> Tensor:
-    """1 - Dice, mean over classes (absent ones included) and over images with any label."""
-    probability = probability * valid
-    truth = torch.zeros_like(probability).scatter_(1, target, 1.0) * valid
-    overlap = (probability * truth).sum((2, 3))
-    size = probability.sum((2, 3)) + truth.sum((2, 3))
+    """1 - Dice, mean over classes (absent ones included) and over images with any label.
+
+    probability [B, C, H, W]; target, valid [B, 1, H, W]. Sums over pixels as a matrix product and
+    by index: one-hot truths would be maps as large as the logits.
+    """
+    inside = valid.flatten(1).to(probability)  # [B, H W]
+    total = torch.bmm(probability.flatten(2), inside[..., None])[..., 0]  # [B, C]
+    hit = probability.gather(1, target).flatten(1) * inside
+    classes = target.flatten(1)
+    overlap = torch.zeros_like(total).scatter_add(1, classes, hit)
+    size = total + torch.zeros_like(total).scatter_add(1, classes, inside)
     dice = (2 * overlap + _DICE_SMOOTH) / (size + _DICE_SMOOTH)
     labelled = valid.any(-1).any(-1)  # [B, 1]
     return masked_mean((1 - dice.mean(1, keepdim=True)), labelled, reduce_count)

@@ -77,7 +77,8 @@ def _sobel_magnitude(x: Tensor, *, wrap: bool) -> Tensor:
         x = F.pad(x, (0, 0, 1, 1), mode="replicate")
     else:
         x = F.pad(x, (1, 1, 1, 1))
-    return F.conv2d(x, kernels).norm(dim=1, keepdim=True)
+    across, down = F.conv2d(x, kernels).split(1, 1)
+    return torch.hypot(across, down)
 
 
 def _all_neighbours(valid: Tensor) -> Tensor:
