@@ -187,3 +187,18 @@ def test_output_sizes(setting, image, expected):
 def test_output_sizes_that_make_no_sense(setting):
     with pytest.raises(MtpanoError, match="output size"):
         resolve_output_size(setting, (64, 128), (64, 128))
+
+
+def test_a_sheet_has_a_row_for_every_picture(model, folder, tmp_path):
+    options = ("--cloud", "none", "--no-panels", "--sheet")
+    assert run(model, folder, tmp_path / "one", *options) == 0
+    one = cv2.imread(str(tmp_path / "one" / "sheet.jpg"))
+    (folder / "c.png").write_bytes((folder / "a.png").read_bytes())
+    run(model, folder, tmp_path / "two", *options)
+    two = cv2.imread(str(tmp_path / "two" / "sheet.jpg"))
+    tile = one.shape[1] // 6
+    assert two.shape[1] == one.shape[1]
+    assert tile / 2 - 4 < two.shape[0] - one.shape[0] < tile / 2 + 12
+    # The first row shows the picture itself, in the colour that it has all over.
+    middle = one[24 + tile // 4, tile // 2, ::-1].astype(int)
+    assert np.abs(middle - CLASSES.palette[5]).max() < 8

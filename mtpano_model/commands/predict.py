@@ -25,6 +25,7 @@ from mtpano_model.inference.picture_files import (
     write_picture,
 )
 from mtpano_model.inference.pictures import Rgb, colorize_normals, panel
+from mtpano_model.inference.sheet import contact_sheet, sheet_row
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ class Args:
 
     For every picture NAME it writes panel_NAME.png (everything at a glance), depth_NAME.png,
     normals_NAME.png, labels_NAME.png and cloud_NAME.ply or .pcd; about.json beside them says what
-    the numbers mean.
+    the numbers mean, and sheet.jpg (--sheet) shows all pictures on one page.
     """
 
     pictures: Positional[Path]
@@ -66,6 +67,8 @@ class Args:
     """A picture that is not black where the robot itself is seen; nothing is measured there."""
     panels: bool = True
     """Write the panels, the slowest of the outputs."""
+    sheet: bool = False
+    """Write sheet.jpg too: all pictures on one page, a row each."""
     allow_non_2to1: bool = False
     """Take pictures of another shape too, as if they were squeezed equirectangular ones."""
 
@@ -103,6 +106,7 @@ def _predict_all(
 ) -> tuple[list[dict[str, float]], list[str]]:
     """Milliseconds by stage of every picture that worked, and why the others did not."""
     times, failures = [], []
+    rows, labels = [], []
     for name, path in zip(_progress(_unique_names(paths), len(paths)), paths, strict=True):
         try:
             rgb = read_picture(path)
@@ -113,7 +117,13 @@ def _predict_all(
         size = resolve_output_size(args.output_size, rgb.shape[:2], estimator.info.input_size)
         frame = estimator.predict(rgb, size, rules)
         _write(name, path, rgb, frame, args, estimator)
+        if args.sheet:
+            rows.append(sheet_row(rgb, frame, estimator.info.classes))
+            labels.append(frame.labels)
         times.append(frame.milliseconds)
+    if rows:
+        sheet = contact_sheet(rows, labels, estimator.info.classes)
+        write_picture(args.out / "sheet.jpg", sheet)
     return times, failures
 
 

@@ -27,8 +27,11 @@ __all__ = [
     "colorize_depth",
     "colorize_labels",
     "colorize_normals",
+    "depth_limit",
+    "fit",
     "legend",
     "panel",
+    "view",
 ]
 
 _GAP = 16
@@ -60,12 +63,12 @@ def panel(
     classes = info.classes if isinstance(info, ModelInfo) else info
     column = (width - 3 * _GAP) // 2
     size = (column // 2, column)
-    limit = max_depth or _depth_limit(frame)
+    limit = max_depth or depth_limit(frame)
     # More points than the view has pixels would only cost time.
     cloud = cloud_from_frame(frame, rgb, stride=max(1, frame.size[0] // 256))
 
     def block(name: str, picture: Rgb, foot: Rgb | None = None) -> Rgb:
-        return _block(name, _fit(picture, size), foot)
+        return _block(name, fit(picture, size), foot)
 
     faces = np.array([[normal for _, normal in _FACES]], np.float32)
     face_colors = [_color(value) for value in colorize_normals(faces)[0]]
@@ -94,8 +97,8 @@ def panel(
             ),
         ),
         _beside(
-            block("Point cloud", _view(cloud, size, yaw=0.5)),
-            block("Point cloud from the other side", _view(cloud, size, yaw=0.5 + np.pi)),
+            block("Point cloud", view(cloud, size, yaw=0.5)),
+            block("Point cloud from the other side", view(cloud, size, yaw=0.5 + np.pi)),
         ),
     ]
     sheet = np.concatenate(rows)
@@ -117,17 +120,19 @@ def legend(labels: NDArray[np.integer], classes: ClassSet, width: int) -> Rgb:
     return drawing.swatches(entries, width)
 
 
-def _depth_limit(frame: Frame) -> float:
+def depth_limit(frame: Frame) -> float:
+    """Metres at the end of a depth scale that suits the frame."""
     finite = frame.depth[np.isfinite(frame.depth)]
     return drawing.nice_limit(float(np.percentile(finite, 99.5))) if finite.size else DEPTH_MAX
 
 
-def _view(cloud: Cloud, size: tuple[int, int], yaw: float) -> Rgb:
+def view(cloud: Cloud, size: tuple[int, int], yaw: float) -> Rgb:
+    """The cloud from outside, [*size, 3]; yaw: radians, where the onlooker faces."""
     return render(cloud, dollhouse(cloud, size, yaw), size)
 
 
-def _fit(picture: Rgb, size: tuple[int, int]) -> Rgb:
-    """Colours of labels must not mix where a picture grows."""
+def fit(picture: Rgb, size: tuple[int, int]) -> Rgb:
+    """A picture [h, w, 3] at `size`. Colours of labels must not mix where a picture grows."""
     if picture.shape[0] < size[0]:
         return resize_nearest(picture, size)
     return resize_image(picture, size)

@@ -1,0 +1,64 @@
+"""A contact sheet: many panoramas, one row each, for a look at what a model does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtpano_model.classes import ClassSet
+from mtpano_model.inference import drawing
+from mtpano_model.inference.cloud import cloud_from_frame
+from mtpano_model.inference.colors import colorize_depth, colorize_labels, colorize_normals
+from mtpano_model.inference.drawing import Rgb
+from mtpano_model.inference.frame import Frame
+from mtpano_model.inference.pictures import depth_limit, fit, legend, view
+
+_TITLES = ("Panorama", "Depth", "Normals", "Semantics", "Cloud", "from the other side")
+_GAP = 6
+_HEAD = 24
+
+
+def sheet_row(rgb: NDArray[np.uint8], frame: Frame, classes: ClassSet, width: int = 1920) -> Rgb:
+    """RGB, depth, normals, semantics and two views of the cloud side by side, `width` columns.
+
+    rgb: the input picture [h, w, 3] of any size. The depth scale's end is written into its tile.
+    """
+    column = (width - (len(_TITLES) - 1) * _GAP) // len(_TITLES)
+    size = (column // 2, column)
+    limit = depth_limit(frame)
+    cloud = cloud_from_frame(frame, rgb, stride=max(1, frame.size[0] // 128))
+    depth = fit(colorize_depth(frame.depth, limit), size)
+    drawing.put_text(depth, f"0 to {limit:g} m", 6, size[0] - 20, 15, (255, 255, 255))
+    tiles = [
+        fit(rgb, size),
+        depth,
+        fit(colorize_normals(frame.normals), size),
+        fit(colorize_labels(frame.labels, classes.palette), size),
+        view(cloud, size, yaw=0.5),
+        view(cloud, size, yaw=0.5 + np.pi),
+    ]
+    row = drawing.paper(size[0] + _GAP, width)
+    for number, tile in enumerate(tiles):
+        left = number * (column + _GAP)
+        row[: size[0], left : left + column] = tile
+    return row
+
+
+def contact_sheet(
+    rows: Sequence[Rgb], labels: Sequence[NDArray[np.integer]], classes: ClassSet
+) -> Rgb:
+    """Rows of `sheet_row` under their titles, and a legend of the classes in `labels` below.
+
+    labels: the class ids [H, W] of each row.
+    """
+    width = rows[0].shape[1]
+    column = (width - (len(_TITLES) - 1) * _GAP) // len(_TITLES)
+    head = drawing.paper(_HEAD, width)
+    for number, title in enumerate(_TITLES):
+        drawing.put_text(head, title, number * (column + _GAP), 2, 18)
+    shown = np.concatenate([ids[:: max(len(ids) // 128, 1)].ravel() for ids in labels])[None]
+    foot = legend(shown, classes, width)
+    page = np.concatenate([head, *rows, foot])
+    return np.pad(page, ((_GAP, _GAP), (_GAP, _GAP), (0, 0)), constant_values=drawing.PAPER[0])
