@@ -137,12 +137,12 @@ def test_the_oracle_on_rooms_writes_how_good_the_labels_are(tmp_path, capsys):
 
 def test_a_damaged_frame_of_a_data_set_is_skipped_and_counted(tmp_path, capsys, caplog):
     root = write_rooms(tmp_path / "rooms", count=3)
-    depth = root / "000001_depth.png"
+    depth = root / "000000_depth.png"
     depth.write_bytes(depth.read_bytes()[:-30])
     arguments = ("--data", "rooms", "--root", root, "--teacher", "oracle", *SMALL)
     assert label(*arguments, "--out", tmp_path / "store") == 0
     assert "2 panoramas labelled, 1 skipped, 2 in the store" in capsys.readouterr().out
-    assert any("000001_depth.png cannot be decoded" in m for m in caplog.messages)
+    assert any("000000_depth.png cannot be decoded" in m for m in caplog.messages)
     quality = json.loads((tmp_path / "store" / "label_quality.json").read_text())
     assert quality["panoramas"] == 2
 

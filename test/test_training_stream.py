@@ -7,10 +7,12 @@ from dataclasses import replace
 from itertools import chain
 
 import numpy as np
+import pytest
 import torch
 from box_rooms import BoxRooms, box_data, quick_config
 
 from mtpano_model.data.sample import Sample
+from mtpano_model.errors import MtpanoError
 from mtpano_model.training.config import Stage
 from mtpano_model.training.stream import StreamSampler, TrainingData, stage_batches
 
@@ -49,6 +51,18 @@ def test_shares_of_several_data_sets() -> None:
     small, large = [seen[1, i] for i in range(7)], [seen[2, i] for i in range(50)]
     assert max(small) - min(small) <= 1
     assert max(large) - min(large) <= 1
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_frame_is_one_sentence_not_a_traceback(workers: int) -> None:
+    class Damaged(BoxRooms):
+        def __getitem__(self, index: int) -> Sample:
+            raise MtpanoError(f"frame {index} is damaged")
+
+    data = TrainingData(*[lambda size: Damaged(3, size)] * 2)
+    config = quick_config(stages=(Stage(32, 64, 2, 2),), workers=workers)
+    with pytest.raises(MtpanoError, match=r"^frame \d is damaged$"):
+        next(stage_batches(config, data, config.stages[0]))
 
 
 def test_batches_follow_from_seed_and_position_alone() -> None:

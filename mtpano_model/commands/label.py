@@ -165,10 +165,13 @@ def _source(args: Args) -> PanoramaSource:
 
 
 def _own_height(source: PanoramaSource) -> int | None:
-    """Rows of a labelled data set's pictures."""
-    from mtpano_model.data.panorama import DatasetPanoramas
+    """Rows of a labelled data set's pictures: of the first that can be read."""
+    from mtpano_model.data.panorama import DatasetPanoramas, Panorama
 
-    return source.dataset[0].size[0] if isinstance(source, DatasetPanoramas) else None
+    if not isinstance(source, DatasetPanoramas):
+        return None
+    readable = (item for item in source.panoramas() if isinstance(item, Panorama))
+    return next((panorama.image.shape[0] for panorama in readable), None)
 
 
 def _device(wanted: str) -> str:

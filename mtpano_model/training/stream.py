@@ -7,7 +7,7 @@ a random generator has to be kept.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mtpano_model.data.augment import AugmentConfig, augment
 from mtpano_model.data.sample import Batch, PanoramaDataset, Sample, collate
+from mtpano_model.errors import MtpanoError
 from mtpano_model.training.auxiliary import image_targets
 from mtpano_model.training.config import Stage, TrainConfig
 
@@ -121,11 +122,19 @@ class DrawsPatches(Protocol):
     def draw(self, index: int, rng: np.random.Generator) -> Sample: ...
 
 
-class _AugmentedFrames(Dataset[Sample]):
+class _AugmentedFrames(Dataset[Sample | MtpanoError]):
+    """An error is handed on as a value: raised here, the loader would tell it as a traceback."""
+
     def __init__(self, sources: Sequence[PanoramaDataset], config: AugmentConfig, seed: int):
         self.sources, self.config, self.seed = sources, config, seed
 
-    def __getitem__(self, draw: Draw) -> Sample:
+    def __getitem__(self, draw: Draw) -> Sample | MtpanoError:
+        try:
+            return self._augmented(draw)
+        except MtpanoError as error:
+            return error
+
+    def _augmented(self, draw: Draw) -> Sample:
         frames = self.sources[draw.source]
         if not draw.merged and isinstance(frames, DrawsPatches):
             sample = frames.draw(draw.index, self._generator(2, draw))
@@ -137,8 +146,11 @@ class _AugmentedFrames(Dataset[Sample]):
         return np.random.default_rng((self.seed, purpose, draw.position))
 
 
-def collate_with_targets(samples: list[Sample]) -> Batch:
-    """A batch with the auxiliary targets that only the image decides (grad, edf)."""
+def _collate(drawn: list[Sample | MtpanoError]) -> Batch | MtpanoError:
+    """A batch with the auxiliary targets that only the image decides (grad, edf); or an error."""
+    samples = [sample for sample in drawn if isinstance(sample, Sample)]
+    if len(samples) < len(drawn):
+        return next(error for error in drawn if isinstance(error, MtpanoError))
     batch = collate(samples)
     targets = [image_targets(sample.image) for sample in samples]
     batch.auxiliary = {k: torch.stack([t[k] for t in targets]) for k in targets[0]}
@@ -159,7 +171,8 @@ def stage_batches(
     """The batches of a stage from its step `done` on, made by worker processes ahead of time.
 
     Each is augmented and has its auxiliary targets. first: position of the stage's first frame in
-    the stream. rank, world: which process of how many.
+    the stream. rank, world: which process of how many. MtpanoError at the batch with a frame that
+    cannot be read.
     """
     size = (stage.height, stage.width)
     sources = [data.train(size), *(frames(size) for frames, _ in data.also)]
@@ -175,17 +188,24 @@ def stage_batches(
         world=world,
         merged=stage.learn == "heads" or not config.patch_depth,
     )
-    return iter(
+    return _raising(
         DataLoader(
             _AugmentedFrames(sources, config.augment, config.seed),  # type: ignore[arg-type]
             batch_sampler=sampler,
             num_workers=config.workers,
-            collate_fn=collate_with_targets,
+            collate_fn=_collate,
             worker_init_fn=_one_thread,
             prefetch_factor=4 if config.workers else None,
             pin_memory=pin_memory,
         )
     )
+
+
+def _raising(batches: Iterable[Batch | MtpanoError]) -> Iterator[Batch]:
+    for batch in batches:
+        if isinstance(batch, MtpanoError):
+            raise batch
+        yield batch
 
 
 def _one_thread(_: int) -> None:
