@@ -26,6 +26,7 @@ from mtpano_model.commands import label
 from mtpano_model.data.panorama import Panorama
 from mtpano_model.data.pseudo_encoding import PseudoLabels, encode
 from mtpano_model.data.pseudo_labelled import PseudoLabelled
+from mtpano_model.data.store import Store
 from mtpano_model.data.store_writer import StoreWriter
 from mtpano_model.geometry.perspective import Views, to_canvas, to_patches
 from mtpano_model.labels.config import LabelConfig
@@ -166,35 +167,41 @@ def worst_case() -> int:
 
 
 def reading(store: Path, samples: int = 64) -> dict[str, float]:
-    """Cost of a decoded training sample on one core, and samples a second by number of workers."""
-    result = {}
+    """Training samples by number of workers: a second, and milliseconds of a core for each.
+
+    The core's share tells on a busy machine, too, whether workers stand in each other's way.
+    """
+    result = {"megabytes_a_sample": round(_bytes_a_sample(store) / 1e6, 2)}
     for size in (CANVAS, (256, 512)):
         name = f"{size[0]}x{size[1]}"
-        _read(str(store), size, 0, 4)
-        start = time.process_time()
-        _read(str(store), size, 0, 16)
-        result[f"{name}_core_ms"] = round(1000 * (time.process_time() - start) / 16, 1)
-        for workers in (1, 2):
+        for workers in (1, 2, 4):
             jobs = [(str(store), size, n, samples // workers) for n in range(workers)]
             with multiprocessing.get_context("spawn").Pool(workers) as pool:
-                pool.map(_warm_up, range(workers))
+                pool.starmap(_read, [(*job[:3], 2) for job in jobs], chunksize=1)
                 start = time.perf_counter()
-                pool.starmap(_read, jobs, chunksize=1)
+                seconds = pool.starmap(_read, jobs, chunksize=1)
                 rate = samples / (time.perf_counter() - start)
             result[f"{name}_{workers}_workers_per_second"] = round(rate, 1)
+            result[f"{name}_{workers}_workers_core_ms"] = round(1000 * sum(seconds) / samples, 1)
     return result
 
 
-def _warm_up(_: int) -> None:
+def _bytes_a_sample(store: Path) -> float:
+    """Mean size of what `PseudoLabelled.draw` reads of a panorama."""
+    frames = Store(store)
+    kinds = ("jpg", "classes", "confidence", "normals", "json", "patch00")
+    return np.mean([sum(map(len, frames.read(n, kinds).values())) for n in range(8)]).item()
+
+
+def _read(store: str, size: tuple[int, int], seed: int, count: int) -> float:
+    """Seconds of a core that `count` samples took."""
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-
-
-def _read(store: str, size: tuple[int, int], seed: int, count: int) -> None:
-    _warm_up(0)
     dataset, rng = PseudoLabelled(store, size), np.random.default_rng(seed)
+    start = time.process_time()
     for _ in range(count):
         dataset.draw(int(rng.integers(len(dataset))), rng)
+    return time.process_time() - start
 
 
 def quality(rooms: Path, folder: Path) -> dict[str, Any]:
