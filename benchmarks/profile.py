@@ -16,9 +16,10 @@ from benchmarks.measure import median_ms, median_wall_ms
 from mtpano_model.inference import Estimator, Frame
 from mtpano_ros import topics
 from mtpano_ros.image_input import read_image
-from mtpano_ros.messages import Buffer, cloud_message, image_message
+from mtpano_ros.messages import cloud_message, image_message
 from mtpano_ros.player import raw_message
 from mtpano_ros.point_cloud import CloudPacker
+from mtpano_ros.serialized import Buffer, publish
 
 
 def profile(
@@ -55,18 +56,18 @@ def profile(
             (topics.DEPTH, "32FC1"), (topics.NORMALS, "32FC3"), (topics.SEMANTIC, "mono8"),
         ):  # fmt: skip
             message = image_message(Header(), encoding, size, buffers[topic.name])
-            steps[f"publish {topic.name}"] = publishing(node, topic, message)
-        message = cloud_message(Header(), size, buffers["points"].bytes, dense=False)
-        steps["publish points"] = publishing(node, topics.POINTS, message)
+            steps[f"publish {topic.name}"] = publishing(node, topic, message, buffers[topic.name])
+        message = cloud_message(Header(), size)
+        steps["publish points"] = publishing(node, topics.POINTS, message, buffers["points"])
         for name, step in steps.items():
             times[name] = median_ms(step, repeats=15)
     return {name: round(value, 3) for name, value in times.items()}
 
 
-def publishing(node: Node, topic: topics.Topic, message: Any) -> Callable[[], None]:
+def publishing(node: Node, topic: topics.Topic, message: Any, buffer: Buffer) -> Callable[[], None]:
     """A function that publishes the message with the node's QoS."""
     publisher = node.create_publisher(topic.type, topic.name, topic.qos)
-    return lambda: publisher.publish(message)
+    return lambda: publish(publisher, message, buffer)
 
 
 @contextmanager

@@ -1,7 +1,4 @@
-"""Arrays -> messages, written straight into the memory that the messages carry.
-
-rclpy sends an `array.array('B')` as it is; a numpy array or bytes would be copied value by value.
-"""
+"""Arrays -> messages. Large data stay in a buffer, from which serialized.py sends them."""
 
 from __future__ import annotations
 
@@ -11,12 +8,13 @@ import sys
 from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_msgs.msg import Header
 
 from mtpano_model.classes import ClassSet
 from mtpano_ros.point_cloud import FIELDS, POINT_STEP
+from mtpano_ros.serialized import Buffer
 
 BIG_ENDIAN = sys.byteorder == "big"
 # Since Jazzy a message copies an array.array that it is given, unless it checks its fields. Humble
@@ -24,43 +22,30 @@ BIG_ENDIAN = sys.byteorder == "big"
 _BY_REFERENCE = {"check_fields": True} if "_check_fields" in Image.__slots__ else {}
 
 
-class Buffer:
-    """Memory that a message can carry and numpy can write; kept while the size stays the same."""
-
-    def __init__(self) -> None:
-        self.bytes = array.array("B")
-
-    def view(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """The whole buffer as an array of this shape and type; its old content is void."""
-        size = math.prod(shape) * np.dtype(dtype).itemsize
-        if len(self.bytes) != size:
-            self.bytes = array.array("B", [0]) * size
-        return np.frombuffer(self.bytes, dtype).reshape(shape)
-
-
 def image_message(header: Header, encoding: str, size: tuple[int, int], buffer: Buffer) -> Image:
-    """An Image of `size` (H, W) around a filled buffer, without a copy."""
-    message = Image(**_BY_REFERENCE)
-    message.header, message.encoding = header, encoding
+    """An Image of `size` (H, W) whose data are in a buffer."""
+    message = Image(header=header, encoding=encoding, is_bigendian=BIG_ENDIAN)
     message.height, message.width = size
-    message.is_bigendian = BIG_ENDIAN
-    message.step = len(buffer.bytes) // size[0]
-    message.data = buffer.bytes
+    message.step = buffer.size // size[0]
     return message
 
 
-def cloud_message(
-    header: Header, size: tuple[int, int], data: array.array[int], dense: bool
-) -> PointCloud2:
-    """A PointCloud2 of `size` (rows, columns) around packed points; dense: none of them is NaN."""
-    message = PointCloud2(**_BY_REFERENCE)
-    message.header, message.fields = header, FIELDS
+def cloud_message(header: Header, size: tuple[int, int]) -> PointCloud2:
+    """An organised PointCloud2 of `size` (rows, columns) whose points are in a buffer."""
+    message = PointCloud2(header=header, fields=FIELDS, is_bigendian=BIG_ENDIAN, **_BY_REFERENCE)
     message.height, message.width = size
-    message.is_bigendian = BIG_ENDIAN
     message.point_step = POINT_STEP
     message.row_step = POINT_STEP * size[1]
-    message.is_dense = dense
-    message.data = data
+    message.is_dense = False
+    return message
+
+
+def dense_cloud_message(header: Header, points: NDArray[np.float32]) -> PointCloud2:
+    """A PointCloud2 that carries points [n, 8] of which none is NaN."""
+    message = cloud_message(header, (1, len(points)))
+    message.is_dense = True
+    # A numpy array or bytes would be copied value by value.
+    message.data = array.array("B", points.tobytes())
     return message
 
 

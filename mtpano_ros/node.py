@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Any
 
+import cv2
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
@@ -22,8 +23,10 @@ from std_msgs.msg import Header
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import Estimator, load_estimator
 from mtpano_ros import parameters as parameter_table
+from mtpano_ros.camera_thread import CameraThread, NoExecutor
 from mtpano_ros.diagnostics import Statistics
 from mtpano_ros.frame_path import FramePath
+from mtpano_ros.freed_memory import keep_freed_memory
 from mtpano_ros.image_watch import ImageWatch
 from mtpano_ros.logs import LogForwarder
 from mtpano_ros.outputs import Outputs
@@ -60,7 +63,8 @@ class PanoNode(LifecycleNodeMixin, Node):
         self._subscription: Subscription | None = None
         self._image_watch: ImageWatch | None = None
         self._last_stamp = 0
-        self._images = MutuallyExclusiveCallbackGroup()
+        self._images = NoExecutor()
+        self._camera: CameraThread | None = None
         # Under use_sim_time the node's own clock may stand still.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._tick, MutuallyExclusiveCallbackGroup(), clock=steady)
@@ -174,13 +178,16 @@ class PanoNode(LifecycleNodeMixin, Node):
         )
         self._subscription = self._subscribe()
         self._image_watch = ImageWatch(self, self._subscription)
+        self._camera = CameraThread(self, self._subscription, self._on_image, self._on_broken_image)
         self.get_logger().info(f"listening to {self._subscription.topic_name}")
 
     def _deactivate(self) -> bool:
         """False if an image under way does not end."""
+        if self._camera is not None:
+            self._camera.stop()
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
-        self._subscription = self._image_watch = None
+        self._camera = self._subscription = self._image_watch = None
         path, self._path = self._path, None
         return path is None or path.stop()
 
@@ -214,8 +221,9 @@ class PanoNode(LifecycleNodeMixin, Node):
 
     def _on_image(self, message: Any) -> None:
         path, outputs, watch = self._path, self._outputs, self._image_watch
-        if path is None or outputs is None or watch is None:
-            return  # taken from the queue while a transition was under way
+        assert path is not None
+        assert outputs is not None
+        assert watch is not None
         watch.seen()
         self._statistics.count("received")
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
@@ -232,6 +240,11 @@ class PanoNode(LifecycleNodeMixin, Node):
         else:
             now = self.get_clock().now().nanoseconds
             path.offer(message, (now - stamp) / 1e6 if stamp else 0.0)
+
+    def _on_broken_image(self, error: Exception) -> None:
+        self._statistics.count("received")
+        self._statistics.count("skipped_internal")
+        self._tell.error("internal", f"skipped an image: it cannot be read: {_one_line(error)}")
 
     # --- parameters and the state of things -----------------------------------------------------
 
@@ -277,6 +290,9 @@ def _one_line(error: Exception) -> str:
 
 def main(args: list[str] | None = None) -> int:
     """Entry point of `pano_node`; returns the exit status."""
+    # OpenCV's pool spins between calls: more processor time than the short calls here can save.
+    cv2.setNumThreads(1)
+    keep_freed_memory()
     return run(PanoNode, args)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,9 +20,9 @@ from mtpano_model.inference.model_info import ModelInfo
 from mtpano_model.inference.resize import resize_image
 from mtpano_ros import messages
 from mtpano_ros.image_input import Panorama
-from mtpano_ros.messages import Buffer
 from mtpano_ros.parameters import Parameters
 from mtpano_ros.point_cloud import CloudPacker, cloud_size, voxel_choice
+from mtpano_ros.serialized import Buffer, publish
 from mtpano_ros.topics import (
     CAMERA_INFO,
     DEPTH,
@@ -51,6 +50,10 @@ class Result:
     parameters: Parameters
 
 
+# A message, and the buffer that holds its data unless it carries them itself.
+Filled = tuple[Any, Buffer | None]
+
+
 class Outputs:
     """All publishers of one configured node. One thread at a time may call `frame` and `send`."""
 
@@ -62,7 +65,7 @@ class Outputs:
         self._millimetres, self._body_normals = Buffer(), Buffer()
         self._packer = CloudPacker()
         self._picture: NDArray[np.uint8] | None = None
-        self._fill: dict[Topic, Callable[[Result], Any]] = {
+        self._fill: dict[Topic, Callable[[Result], Filled]] = {
             CAMERA_INFO: self._camera_info,
             DEPTH: self._depth,
             NORMALS: self._normals,
@@ -115,7 +118,11 @@ class Outputs:
         """Publish what has subscribers. `result.frame` must come from `frame`."""
         for topic in OUTPUTS:
             if self._has_subscriber(topic):
-                self._publishers[topic].publish(self._fill[topic](result))
+                message, buffer = self._fill[topic](result)
+                if buffer is None:
+                    self._publishers[topic].publish(message)
+                else:
+                    publish(self._publishers[topic], message, buffer)
 
     def close(self) -> None:
         """Destroy the publishers."""
@@ -125,31 +132,31 @@ class Outputs:
 
     # --- one method a topic ---------------------------------------------------------------------
 
-    def _camera_info(self, result: Result) -> Any:
-        return messages.camera_info(result.header, result.frame.size)
+    def _camera_info(self, result: Result) -> Filled:
+        return messages.camera_info(result.header, result.frame.size), None
 
-    def _depth(self, result: Result) -> Any:
+    def _depth(self, result: Result) -> Filled:
         size, buffer = result.frame.size, self._buffers[DEPTH]
         if result.parameters.depth_encoding == "16UC1":
             buffer = self._millimetres
             messages.millimetres(result.frame.depth, buffer.view(size, np.uint16))
-        return messages.image_message(result.header, result.parameters.depth_encoding, size, buffer)
+        encoding = result.parameters.depth_encoding
+        return messages.image_message(result.header, encoding, size, buffer), buffer
 
-    def _normals(self, result: Result) -> Any:
+    def _normals(self, result: Result) -> Filled:
         size, buffer = result.frame.size, self._buffers[NORMALS]
         if result.parameters.frame_convention == "body":
             buffer = self._body_normals
             turn = frame_matrix("optical", "body").astype(np.float32)
             cv2.transform(result.frame.normals, turn, dst=buffer.view((*size, 3), np.float32))
-        return messages.image_message(result.header, "32FC3", size, buffer)
+        return messages.image_message(result.header, "32FC3", size, buffer), buffer
 
-    def _semantic(self, result: Result) -> Any:
+    def _semantic(self, result: Result) -> Filled:
+        size, buffer = result.frame.size, self._buffers[SEMANTIC]
         encoding = "mono8" if self._label_type is np.uint8 else "mono16"
-        return messages.image_message(
-            result.header, encoding, result.frame.size, self._buffers[SEMANTIC]
-        )
+        return messages.image_message(result.header, encoding, size, buffer), buffer
 
-    def _points(self, result: Result) -> Any:
+    def _points(self, result: Result) -> Filled:
         frame, parameters, buffer = result.frame, result.parameters, self._buffers[POINTS]
         stride = parameters.cloud_stride
         size = cloud_size(frame.size, stride)
@@ -163,24 +170,22 @@ class Outputs:
             stride,
         )
         if not parameters.cloud_voxel_size:
-            return messages.cloud_message(result.header, size, buffer.bytes, dense=False)
+            return messages.cloud_message(result.header, size), buffer
         flat = points.reshape(-1, 8)
         chosen = flat[voxel_choice(flat, parameters.cloud_voxel_size)]
-        data = array.array("B")
-        data.frombytes(chosen.tobytes())
-        return messages.cloud_message(result.header, (1, len(chosen)), data, dense=True)
+        return messages.dense_cloud_message(result.header, chosen), None
 
-    def _depth_color(self, result: Result) -> Any:
+    def _depth_color(self, result: Result) -> Filled:
         return self._color(
             DEPTH_COLOR, result, lambda out: colorize_depth(result.frame.depth, out=out)
         )
 
-    def _normals_color(self, result: Result) -> Any:
+    def _normals_color(self, result: Result) -> Filled:
         return self._color(
             NORMALS_COLOR, result, lambda out: colorize_normals(result.frame.normals, out=out)
         )
 
-    def _semantic_color(self, result: Result) -> Any:
+    def _semantic_color(self, result: Result) -> Filled:
         palette = self._info.classes.palette
         return self._color(
             SEMANTIC_COLOR,
@@ -188,10 +193,10 @@ class Outputs:
             lambda out: colorize_labels(result.frame.labels, palette, out=out),
         )
 
-    def _color(self, topic: Topic, result: Result, paint: Callable[[Any], Any]) -> Any:
+    def _color(self, topic: Topic, result: Result, paint: Callable[[Any], Any]) -> Filled:
         size, buffer = result.frame.size, self._buffers[topic]
         paint(buffer.view((*size, 3), np.uint8))
-        return messages.image_message(result.header, "rgb8", size, buffer)
+        return messages.image_message(result.header, "rgb8", size, buffer), buffer
 
     # --- helpers --------------------------------------------------------------------------------
 

@@ -17,8 +17,8 @@ from rclpy.signals import SignalHandlerOptions
 if TYPE_CHECKING:
     from mtpano_ros.node import PanoNode
 
-# A transition, an image, the timer, and one to answer services meanwhile.
-THREADS = 4
+# A transition, the timer, and one to answer services meanwhile.
+THREADS = 3
 
 
 def run(make_node: Callable[[], PanoNode], args: list[str] | None = None) -> int:

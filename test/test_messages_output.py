@@ -16,7 +16,7 @@ from std_msgs.msg import Header
 from mtpano_model.classes import load_class_set
 from mtpano_model.geometry.sphere import project, rays
 from mtpano_ros import messages
-from mtpano_ros.messages import Buffer
+from mtpano_ros.serialized import Buffer
 
 
 def test_camera_info_projects_rays_to_pixel_centres():
@@ -33,22 +33,22 @@ def test_camera_info_projects_rays_to_pixel_centres():
     assert not np.any(info.p)
 
 
-def test_an_image_message_carries_the_buffer_itself():
+def test_an_image_message_tells_the_layout_of_its_buffer():
     buffer = Buffer()
-    depth = buffer.view((4, 8), np.float32)
-    message = messages.image_message(Header(), "32FC1", (4, 8), buffer)
-    depth[...] = 2.5
-    assert message.step == 32
-    assert (np.frombuffer(message.data, np.float32) == 2.5).all()
+    buffer.view((4, 8), np.float32)
+    message = messages.image_message(Header(frame_id="cam"), "32FC1", (4, 8), buffer)
+    assert (message.height, message.width, message.step) == (4, 8, 32)
+    assert (message.header.frame_id, message.encoding) == ("cam", "32FC1")
 
 
-def test_a_cloud_message_carries_the_points_themselves():
-    buffer = Buffer()
-    points = buffer.view((4, 8, 8), np.float32)
-    message = messages.cloud_message(Header(), (4, 8), buffer.bytes, dense=False)
-    points[...] = 1.5
+def test_cloud_messages_tell_the_layout_of_their_points():
+    message = messages.cloud_message(Header(), (4, 8))
+    assert (message.height, message.width, message.is_dense) == (4, 8, False)
     assert (message.point_step, message.row_step) == (32, 256)
-    assert (np.frombuffer(message.data, np.float32) == 1.5).all()
+    points = np.full((5, 8), 1.5, np.float32)
+    dense = messages.dense_cloud_message(Header(), points)
+    assert (dense.height, dense.width, dense.row_step, dense.is_dense) == (1, 5, 160, True)
+    assert bytes(dense.data) == points.tobytes()
 
 
 def test_a_buffer_keeps_its_memory_until_the_size_changes():
@@ -57,7 +57,7 @@ def test_a_buffer_keeps_its_memory_until_the_size_changes():
     first[...] = 1
     assert (buffer.view((8, 4), np.float32) == 1).all()
     assert buffer.view((2, 2, 3), np.uint8).shape == (2, 2, 3)
-    assert len(buffer.bytes) == 12
+    assert buffer.size == 12
 
 
 def test_millimetres_round_and_leave_out_what_they_cannot_say():
