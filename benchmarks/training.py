@@ -2,9 +2,10 @@
 
     python -m benchmarks.training --data-root ../shared/data/rooms
 
-Processor time of one thread, so that a busy machine disturbs it least. The bare step is the same
-network, losses and optimizer on a batch that lies in memory; the other one is `mtpano train`'s,
-with augmentation, moving average, clipping and logging. The loader's own processes count apart.
+One thread; processor time, which a busy machine disturbs least, and the median by the clock. The
+bare step is the same network, losses and optimizer on a batch that lies in memory; the other one is
+`mtpano train`'s, with augmentation, moving average, clipping and logging. The loader's own
+processes count apart.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from mtpano_model.training.class_balance import balanced_class_weights
 from mtpano_model.training.config import Stage
 from mtpano_model.training.loop import channels_last, train
 from mtpano_model.training.losses import multi_task_loss, with_point_map
+from mtpano_model.training.memory import keep_freed_memory
 from mtpano_model.training.optimizer import build_optimizer
 from mtpano_model.training.presets import training_preset
 from mtpano_model.training.starting_point import starting_network
@@ -51,6 +53,7 @@ class Args:
 def main(args: Args) -> None:
     """Print the figures as JSON."""
     torch.set_num_threads(1)
+    keep_freed_memory()  # as `train` does
     stage = Stage(*args.size, args.steps, args.batch)
     config = replace(
         training_preset("rooms_small"),
@@ -75,32 +78,38 @@ def main(args: Args) -> None:
         data.train(args.size), net.config.num_classes, config.losses.class_balance
     )
 
-    def run(steps: int) -> tuple[float, float, float]:
-        """Processor seconds of training and of its loader, and the share of time spent waiting."""
+    def run(steps: int) -> tuple[float, float, float, float]:
+        """Processor seconds of training and of its loader, the share of time spent waiting, and
+        the median step by the clock."""
         own, children = time.process_time(), _children_seconds()
         with tempfile.TemporaryDirectory() as out:
             train(replace(config, stages=(replace(stage, steps=steps),)), data, Path(out))
             lines = map(json.loads, (Path(out) / "metrics.jsonl").read_text().splitlines())
             timed = [line for line in lines if "total" in line][1:]
         waited = sum(line["waited"] for line in timed) / sum(line["seconds"] for line in timed)
-        return time.process_time() - own, _children_seconds() - children, waited
+        clock = statistics.median(line["seconds"] for line in timed)
+        return time.process_time() - own, _children_seconds() - children, waited, clock
 
-    def bare_step() -> float:
-        started = time.process_time()
+    def bare_step() -> tuple[float, float]:
+        """Seconds of the processor, and by the clock."""
+        started, began = time.process_time(), time.monotonic()
         optimizer.zero_grad(set_to_none=True)
         predictions = net(channels_last(batch.image))
         losses = multi_task_loss(predictions, batch, config.losses, class_weights=weights)
         losses["total"].backward()
         optimizer.step()
-        return time.process_time() - started
+        return time.process_time() - started, time.monotonic() - began
 
-    bare = sorted(bare_step() for _ in range(args.steps + 2))[: args.steps // 2]
+    bare, bare_clock = zip(*(bare_step() for _ in range(args.steps + 2)), strict=True)
+    bare_cpu = statistics.mean(sorted(bare)[: args.steps // 2])
     short, long = (run(steps) for steps in (2, 2 + args.steps))
     whole, loader = ((b - a) / args.steps for a, b in zip(short[:2], long[:2], strict=True))
     figures = {
-        "bare_step_cpu_s": statistics.mean(bare),
+        "bare_step_cpu_s": bare_cpu,
         "training_step_cpu_s": whole,
-        "ratio": whole / statistics.mean(bare),
+        "ratio": whole / bare_cpu,
+        "bare_step_clock_s": statistics.median(bare_clock),
+        "training_step_clock_s": long[3],
         "loader_cpu_s": loader,
         "waiting_share": long[2],
     }
