@@ -121,7 +121,7 @@ class Laboratory:
     def run(self, system: System, load: Load, watch: Watch = lambda _: None) -> Outcome:
         """One stream of panoramas through one node."""
         references = self.references(load.size, system.name == "stub")
-        outcome = system.run(load, references, PANORAMAS, watch)
+        outcome = system.run(load, references, watch)
         frames = outcome.diagnostics.get("frames", {})
         self._received[system.name] = int(frames.get("received", 0))
         height, width = load.size

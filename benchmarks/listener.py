@@ -23,6 +23,7 @@ from rclpy.qos import QoSProfile
 from rclpy.subscription import Subscription
 
 from benchmarks.content import check
+from benchmarks.remote import answer
 from mtpano_ros.collector import Collector, FrameSet
 from mtpano_ros.process import Spinner, spinning_node, split_ros_args
 from mtpano_ros.snapshot import OUTPUTS, nanoseconds
@@ -140,11 +141,6 @@ def obey(spinner: Spinner, commands: queue.SimpleQueue[dict[str, Any] | None]) -
         elif listener is not None:
             answer(listener.results())
             listener.close()
-
-
-def answer(value: Any) -> None:
-    """One line of JSON."""
-    print(json.dumps(value), flush=True)
 
 
 if __name__ == "__main__":

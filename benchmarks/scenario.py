@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,13 +11,15 @@ from typing import IO, Any
 import numpy as np
 
 from benchmarks.measure import cpu_seconds
+from benchmarks.remote import Remote
 from mtpano_model.errors import MtpanoError
 from mtpano_ros.children import Children
 
 IMAGES = ("depth", "normals", "semantic", "camera_info")
 CLOUD = "points"
-# Longer than the period of /diagnostics, whose last counts are read after a run.
+# Longer than an image is under way.
 QUIET_SECONDS = 1.1
+POLL_SECONDS = 0.05
 DRAIN_SECONDS = 90.0
 # Share of one core that a node without work may use.
 RESTING = 0.1
@@ -39,11 +38,13 @@ class Load:
     subscribers: int = 1
     settle: float = 0.0
     """Seconds to go on listening when all is over: /diagnostics come once a second."""
+    least: int = 3
+    """Images to send even if they take longer than `seconds`; three make a median."""
 
     @property
     def frames(self) -> int:
-        """Images that the camera sends; three at least make a median."""
-        return max(3, round(self.rate * self.seconds))
+        """Images that the camera sends."""
+        return max(self.least, round(self.rate * self.seconds))
 
 
 @dataclass
@@ -64,37 +65,6 @@ class Outcome:
         return float(np.median(self.latencies)) if self.latencies else float("nan")
 
 
-class RemoteListener:
-    """A benchmarks.listener process and its side of the conversation."""
-
-    def __init__(self, system: System) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.listener", *system.ros_args],
-            env=dict(system.environment),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=system.log,
-            text=True,
-        )
-
-    def ask(self, **command: Any) -> Any:
-        """Send a command and wait for its answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise MtpanoError("a listener of the benchmark has ended: the log says why")
-        return json.loads(line)
-
-    def close(self) -> None:
-        """End it by the end of its input."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-
-
 @dataclass
 class System:
     """A node under test in a namespace of its own, and the environment of all that meet it.
@@ -110,7 +80,8 @@ class System:
 
     def __post_init__(self) -> None:
         self.children = Children(self.environment, self.log)
-        self._listeners: list[RemoteListener] = []
+        self._listeners: list[Remote] = []
+        self._camera: Remote | None = None
 
     @property
     def ros_args(self) -> list[str]:
@@ -127,17 +98,17 @@ class System:
         self.children.start(self.name, module, *arguments)
 
     def stop(self) -> None:
-        """End the node and the listeners."""
+        """End the node, the listeners and the camera."""
         self.children.stop(self.name)
-        for listener in self._listeners:
-            listener.close()
+        for remote in (*self._listeners, *([self._camera] if self._camera else [])):
+            remote.close()
 
-    def run(
-        self, load: Load, references: Path, panoramas: Path, watch: Watch = lambda _: None
-    ) -> Outcome:
+    def run(self, load: Load, references: Path, watch: Watch = lambda _: None) -> Outcome:
         """Send a stream and collect what comes out; `watch` is told how much, again and again."""
         while len(self._listeners) < load.subscribers:
-            self._listeners.append(RemoteListener(self))
+            self._listeners.append(self.remote("benchmarks.listener"))
+        if self._camera is None:
+            self._camera = self.remote("benchmarks.camera")
         listeners = self._listeners[: load.subscribers]
         topics = (*IMAGES, CLOUD) if load.cloud else IMAGES
         for listener in listeners:
@@ -146,44 +117,38 @@ class System:
                 reason = self.children.failure() or found
                 raise MtpanoError(f"{self.name}: {reason}; {self.log.name} may say why")
         before = cpu_seconds(self.pid)
-        with Children(self.environment, self.log) as camera:
-            report = self._play(load, panoramas, camera)
-            self._wait(load, listeners[0], camera, watch)
-            time.sleep(load.settle)
+        sent = self._play(load, self._camera, listeners[0], watch)
         used = cpu_seconds(self.pid) - before
-        sent = int(json.loads(report.read_text())["sent"])
+        time.sleep(load.settle)
         return outcome(sent, used, [listener.ask(results=True) for listener in listeners])
 
-    def _play(self, load: Load, panoramas: Path, camera: Children) -> Path:
-        report = self.folder / "camera.json"
-        height, width = load.size
-        camera.start(
-            "camera", "mtpano_ros.player", panoramas, "--size", f"{width}x{height}",
-            "--rate", load.rate, "--frames", load.frames, "--wait-for-subscribers", 1,
-            "--report", report, *self.ros_args,
-        )  # fmt: skip
-        return report
+    def remote(self, module: str) -> Remote:
+        """A process that meets the node."""
+        return Remote(module, self.ros_args, self.environment, self.log)
 
-    def _wait(self, load: Load, first: RemoteListener, camera: Children, watch: Watch) -> None:
-        """Until all is there, or nothing comes and the node rests: first it works off its queue."""
+    def _play(self, load: Load, camera: Remote, first: Remote, watch: Watch) -> int:
+        """Until all is there, or nothing comes and the node rests: first it works off its queue.
+
+        Returns how many images were sent.
+        """
+        height, width = load.size
+        camera.ask(play={"size": [width, height], "rate": load.rate, "frames": load.frames})
         deadline = time.monotonic() + 2 * load.frames / load.rate + DRAIN_SECONDS
         last, news, used = -1, time.monotonic(), 0.0
         while time.monotonic() < deadline:
-            for children in (self.children, camera):
-                if failure := children.failure():
-                    raise MtpanoError(f"{failure}: {self.log.name} says why")
-            time.sleep(0.1)
-            complete = first.ask(count=True)
+            if failure := self.children.failure():
+                raise MtpanoError(f"{failure}: {self.log.name} says why")
+            time.sleep(POLL_SECONDS)
+            complete, sent = first.ask(count=True), camera.ask(sent=True)
             watch(complete)
-            playing = camera.status("camera") is None
             now, cpu = time.monotonic(), cpu_seconds(self.pid)
-            if playing or complete != last:
+            if sent is None or complete != last:
                 last, news, used = complete, now, cpu
-            if not playing and complete == load.frames:
-                return
+            if sent is not None and complete == load.frames:
+                return int(sent)
             if now - news > self.patience:
-                if cpu - used < RESTING * self.patience:
-                    return
+                if sent is not None and cpu - used < RESTING * self.patience:
+                    return int(sent)
                 news, used = now, cpu
         raise MtpanoError(f"{self.name} does not come to rest: {self.log.name} may say why")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from benchmarks.laboratory import Laboratory
-from benchmarks.scenario import CLOUD, IMAGES, RemoteListener
+from benchmarks.scenario import CLOUD, IMAGES
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import load_estimator
 from mtpano_ros.children import Children
@@ -22,7 +22,7 @@ def measure_startup(laboratory: Laboratory) -> dict[str, float]:
     engine = time.monotonic() - began
 
     system = laboratory.prepare("startup")
-    listener = RemoteListener(system)
+    listener = system.remote("benchmarks.listener")
     with Children(system.environment, system.log) as camera:
         camera.start("camera", "mtpano_ros.player", PANORAMAS, "--rate", 20, *system.ros_args)
         time.sleep(CAMERA_SECONDS)
