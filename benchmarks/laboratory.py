@@ -41,7 +41,7 @@ class Laboratory:
 
     def __init__(self, model: str, log: Path) -> None:
         self.model = find_model(model)
-        self.estimator = load_estimator(self.model)
+        self.estimator = load_estimator(self.model, compiled=None)
         self._panoramas = list(open_source(PANORAMAS).frames())
         self._stack = ExitStack()
         self._folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
