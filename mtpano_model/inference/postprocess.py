@@ -1,6 +1,6 @@
 """Network outputs -> a `Frame` of the size asked for, with the rules for special values.
 
-Two ways to the same frame: numpy and OpenCV, always; and loops that numba compiles, a third of the
+Two ways to the same frame: numpy and OpenCV, always; and loops that numba compiles, half the
 time, for whoever asks for them and has it installed.
 """
 

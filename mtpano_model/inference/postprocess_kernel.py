@@ -1,4 +1,4 @@
-"""Postprocessing as loops of machine code, where numba is installed: a third of the time.
+"""Postprocessing as loops of machine code, where numba is installed: half the time.
 
 A row of the frame is put together in buffers that stay in the first-level cache, so that every
 array of the frame is written once and never read. Each loop does what the compiler turns into
