@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -55,6 +56,11 @@ def test_a_bag_becomes_a_model(tmp_path):
         )
         assert done.returncode == 0, done.stderr
     assert f"model:={(tmp_path / 'out' / 'model.onnx').resolve()}" in done.stdout
+    for when in ("before", "after"):
+        metrics = json.loads((tmp_path / "out/agreement" / when / "metrics.json").read_text())
+        assert metrics["about"]["frames"] == 1  # the last tenth of twelve
+        assert 0 <= metrics["semseg"]["pixel_accuracy"] <= 1
+    assert "last tenth, after training" in done.stdout
     with load_estimator(tmp_path / "out" / "model.onnx", threads=1) as estimator:
         frame = estimator.predict(pictures[0])
     assert np.isfinite(frame.depth).all()
