@@ -22,11 +22,11 @@ from std_msgs.msg import Header
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import Estimator, load_estimator
+from mtpano_model.memory import keep_freed_memory
 from mtpano_ros import parameters as parameter_table
 from mtpano_ros.camera_thread import CameraThread, NoExecutor
 from mtpano_ros.diagnostics import Statistics
 from mtpano_ros.frame_path import FramePath
-from mtpano_ros.freed_memory import keep_freed_memory
 from mtpano_ros.image_watch import ImageWatch
 from mtpano_ros.logs import LogForwarder
 from mtpano_ros.outputs import Outputs
@@ -36,6 +36,9 @@ from mtpano_ros.running import run
 from mtpano_ros.telling import Teller
 from mtpano_ros.topics import COMPRESSED_IMAGE, IMAGE, overridable, subscription_events
 from mtpano_ros.transport_advice import transport_advice
+
+# Of freed memory that the process keeps: an image passes through three blocks of its size.
+_RESERVE_BYTES = 64 * 2**20
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
@@ -292,7 +295,7 @@ def main(args: list[str] | None = None) -> int:
     """Entry point of `pano_node`; returns the exit status."""
     # OpenCV's pool spins between calls: more processor time than the short calls here can save.
     cv2.setNumThreads(1)
-    keep_freed_memory()
+    keep_freed_memory(_RESERVE_BYTES)
     return run(PanoNode, args)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from mtpano_model.data.sample import Batch
 from mtpano_model.errors import MtpanoError
+from mtpano_model.memory import keep_freed_memory
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.training.checkpoint import Progress, RunState, latest_checkpoint
 from mtpano_model.training.class_balance import class_weights_of
@@ -28,7 +29,6 @@ from mtpano_model.training.journal import Journal
 from mtpano_model.training.keep import FirstAnswers
 from mtpano_model.training.losses import multi_task_loss, with_point_map
 from mtpano_model.training.masking import ReduceCount, one_process
-from mtpano_model.training.memory import keep_freed_memory
 from mtpano_model.training.optimizer import build_optimizer, set_learning, set_learning_rate
 from mtpano_model.training.processes import start_fabric
 from mtpano_model.training.settings import plain
