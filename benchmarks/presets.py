@@ -3,7 +3,8 @@
     python -m benchmarks.presets nano small --out docs/benchmarks/presets.json
 
 Ratios come from one run with both graphs interleaved, medians of many; absolute times depend on
-the machine. Weights are random: no engine's speed depends on them.
+the machine. Weights are random: no engine's speed depends on them. The large presets take a minute
+a picture on a CPU: --repeats 2 --processor-time measures them beside other work.
 """
 
 from __future__ import annotations
@@ -68,8 +69,14 @@ def count(name: str) -> dict[str, float]:
     return {"parameters_m": sum(p.numel() for p in net.parameters()) / 1e6, **counted}
 
 
-def measure(name: str, seconds: float) -> dict[str, Any]:
-    """Time ratios to the backbone alone, and resident memory, for each CPU engine."""
+Clock = Callable[[], float]
+
+
+def measure(name: str, seconds: float, repeats: int, clock: Clock) -> dict[str, Any]:
+    """Time ratios to the backbone alone, and resident memory, for each CPU engine.
+
+    seconds: to spend on each engine, at least `repeats` runs. clock: what is measured, in seconds.
+    """
     net = PDBridgeNet(preset(name)).eval()
     picture = np.zeros((1, *net.config.image_size, 3), np.uint8)
     results: dict[str, Any] = {}
@@ -85,7 +92,8 @@ def measure(name: str, seconds: float) -> dict[str, Any]:
         assert program is not None
         program.save(backbone, external_data=name in ("large", "released"))
         for engine, load in (("openvino", _openvino), ("onnxruntime", _onnxruntime)):
-            times = _interleaved([load(backbone), load(whole)], picture, seconds)
+            calls = [load(backbone), load(whole)]
+            times = _interleaved(calls, picture, seconds, repeats, clock)
             results[f"{engine}_ratio"] = times[1] / times[0]
             results[f"{engine}_ms"] = times[1] * 1e3
             probe = [sys.executable, "-c", _MEMORY_PROBE, str(whole), engine]
@@ -109,18 +117,22 @@ def _onnxruntime(path: Path) -> Callable[[np.ndarray], object]:
 
 
 def _interleaved(
-    calls: list[Callable[[np.ndarray], object]], picture: np.ndarray, seconds: float
+    calls: list[Callable[[np.ndarray], object]],
+    picture: np.ndarray,
+    seconds: float,
+    repeats: int,
+    clock: Clock,
 ) -> list[float]:
-    """Median seconds of each call, taken in turns for about so long, at least five times."""
+    """Median time of each call, taken in turns for about `seconds`, at least `repeats` times."""
     times: list[list[float]] = [[] for _ in calls]
     for call in calls:
         call(picture)
     end = time.monotonic() + seconds
-    while time.monotonic() < end or len(times[0]) < 5:
+    while time.monotonic() < end or len(times[0]) < repeats:
         for call, taken in zip(calls, times, strict=True):
-            started = time.perf_counter()
+            started = clock()
             call(picture)
-            taken.append(time.perf_counter() - started)
+            taken.append(clock() - started)
     return [statistics.median(taken) for taken in times]
 
 
@@ -130,6 +142,12 @@ def main() -> None:
     )
     parser.add_argument("presets", nargs="*", default=list(PRESETS))
     parser.add_argument("--seconds", type=float, default=20, help="time to spend on each engine")
+    parser.add_argument("--repeats", type=int, default=5, help="runs of each engine at the least")
+    parser.add_argument(
+        "--processor-time",
+        action="store_true",
+        help="of all threads together, which other work on the machine disturbs less",
+    )
     parser.add_argument("--count-only", action="store_true", help="no export, no timing")
     parser.add_argument("--out", type=Path, help="JSON to write; entries of other presets are kept")
     args = parser.parse_args()
@@ -137,7 +155,8 @@ def main() -> None:
     for name in args.presets:
         table[name] = table.get(name, {}) | count(name)
         if not args.count_only:
-            table[name] |= measure(name, args.seconds)
+            clock = time.process_time if args.processor_time else time.perf_counter
+            table[name] |= measure(name, args.seconds, args.repeats, clock)
         print(name, {k: round(v, 3) for k, v in table[name].items()}, flush=True)
         if args.out:
             args.out.parent.mkdir(parents=True, exist_ok=True)
