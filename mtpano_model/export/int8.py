@@ -2,7 +2,11 @@
 
 The form that TensorRT, OpenVINO and ONNX Runtime all read: QuantizeLinear and DequantizeLinear
 pairs with zero points of 0, weights per channel. What decides metres and boundaries stays in
-float: attention, norms, and every output back to its last two convolutions.
+float: attention, norms, depthwise convolutions (little arithmetic, and their channels differ most
+in range), and every output back to its last two convolutions.
+
+Weights use 7 of their 8 bits: x86 processors without VNNI add products in pairs of 16 bits, which
+8-bit weights overflow. Nothing is said when that happens; the depth error grew by a third.
 """
 
 from __future__ import annotations
@@ -69,6 +73,7 @@ def quantize(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelProto
                 op_types_to_quantize=["Conv"],
                 nodes_to_exclude=nodes_kept_in_float(onnx.load(prepared)),
                 per_channel=True,
+                reduce_range=True,
                 activation_type=QuantType.QInt8,
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.Percentile,
@@ -76,7 +81,7 @@ def quantize(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelProto
                     "ActivationSymmetric": True,
                     "WeightSymmetric": True,
                     "QuantizeBias": False,
-                    "CalibPercentile": 99.99,
+                    "CalibPercentile": 99.999,
                 },
             )
         result = onnx.load(target)
@@ -100,7 +105,7 @@ def _quiet() -> Iterator[None]:
 
 
 def nodes_kept_in_float(model: onnx.ModelProto) -> list[str]:
-    """Names of the convolutions too close to an output to be rounded, and of the first one."""
+    """Names of convolutions that rounding would hurt: close to an output, depthwise, the first."""
     producers = {name: node for node in model.graph.node for name in node.output}
     kept: dict[str, None] = {}
 
@@ -116,5 +121,10 @@ def nodes_kept_in_float(model: onnx.ModelProto) -> list[str]:
 
     for output in model.graph.output:
         walk(output.name, _KEPT_PRODUCTS)
-    first = next(node for node in model.graph.node if node.op_type == "Conv")
-    return [*kept, first.name]
+    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
+    kept |= {node.name: None for node in convolutions if _groups(node) > 1}
+    return [*kept, convolutions[0].name]
+
+
+def _groups(convolution: onnx.NodeProto) -> int:
+    return next((a.i for a in convolution.attribute if a.name == "group"), 1)
