@@ -219,11 +219,11 @@ PRESETS: dict[str, PDBridgeNetConfig] = {
         backbone=BackboneConfig(
             "efficientnet_lite", variant="0", mean=(127.0,) * 3, std=(128.0,) * 3
         ),
-        decoder=DecoderConfig("light", widths=(128, 64, 32, 16)),
+        decoder=DecoderConfig("light", widths=(96, 48, 24, 16)),
         token_dim=128,
         bridge_dim=64,
         refiner_depth=1,
-        adapter_ratio=4,
+        adapter_ratio=8,
         bridge_mlp_ratio=2,
         depth_activation="exp",
     ),
