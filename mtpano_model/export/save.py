@@ -21,13 +21,17 @@ _SMALL = 64  # elements; not worth a Cast
 def store_weights_in_half(model: onnx.ModelProto) -> None:
     """Keep float32 weights as fp16 with a Cast each, in place: half the file, fp32 arithmetic.
 
-    Engines fold the casts when they load. Weights that fp16 cannot hold stay as they are.
+    Engines fold the casts when they load. Weights that fp16 cannot hold stay as they are, and so do
+    the scales of a quantized model, which engines want as constants.
     """
+    quantizing = ("QuantizeLinear", "DequantizeLinear")
+    scales = {node.input[1] for node in model.graph.node if node.op_type in quantizing}
     casts, kept = [], []
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
         half = values.astype(np.float16) if tensor.data_type == TensorProto.FLOAT else None
-        if half is None or values.size < _SMALL or not np.isfinite(half).all():
+        small = values.size < _SMALL or tensor.name in scales
+        if half is None or small or not np.isfinite(half).all():
             kept.append(tensor)
             continue
         stored = f"{tensor.name}/stored"
