@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 
 import numpy as np
@@ -184,3 +185,24 @@ def test_opening_one_engine_does_not_import_the_other(tmp_path):
     )
     installed("openvino")
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+_CLOSE_TWO_THEN_SIGNAL = """
+import gc, os, signal, sys
+from pathlib import Path
+from mtpano_model.inference.engines import open_engine
+signal.signal(signal.SIGINT, lambda *_: print("handled"))
+first, second = (open_engine(Path(sys.argv[1]), "openvino", threads=1) for _ in range(2))
+first.close(); del first; gc.collect()
+second.close(); del second; gc.collect()
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_a_signal_after_two_engines_were_closed_is_handled(tmp_path):
+    installed("openvino")
+    model = write_fake_model(tmp_path / "m.onnx")
+    done = subprocess.run(
+        [sys.executable, "-c", _CLOSE_TWO_THEN_SIGNAL, str(model)], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "handled"), done.stderr

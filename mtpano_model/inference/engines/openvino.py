@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ class OpenVinoEngine:
                 f"backend 'openvino' has no precision '{precision}': expected "
                 f"{', '.join(_PRECISIONS)}"
             )
-        core = ov.Core()
+        core = _core()
         target = self.device.upper()
         if not any(found.split(".")[0] == target for found in core.available_devices):
             seen = ", ".join(core.available_devices).lower()
@@ -76,6 +77,17 @@ class OpenVinoEngine:
         """Let go of the compiled model; arrays handed out stay alive as long as they are held."""
         self._request = None
         self._slots = []
+
+
+@lru_cache(maxsize=1)
+def _core() -> ov.Core:
+    """The process's one core, never destroyed.
+
+    Its CPU plugin gives the thread that loads it a stack for signal handlers (2026.4). Of two cores
+    destroyed in the order of their making, the second puts the first one's stack back, which is
+    gone: the next signal then ends the process with a segmentation fault.
+    """
+    return ov.Core()
 
 
 def _outputs(compiled: ov.CompiledModel) -> tuple[dict[str, NDArray[Any]], dict[str, ov.Tensor]]:
