@@ -65,8 +65,8 @@ def quantize(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelProto
         onnx.save_model(model, source)
         with _quiet():
             quant_pre_process(source, prepared, skip_symbolic_shape=True)
-            convolutions, kept = _convolutions_and_kept(onnx.load(prepared))
-            if len(kept) == convolutions:
+            rounded = _rounded_convolutions(onnx.load(prepared))
+            if not rounded:
                 raise MtpanoError(
                     "int8 rounds the convolutions of a convolutional backbone, and this network "
                     "has none: export it with --precision fp16"
@@ -77,7 +77,7 @@ def quantize(model: onnx.ModelProto, pictures: list[Picture]) -> onnx.ModelProto
                 _Pictures(pictures),
                 quant_format=QuantFormat.QDQ,
                 op_types_to_quantize=["Conv"],
-                nodes_to_exclude=kept,
+                nodes_to_quantize=rounded,
                 per_channel=True,
                 reduce_range=True,
                 activation_type=QuantType.QInt8,
@@ -110,15 +110,14 @@ def _quiet() -> Iterator[None]:
         root.setLevel(level)
 
 
-def _convolutions_and_kept(model: onnx.ModelProto) -> tuple[int, list[str]]:
-    """How many convolutions there are, and the names of those that stay in float; see above."""
+def _rounded_convolutions(model: onnx.ModelProto) -> list[str]:
+    """Names of the backbone's convolutions, but for the first and the depthwise ones."""
     convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    kept = [
+    return [
         node.name
-        for position, node in enumerate(convolutions)
-        if position == 0 or _groups(node) > 1 or not node.input[1].startswith(_BACKBONE)
+        for node in convolutions[1:]
+        if node.input[1].startswith(_BACKBONE) and _groups(node) == 1
     ]
-    return len(convolutions), kept
 
 
 def _groups(convolution: onnx.NodeProto) -> int:

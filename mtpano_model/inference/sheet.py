@@ -25,7 +25,7 @@ def sheet_row(rgb: NDArray[np.uint8], frame: Frame, classes: ClassSet, width: in
 
     rgb: the input picture [h, w, 3] of any size. The depth scale's end is written into its tile.
     """
-    column = (width - (len(_TITLES) - 1) * _GAP) // len(_TITLES)
+    column = _column(width)
     size = (column // 2, column)
     limit = depth_limit(frame)
     cloud = cloud_from_frame(frame, rgb, stride=max(1, frame.size[0] // 128))
@@ -54,7 +54,7 @@ def contact_sheet(
     labels: the class ids [H, W] of each row.
     """
     width = rows[0].shape[1]
-    column = (width - (len(_TITLES) - 1) * _GAP) // len(_TITLES)
+    column = _column(width)
     head = drawing.paper(_HEAD, width)
     for number, title in enumerate(_TITLES):
         drawing.put_text(head, title, number * (column + _GAP), 2, 18)
@@ -62,3 +62,8 @@ def contact_sheet(
     foot = legend(shown, classes, width)
     page = np.concatenate([head, *rows, foot])
     return np.pad(page, ((_GAP, _GAP), (_GAP, _GAP), (0, 0)), constant_values=drawing.PAPER[0])
+
+
+def _column(width: int) -> int:
+    """Columns of a tile in a row of `width`."""
+    return (width - (len(_TITLES) - 1) * _GAP) // len(_TITLES)

@@ -44,6 +44,10 @@ def wrap_columns(x: Tensor, left: int, right: int) -> Tensor:
     """Repeat the last `left` columns of [..., W] in front and the first `right` ones behind."""
     if x.requires_grad and torch.is_grad_enabled() and not torch.compiler.is_compiling():
         return _WrapColumns.apply(x, left, right)  # type: ignore[no-any-return]
+    return _wrapped(x, left, right)
+
+
+def _wrapped(x: Tensor, left: int, right: int) -> Tensor:
     return torch.cat([x[..., x.shape[-1] - left :], x, x[..., :right]], -1)
 
 
@@ -53,7 +57,7 @@ class _WrapColumns(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, left: int, right: int) -> Tensor:
         ctx.left, ctx.right = left, right
-        return torch.cat([x[..., x.shape[-1] - left :], x, x[..., :right]], -1)
+        return _wrapped(x, left, right)
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]

@@ -147,15 +147,14 @@ def depth_loss(
 ) -> Tensor:
     """L1 (or log L1) + Edge + Freq + gradient. prediction, target [B, 1, H, W] in metres."""
     target = torch.where(valid, target, 0)
-    if config.depth_kind == "log_l1":
-        error = (_log_depth(prediction) - _log_depth(target)).abs()
-    else:
-        error = (prediction - target).abs()
-    loss = masked_mean(error, valid, reduce_count)
+    in_log = config.depth_kind == "log_l1"
+    if in_log or config.depth_gradient:
+        log_error = _log_depth(prediction) - _log_depth(target)
+    error = log_error if in_log else prediction - target
+    loss = masked_mean(error.abs(), valid, reduce_count)
     if config.depth_gradient:
-        loss = loss + config.depth_gradient * gradient_loss(
-            _log_depth(prediction), _log_depth(target), valid, reduce_count=reduce_count
-        )
+        gradient = gradient_loss(log_error, valid, reduce_count=reduce_count)
+        loss = loss + config.depth_gradient * gradient
     if config.depth_edge or config.depth_frequency:
         farthest = target.amax((1, 2, 3), keepdim=True)
         scale = torch.where(farthest > 0, farthest, 1)

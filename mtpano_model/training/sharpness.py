@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from mtpano_model.network.padding import wrap_columns
 from mtpano_model.training.masking import ReduceCount, masked_mean, one_process
 
 Convention = Literal["ours", "released"]
@@ -73,7 +74,7 @@ def _sobel_magnitude(x: Tensor, *, wrap: bool) -> Tensor:
     kernel = x.new_tensor(_SOBEL_X)
     kernels = torch.stack([kernel, kernel.T])[:, None]
     if wrap:
-        x = torch.cat([x[..., -1:], x, x[..., :1]], -1)
+        x = wrap_columns(x, 1, 1)
         x = F.pad(x, (0, 0, 1, 1), mode="replicate")
     else:
         x = F.pad(x, (1, 1, 1, 1))
@@ -83,8 +84,7 @@ def _sobel_magnitude(x: Tensor, *, wrap: bool) -> Tensor:
 
 def _all_neighbours(valid: Tensor) -> Tensor:
     """Where the whole 3x3 neighbourhood is valid, across the seam."""
-    invalid = (~valid).float()
-    invalid = torch.cat([invalid[..., -1:], invalid, invalid[..., :1]], -1)
+    invalid = wrap_columns((~valid).float(), 1, 1)
     return F.max_pool2d(invalid, 3, 1, (1, 0)) == 0
 
 
@@ -108,20 +108,16 @@ def frequency_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
 
 
 def gradient_loss(
-    prediction: Tensor,
-    target: Tensor,
-    valid: Tensor,
-    *,
-    reduce_count: ReduceCount = one_process,
+    error: Tensor, valid: Tensor, *, reduce_count: ReduceCount = one_process
 ) -> Tensor:
     """L1 between the differences of neighbours 1, 2 and 4 pixels apart, mean over the three.
 
-    Of log depths it does not see the scale, only shapes and steps (the gradient matching of MiDaS,
-    arXiv 1907.01341, eq. 11, with steps in place of its image pyramid). Columns wrap, so a step at
-    the seam counts like any other.
+    error: prediction - target, [B, 1, H, W]. Of log depths it does not see the scale, only shapes
+    and steps (the gradient matching of MiDaS, arXiv 1907.01341, eq. 11, with steps in place of its
+    image pyramid). Columns wrap, so a step at the seam counts like any other.
     """
-    error = torch.where(valid, prediction - target, 0)
-    loss = prediction.new_zeros(())
+    error = torch.where(valid, error, 0)
+    loss = error.new_zeros(())
     for step in _GRADIENT_STEPS:
         across = error - error.roll(-step, -1)
         loss = loss + masked_mean(across.abs(), valid & valid.roll(-step, -1), reduce_count)
