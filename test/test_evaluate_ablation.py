@@ -15,6 +15,8 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation import ablation
 from mtpano_model.evaluation.ablation import (
     FULL,
+    HALF,
+    PARTS,
     PLAIN,
     SINGLE,
     VARIANTS,
@@ -26,6 +28,7 @@ from mtpano_model.evaluation.ablation import (
 )
 from mtpano_model.evaluation.ablation_report import rows_of, verdict, write_ablation_report
 from mtpano_model.network import PDBridgeNet, preset
+from mtpano_model.training.stream import TrainingData
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> AblationConfig:
 
 
 def test_each_variant_adds_one_part_and_the_last_is_the_preset(config: AblationConfig) -> None:
-    steps = [variant_network(v, config) for v in VARIANTS if v not in (*SINGLE, ZERO_PADDING)]
+    steps = [variant_network(v, config) for v in PARTS if v not in (*SINGLE, ZERO_PADDING)]
     flags = ("modulation", "erp_mixer", "bridge", "truncate", "auxiliary")
     switched = [{flag for flag in flags if getattr(net, flag)} for net in steps]
     assert switched[0] == set()
@@ -78,6 +81,25 @@ def test_finished_runs_are_kept_and_other_settings_refused(
     other = AblationConfig(config.root, "nano", 32, 64, steps=3, batch=1)
     with pytest.raises(MtpanoError, match=r"was run with steps = 2, now it is 3"):
         run_ablation(other, tmp_path, seeds=(0,), variants=chosen)
+
+
+def test_the_learning_curve_trains_on_fewer_rooms_and_measures_on_the_same(
+    config: AblationConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = {}
+
+    def note(_: object, data: TrainingData, run: Path, **__: object) -> None:
+        size = (32, 64)
+        seen[run.name] = [list(frames(size).names) for frames in (data.train, data.val)]
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(ablation, "train", note)
+    for variant in (HALF, FULL):
+        with pytest.raises(KeyboardInterrupt):
+            run_ablation(config, tmp_path, seeds=(0,), variants=(variant,))
+    (half, half_val), (full, full_val) = seen["half_of_rooms-seed0"], seen["full-seed0"]
+    assert set(half) < set(full)
+    assert half_val == full_val
 
 
 def test_an_interrupted_run_goes_on_from_its_checkpoint(

@@ -79,6 +79,17 @@ def test_one_room_in_ten_is_held_out() -> None:
     assert 0.09 < share < 0.11
 
 
+def test_a_share_of_the_rooms_keeps_whole_rooms_and_grows_by_adding(tree: Path) -> None:
+    shares = [set(RoomsDataset(tree, "train", share=share).names) for share in (0.25, 0.5, 1)]
+    assert shares[0] < shares[1] < shares[2] == set(RoomsDataset(tree, "train").names)
+    for names in shares:
+        assert {name for name in names if int(name) % 3} == {
+            f"{int(name) + 1:06d}" for name in names if int(name) % 3 == 0
+        }
+    with pytest.raises(MtpanoError, match=r"'train' in the share 0.0001 of its rooms"):
+        RoomsDataset(tree, "train", share=0.0001)
+
+
 def test_reducing_invents_no_value(tree: Path) -> None:
     small = RoomsDataset(tree, size=(8, 16))[0]
     assert small.size == (8, 16)

@@ -54,8 +54,8 @@ class AugmentConfig:
 STRONG = AugmentConfig(
     yaw=True,
     mirror=0.5,
-    tilt_probability=0.4,
-    tilt_deg=8.0,
+    tilt_probability=0.6,
+    tilt_deg=10.0,
     exposure=0.8,
     gamma=0.25,
     contrast=0.25,

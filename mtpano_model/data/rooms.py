@@ -39,6 +39,7 @@ class RoomsDataset:
     class_set: "indoor18" (through the class table) or "nyu40".
     cache: keep the encoded frames in memory after they were first read (1.2 MB a frame at
         256x512, 0.3 MB at 128x256).
+    share: of the split's rooms, chosen by their ids alone; a smaller share is part of a larger one.
     """
 
     def __init__(
@@ -48,14 +49,22 @@ class RoomsDataset:
         size: tuple[int, int] | None = None,
         class_set: str = "indoor18",
         cache: bool = False,
+        share: float = 1.0,
     ):
         self.root = Path(root)
         self.size = size
         self.class_set = class_set
-        self.index = [e for e in _read_index(self.root) if _in_split(e, split)]
+        self.index = [
+            entry
+            for entry in _read_index(self.root)
+            if _in_split(entry, split) and _place_of_room(entry["room"]) < share
+        ]
         self.names = [entry["name"] for entry in self.index]
         if not self.names:
-            raise MtpanoError(f"{self.root} has no frame of split '{split}': check its index.jsonl")
+            part = "" if share >= 1 else f" in the share {share:g} of its rooms"
+            raise MtpanoError(
+                f"{self.root} has no frame of split '{split}'{part}: check its index.jsonl"
+            )
         self._classes = files.ClassConverter("nyu40", class_set)
         self._cache: dict[int, _Encoded] | None = {} if cache else None
 
@@ -111,8 +120,16 @@ def is_validation_room(room: int | str) -> bool:
 
     A room's side depends on its id alone, so it stays when rooms are added.
     """
-    digest = hashlib.sha1(f"room:{room}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") % 10 == 0
+    return int.from_bytes(_digest(room)[:4], "big") % 10 == 0
+
+
+def _place_of_room(room: int | str) -> float:
+    """Where a room stands among all rooms, 0 <= place < 1; independent of its side."""
+    return int.from_bytes(_digest(room)[4:8], "big") / 2**32
+
+
+def _digest(room: int | str) -> bytes:
+    return hashlib.sha1(f"room:{room}".encode()).digest()
 
 
 def _in_split(entry: dict[str, Any], split: Split) -> bool:

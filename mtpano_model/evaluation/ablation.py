@@ -1,5 +1,7 @@
 """The ablation: the paper's parts added one by one, the same steps for all, several seeds.
 
+The full network on fewer rooms is trained beside it, which tells what more rooms would bring.
+
 Every run leaves `runs/VARIANT-seedN/` with its checkpoint and `result.json`; what is finished is
 not run again, and an interrupted run goes on where it stopped.
 """
@@ -11,15 +13,15 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from mtpano_model.data.rooms import RoomsDataset, Split
 from mtpano_model.data.sample import PanoramaDataset
-from mtpano_model.data.sources import open_frames
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.data_sets import open_comparison
 from mtpano_model.evaluation.predictor import NetworkPredictor
@@ -41,11 +43,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Variant:
-    """One network of the study: a title for the table, and what it changes in the preset."""
+    """One network of the study: a title for the table, and what it changes in the preset.
+
+    rooms: share of the training rooms that it sees.
+    """
 
     name: str
     title: str
     changes: dict[str, Any] = field(default_factory=dict)
+    rooms: float = 1.0
 
 
 _BARE = {
@@ -70,7 +76,11 @@ FULL = Variant("full", "+ auxiliary tasks: the full network")
 ZERO_PADDING = Variant(
     "zero_padding", "Full, zero instead of circular padding", {"padding": Padding("zeros", "zeros")}
 )
-VARIANTS = (*SINGLE, PLAIN, MODULATION, MIXER, BRIDGE, TRUNCATION, FULL, ZERO_PADDING)
+# The learning curve over rooms; its last point is FULL.
+QUARTER = Variant("quarter_of_rooms", "Full, a quarter of the rooms", rooms=0.25)
+HALF = Variant("half_of_rooms", "Full, half of the rooms", rooms=0.5)
+PARTS = (*SINGLE, PLAIN, MODULATION, MIXER, BRIDGE, TRUNCATION, FULL, ZERO_PADDING)
+VARIANTS = (*PARTS, QUARTER, HALF)
 
 
 @dataclass(frozen=True)
@@ -113,12 +123,11 @@ def run_ablation(
     """Run what is not finished yet, seed by seed, and return all results."""
 
     @cache
-    def frames(split: str, size: tuple[int, int]) -> PanoramaDataset:
-        return open_frames("rooms", config.root, split, size)  # type: ignore[arg-type]
+    def frames(split: Split, size: tuple[int, int], share: float = 1.0) -> PanoramaDataset:
+        rooms = RoomsDataset(config.root, split, size, cache=True, share=share)
+        rooms.preload()
+        return rooms
 
-    data = TrainingData(
-        train=lambda size: frames("train", size), val=lambda size: frames("val", size)
-    )
     jobs = [(variant, seed) for seed in seeds for variant in variants]
     results = []
     for number, (variant, seed) in enumerate(jobs, 1):
@@ -126,6 +135,9 @@ def run_ablation(
         result = _finished(run, config)
         if result is None:
             logger.info("run %d of %d: %s, seed %d", number, len(jobs), variant.title, seed)
+            data = TrainingData(
+                train=partial(frames, "train", share=variant.rooms), val=partial(frames, "val")
+            )
             result = _run(variant, seed, config, data, run)
         results.append(result)
     return results

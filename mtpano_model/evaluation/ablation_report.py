@@ -37,6 +37,8 @@ CLAIMS = (
     ("Circular padding beats zeros", ablation.FULL, ablation.ZERO_PADDING),
     ("The full network beats single tasks", ablation.FULL, SINGLE),
     ("The full network beats plain multi-task learning", ablation.FULL, ablation.PLAIN),
+    ("Half of the rooms teach more than a quarter", ablation.HALF, ablation.QUARTER),
+    ("All rooms teach more than half of them", ablation.FULL, ablation.HALF),
 )
 
 
