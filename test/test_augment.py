@@ -146,6 +146,22 @@ def test_blur_crosses_the_seam() -> None:
     assert blurred[8, -1, 0] > 0
 
 
+def test_a_stitch_is_a_step_at_one_column_that_fades_and_wraps() -> None:
+    grey = np.full((16, 64, 3), 100, np.uint8)
+    config = AugmentConfig(stitch=1.0, stitch_step=20.0)
+    at = set()
+    for seed in range(60):
+        picture = photometric(grey, config, np.random.default_rng(seed)).astype(int)
+        assert np.abs(picture - 100).max() <= 20
+        steps = np.abs(np.roll(picture, -1, 1) - picture).sum((0, 2))  # by column
+        seam = int(steps.argmax())
+        assert steps[seam] > 1.5 * np.sort(steps)[-2]
+        assert (picture == 100).all((0, 2)).sum() >= 64 - 2 * 8  # columns left alone
+        at.add(seam)
+    assert len(at) > 30
+    assert {0, 63} & at
+
+
 def test_jpeg_keeps_the_channel_order() -> None:
     picture = np.zeros((16, 32, 3), np.uint8)
     picture[..., 0] = 200

@@ -31,6 +31,7 @@ class AugmentConfig:
         (color: gain of each channel).
     blur: probability of a Gaussian blur of up to blur_sigma pixels.
     noise: probability of Gaussian noise of up to noise_sigma of 255.
+    stitch: probability of a seam where two pictures were joined, up to 2 stitch_step of 255 high.
     jpeg: probability of a JPEG round trip at a quality from jpeg_quality to 95.
     """
 
@@ -47,6 +48,8 @@ class AugmentConfig:
     blur_sigma: float = 1.2
     noise: float = 0.0
     noise_sigma: float = 8.0
+    stitch: float = 0.0
+    stitch_step: float = 8.0
     jpeg: float = 0.0
     jpeg_quality: int = 40
 
@@ -63,6 +66,7 @@ STRONG = AugmentConfig(
     color=0.12,
     blur=0.25,
     noise=0.3,
+    stitch=0.5,
     jpeg=0.3,
 )
 
@@ -157,6 +161,8 @@ def photometric(
     if rng.random() < config.noise:
         noise = rng.standard_normal(image.shape, np.float32) * rng.uniform(0, config.noise_sigma)
         image = _uint8(np.clip(image + noise + 0.5, 0, 255))
+    if rng.random() < config.stitch:
+        image = _stitch(image, config.stitch_step, rng)
     if rng.random() < config.jpeg:
         image = _jpeg(image, int(rng.integers(config.jpeg_quality, 96)))
     return image
@@ -166,6 +172,26 @@ def _blur(image: NDArray[np.uint8], sigma: float) -> NDArray[np.uint8]:
     border = 4
     wrapped = cv2.copyMakeBorder(image, 0, 0, border, border, cv2.BORDER_WRAP)
     return _uint8(cv2.GaussianBlur(wrapped, (0, 0), sigma)[:, border:-border])
+
+
+def _stitch(
+    image: NDArray[np.uint8], largest: float, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Colours that step at one column, differently from row to row, and fade on both sides.
+
+    Lenses are exposed apart, and filters and denoisers stop at a picture's border: the network must
+    not take such a line for an edge of something.
+    """
+    height, width = image.shape[:2]
+    rough = rng.uniform(-largest, largest, (int(rng.integers(1, 17)), 1, 3)).astype(np.float32)
+    step = cv2.resize(rough, (1, height), interpolation=cv2.INTER_LINEAR)  # [H, 1, 3]
+    reach = int(rng.integers(2, max(width // 8, 3)))
+    fade = 1 - np.arange(reach, dtype=np.float32) / reach
+    profile = np.concatenate([-fade[::-1], fade])[None, :, None]
+    columns = (rng.integers(width) + np.arange(-reach, reach)) % width
+    stitched = image.copy()
+    stitched[:, columns] = np.clip(image[:, columns] + profile * step + 0.5, 0, 255)
+    return stitched
 
 
 def _jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
