@@ -26,7 +26,7 @@ from mtpano_model.data.sources import open_frames
 from mtpano_model.memory import keep_freed_memory
 from mtpano_model.training.class_balance import balanced_class_weights
 from mtpano_model.training.config import Stage
-from mtpano_model.training.loop import channels_last, train
+from mtpano_model.training.loop import memory_format, network_input, train
 from mtpano_model.training.losses import multi_task_loss, with_point_map
 from mtpano_model.training.optimizer import build_optimizer
 from mtpano_model.training.presets import training_preset
@@ -72,7 +72,8 @@ def main(args: Args) -> None:
     data = TrainingData(lambda size: frames("train", size), lambda size: frames("val", size))
     batch = with_point_map(next(iter(stage_batches(replace(config, workers=0), data, stage))))
     net = starting_network(config, None)
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    layout = memory_format(torch.device("cpu"))
+    net.to(memory_format=layout)  # type: ignore[call-overload]
     optimizer = build_optimizer(net, config.optimizer)
     weights = balanced_class_weights(
         data.train(args.size), net.config.num_classes, config.losses.class_balance
@@ -94,7 +95,7 @@ def main(args: Args) -> None:
         """Seconds of the processor, and by the clock."""
         started, began = time.process_time(), time.monotonic()
         optimizer.zero_grad(set_to_none=True)
-        predictions = net(channels_last(batch.image))
+        predictions = net(network_input(batch.image, layout))
         losses = multi_task_loss(predictions, batch, config.losses, class_weights=weights)
         losses["total"].backward()
         optimizer.step()
