@@ -8,6 +8,7 @@ from pathlib import Path
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.ablation import VARIANTS, AblationConfig, Variant, run_ablation
 from mtpano_model.evaluation.ablation_report import write_ablation_report
+from mtpano_model.evaluation.ablation_times import variant_times
 from mtpano_model.inference.output_size import parse_output_size
 
 
@@ -64,8 +65,10 @@ def run(args: Args) -> int:
         batch=args.batch,
         workers=args.workers,
     )
-    results = run_ablation(config, args.out, range(args.seeds), _chosen(args.variants))
-    print(write_ablation_report(results, config, args.out))
+    variants = _chosen(args.variants)
+    results = run_ablation(config, args.out, range(args.seeds), variants)
+    times = variant_times(config, variants)
+    print(write_ablation_report(results, config, args.out, times))
     print(f"-> {args.out.resolve()}")
     return 0
 

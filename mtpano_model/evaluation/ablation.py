@@ -10,14 +10,12 @@ from __future__ import annotations
 
 import json
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from mtpano_model.data.rooms import RoomsDataset, Split
@@ -77,8 +75,8 @@ ZERO_PADDING = Variant(
     "zero_padding", "Full, zero instead of circular padding", {"padding": Padding("zeros", "zeros")}
 )
 # The learning curve over rooms; its last point is FULL.
-QUARTER = Variant("quarter_of_rooms", "Full, a quarter of the rooms", rooms=0.25)
-HALF = Variant("half_of_rooms", "Full, half of the rooms", rooms=0.5)
+QUARTER = Variant("quarter_of_rooms", "Full, on a quarter of the rooms", rooms=0.25)
+HALF = Variant("half_of_rooms", "Full, on half of the rooms", rooms=0.5)
 PARTS = (*SINGLE, PLAIN, MODULATION, MIXER, BRIDGE, TRUNCATION, FULL, ZERO_PADDING)
 VARIANTS = (*PARTS, QUARTER, HALF)
 
@@ -110,8 +108,6 @@ class Result:
     seed: int
     figures: dict[str, dict[str, float]]
     parameters: int
-    seconds_per_step: float
-    milliseconds: float
 
 
 def run_ablation(
@@ -184,8 +180,6 @@ def _run(
         seed=seed,
         figures={task.name: metrics[task.name] for task in net.config.main_tasks},
         parameters=sum(p.numel() for p in net.parameters()),
-        seconds_per_step=_seconds_per_step(run),
-        milliseconds=_milliseconds(predictor, size),
     )
     text = json.dumps({"config": asdict(config), "result": asdict(result)}, indent=1)
     partial = run / "result.part"
@@ -216,20 +210,3 @@ def _recipe(config: AblationConfig, seed: int) -> TrainConfig:
         pictures=0,
         patience=0,
     )
-
-
-def _seconds_per_step(run: Path) -> float:
-    """Median over the steps that the run logged."""
-    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return float(np.median([e["seconds"] for e in map(json.loads, lines) if "seconds" in e]))
-
-
-def _milliseconds(predictor: NetworkPredictor, size: tuple[int, int]) -> float:
-    """Median time of a prediction of one picture."""
-    picture = np.zeros((*size, 3), np.uint8)
-    times = []
-    for _ in range(6):
-        began = time.perf_counter()
-        predictor(picture, size)
-        times.append(1e3 * (time.perf_counter() - began))
-    return float(np.median(times[1:]))

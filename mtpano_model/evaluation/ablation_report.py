@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from mtpano_model.evaluation import ablation
 from mtpano_model.evaluation.ablation import AblationConfig, Result, Variant
+from mtpano_model.evaluation.ablation_times import Times
 from mtpano_model.evaluation.metrics import delta_mtl
 
 Figures = dict[str, dict[str, float]]
@@ -44,62 +45,68 @@ CLAIMS = (
 
 @dataclass(frozen=True)
 class Row:
-    """One variant over its seeds: figures by seed, parameters, times."""
+    """One variant over its seeds: figures by seed, parameters, times where they were measured."""
 
     variant: Variant
     figures: dict[int, Figures]
     parameters: int
-    seconds_per_step: float
-    milliseconds: float
+    times: Times | None
 
 
-def rows_of(results: Sequence[Result]) -> list[Row]:
-    """Rows of the table; the single-task networks become one, which needs all three."""
+def rows_of(results: Sequence[Result], times: Mapping[str, Times] = {}) -> list[Row]:
+    """Rows of the table; the single-task networks become one, which needs all three.
+
+    times: by variant name.
+    """
     by_name: dict[str, list[Result]] = {}
     for result in results:
         by_name.setdefault(result.variant, []).append(result)
     rows = []
     names = [variant.name for variant in ablation.SINGLE]
     if all(name in by_name for name in names):
-        rows.append(_single_row([by_name.pop(name) for name in names]))
+        rows.append(_single_row([by_name.pop(name) for name in names], times))
     for variant in ablation.VARIANTS:
         if variant.name in by_name and variant not in ablation.SINGLE:
-            rows.append(_row(variant, by_name[variant.name]))
+            rows.append(_row(variant, by_name[variant.name], times.get(variant.name)))
     return rows
 
 
-def _row(variant: Variant, results: Sequence[Result]) -> Row:
-    return Row(
-        variant,
-        {result.seed: result.figures for result in results},
-        results[0].parameters,
-        float(np.median([result.seconds_per_step for result in results])),
-        float(np.median([result.milliseconds for result in results])),
-    )
+def _row(variant: Variant, results: Sequence[Result], times: Times | None) -> Row:
+    figures = {result.seed: result.figures for result in results}
+    return Row(variant, figures, results[0].parameters, times)
 
 
-def _single_row(parts: Sequence[Sequence[Result]]) -> Row:
+def _single_row(parts: Sequence[Sequence[Result]], times: Mapping[str, Times]) -> Row:
     """Three networks as if they were one: their figures together, sizes and times added."""
-    rows = [_row(SINGLE, results) for results in parts]
+    rows = [_row(SINGLE, results, times.get(results[0].variant)) for results in parts]
+    taken = [row.times for row in rows if row.times]
+    together = Times(
+        sum(part.step_seconds for part in taken), sum(part.picture_milliseconds for part in taken)
+    )
     seeds = set.intersection(*(set(row.figures) for row in rows))
     return Row(
         SINGLE,
         {seed: {k: v for row in rows for k, v in row.figures[seed].items()} for seed in seeds},
         sum(row.parameters for row in rows),
-        sum(row.seconds_per_step for row in rows),
-        sum(row.milliseconds for row in rows),
+        together if len(taken) == len(rows) else None,
     )
 
 
-def write_ablation_report(results: Sequence[Result], config: AblationConfig, out: Path) -> str:
+def write_ablation_report(
+    results: Sequence[Result],
+    config: AblationConfig,
+    out: Path,
+    times: Mapping[str, Times] = {},
+) -> str:
     """Write ablation.json and ablation.md into `out`; returns the Markdown."""
-    rows = rows_of(results)
+    rows = rows_of(results, times)
     text = "\n".join(
         [
             f"{config.network} at {config.height}x{config.width}, {config.steps} steps of "
             f"{config.batch} panoramas each; mean ± standard deviation over "
             f"{max(len(row.figures) for row in rows) if rows else 0} seeds, pooled over the "
-            "held-out rooms.",
+            "held-out rooms. Times: forward and backward of a batch, and one prediction, in "
+            "PyTorch on this machine's processor, all networks in turns.",
             "",
             *_table(rows),
             "",
@@ -108,7 +115,11 @@ def write_ablation_report(results: Sequence[Result], config: AblationConfig, out
         ]
     )
     out.mkdir(parents=True, exist_ok=True)
-    facts = {"config": asdict(config), "results": [asdict(result) for result in results]}
+    facts = {
+        "config": asdict(config),
+        "results": [asdict(result) for result in results],
+        "times": {name: asdict(taken) for name, taken in times.items()},
+    }
     (out / "ablation.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
     (out / "ablation.md").write_text(text, encoding="utf-8")
     return text
@@ -116,7 +127,7 @@ def write_ablation_report(results: Sequence[Result], config: AblationConfig, out
 
 def _table(rows: Sequence[Row]) -> list[str]:
     titles = [title for _, _, title, *_ in COLUMNS]
-    header = ["", *titles, "Δ single %", "Δ plain %", "M parameters", "s / step", "ms"]
+    header = ["", *titles, "Δ single %", "Δ plain %", "M parameters", "s a step", "ms a picture"]
     base = {row.variant.name: row for row in rows}
     lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for row in rows:
@@ -127,9 +138,16 @@ def _table(rows: Sequence[Row]) -> list[str]:
         for other in (SINGLE.name, ablation.PLAIN.name):
             values = _deltas(row, base.get(other))
             cells.append(_mean_and_spread([100 * value for value in values], 2))
-        cells += [f"{row.parameters / 1e6:.2f}", f"{row.seconds_per_step:.2f}"]
-        lines.append("| " + " | ".join([*cells, f"{row.milliseconds:.0f}"]) + " |")
+        cells.append(f"{row.parameters / 1e6:.2f}")
+        cells += _told_times(row.times)
+        lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _told_times(times: Times | None) -> list[str]:
+    if times is None:
+        return ["", ""]
+    return [f"{times.step_seconds:.2f}", f"{times.picture_milliseconds:.0f}"]
 
 
 def _mean_and_spread(values: Sequence[float], digits: int) -> str:
