@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from fake_model import write_fake_model
-from test_datasets import Room, write_matterport3d, write_stanford2d3d, write_structured3d
+from public_trees import Room, write_matterport3d, write_stanford2d3d, write_structured3d
 
 from mtpano_model.classes import IGNORE, load_class_set
 from mtpano_model.commands import main

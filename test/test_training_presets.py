@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from test_datasets import Room, write_matterport3d, write_stanford2d3d, write_structured3d
+from public_trees import Room, write_matterport3d, write_stanford2d3d, write_structured3d
 from test_rooms_dataset import write_room
 
 from mtpano_model.commands import main

@@ -1,0 +1,87 @@
+"""Losses against the release's values: every term, and the parts of each."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from loss_configs import RELEASED
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mtpano_model.data.sample import Batch
+from mtpano_model.training.losses import depth_loss, multi_task_loss, normals_loss, semseg_loss
+
+MAIN = ("semseg", "depth", "normals")
+
+
+@pytest.fixture(scope="module")
+def release(shared: Path) -> tuple[dict[str, Tensor], dict]:
+    folder = shared / "reference" / "losses_a"
+    tensors = load_file(folder / "tensors.safetensors")
+    tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    return tensors, json.loads((folder / "values.json").read_text())
+
+
+def test_every_term_has_the_release_s_value(release) -> None:
+    tensors, values = release
+    valid = tensors["valid"]
+    batch = Batch(
+        names=["a", "b"],
+        image=tensors["image_uint8"],
+        depth=tensors["gt.depth"],
+        depth_valid=valid,
+        normals=tensors["gt.normals"],
+        normals_valid=valid,
+        semseg=tensors["gt.semseg"][:, 0],
+        confidence=None,
+        auxiliary={
+            "grad": tensors["auxiliary_target.grad"],
+            "edf": tensors["auxiliary_target.sdf"],
+            "point": tensors["auxiliary_target.point"],
+        },
+    )
+    predictions = SimpleNamespace(
+        final={name: tensors[f"pred.{name}"] for name in MAIN},
+        initial={name: tensors[f"initial.{name}"] for name in MAIN},
+        auxiliary={
+            "grad": tensors["auxiliary.grad"],
+            "edf": tensors["auxiliary.sdf"],
+            "point": tensors["auxiliary.point"],
+        },
+    )
+    ours = multi_task_loss(predictions, batch, RELEASED)
+    names = {f"aux_{name}": f"initial.{name}" for name in MAIN}
+    names |= {"ext_sdf": "auxiliary.edf", "ext_grad": "auxiliary.grad"}
+    names |= {"ext_point": "auxiliary.point"}
+    assert len(values["losses"]) == 10
+    for name, value in values["losses"].items():
+        assert ours[names.get(name, name)].item() == pytest.approx(value, rel=1e-4), name
+
+
+def test_parts_have_the_release_s_values(release) -> None:
+    tensors, values = release
+    valid = tensors["valid"]
+    depth = tensors["pred.depth"], tensors["gt.depth"], valid
+    normals = tensors["pred.normals"], tensors["gt.normals"], valid
+    semseg = tensors["pred.semseg"], tensors["gt.semseg"][:, 0]
+    no_depth_edge, no_normals_edge = (
+        replace(RELEASED, depth_edge=0),
+        replace(RELEASED, normals_edge=0),
+    )
+    ours = {
+        "depth.l1_only": depth_loss(*depth, replace(no_depth_edge, depth_frequency=0)),
+        "depth.l1_plus_edge": depth_loss(*depth, replace(RELEASED, depth_frequency=0)),
+        "depth.l1_plus_freq": depth_loss(*depth, no_depth_edge),
+        "normals.l1_only": normals_loss(*normals, replace(no_normals_edge, normals_frequency=0)),
+        "normals.l1_plus_edge": normals_loss(*normals, replace(RELEASED, normals_frequency=0)),
+        "normals.l1_plus_freq": normals_loss(*normals, no_normals_edge),
+        "semseg.ce_only": semseg_loss(*semseg, replace(RELEASED, dice=0)),
+        "semseg.dice_only": semseg_loss(*semseg, replace(RELEASED, cross_entropy=0)),
+    }
+    assert ours.keys() == values["parts"].keys()
+    for name, value in values["parts"].items():
+        assert ours[name].item() == pytest.approx(value, rel=1e-4), name
