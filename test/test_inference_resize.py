@@ -107,6 +107,25 @@ def test_preprocess_reads_rows_with_padding_between_them():
     np.testing.assert_array_equal(preprocess(padded[:, :80], (16, 32)), preprocess(rgb, (16, 32)))
 
 
+def test_preprocess_closes_a_step_at_the_seam_and_leaves_the_rest_alone():
+    """Brightness that rises by 24 of 255 from left to right, as a careless stitcher leaves it."""
+    ramp = np.broadcast_to(np.linspace(100, 124, 64)[:, None], (32, 64, 3)).astype(np.uint8)
+    closed = preprocess(ramp, (32, 64))[0].astype(int)
+    across = np.abs(np.roll(closed, -1, 1) - closed)
+    assert across.max() <= 3
+    np.testing.assert_array_equal(closed[:, 8:-8], ramp[:, 8:-8])
+
+
+def test_preprocess_keeps_edges_and_smooth_pictures_at_the_seam():
+    edge = np.full((32, 64, 3), 20, np.uint8)
+    edge[:, 32:] = 220  # a door frame, say
+    kept = preprocess(edge, (32, 64))[0].astype(int)
+    assert (kept[:, 0] - kept[:, -1] == 20 - 220 + 32).all()
+    smooth = 128 + 100 * np.cos(longitudes(64) - 0.3)
+    smooth = np.broadcast_to(smooth[:, None], (32, 64, 3)).round().astype(np.uint8)
+    assert np.abs(preprocess(smooth, (32, 64))[0].astype(int) - smooth).max() <= 6
+
+
 @pytest.mark.parametrize(
     "picture",
     [

@@ -1,4 +1,4 @@
-"""Picture -> network input. The graph itself normalises, so this is a resize and nothing else."""
+"""Picture -> network input: a resize and a closed seam. The graph itself normalises."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.inference.resize import resize_image
+
+_SEAM_REACH = 8  # columns on either side
+_SEAM_STEP = 16  # of 255, on either side: what steps farther is an edge of something
 
 
 def preprocess(
@@ -29,4 +32,23 @@ def preprocess(
         cv2.cvtColor(out[0], cv2.COLOR_BGR2RGB, dst=out[0])
     else:
         resize_image(rgb, size, out[0])
+    close_seam(out[0])
     return out
+
+
+def close_seam(picture: NDArray[np.uint8]) -> None:
+    """Spread the colour step between a panorama's last and first columns, in place.
+
+    Left and right border are neighbours in the world, but stitchers, denoisers and codecs take them
+    for ends, and the network would take what they leave there for a step in depth. Half the step
+    between the outer two columns of both sides fades away over eight columns each way. picture:
+    uint8 [H, W, 3].
+    """
+    reach = min(_SEAM_REACH, max(picture.shape[1] // 4, 1))
+    left = picture[:, :reach].astype(np.float32)
+    right = picture[:, -1 : -reach - 1 : -1].astype(np.float32)  # outermost first
+    step = (left[:, :2].mean(1, keepdims=True) - right[:, :2].mean(1, keepdims=True)) / 2
+    step = np.clip(step, -_SEAM_STEP, _SEAM_STEP)
+    fade = 1 - np.arange(reach, dtype=np.float32)[:, None] / reach
+    picture[:, :reach] = np.clip(left - fade * step + 0.5, 0, 255)
+    picture[:, -1 : -reach - 1 : -1] = np.clip(right + fade * step + 0.5, 0, 255)
