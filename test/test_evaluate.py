@@ -29,6 +29,7 @@ from mtpano_model.evaluation.protocols import PROTOCOLS, find_protocol
 from mtpano_model.evaluation.report_pictures import confusion_picture
 from mtpano_model.evaluation.runner import evaluate, spread
 from mtpano_model.geometry.sphere import rays
+from mtpano_model.inference.preprocess import preprocess
 from mtpano_model.network import PDBridgeNet, preset
 from mtpano_model.network.pretrained import save_pretrained
 
@@ -181,7 +182,7 @@ def test_a_checkpoint_predicts_what_its_network_says() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
     maps = NetworkPredictor(net)(rgb, SIZE)
     with torch.inference_mode():
-        final = net(torch.from_numpy(rgb).permute(2, 0, 1)[None].float()).final
+        final = net(torch.from_numpy(preprocess(rgb, SIZE)).permute(0, 3, 1, 2).float()).final
     assert maps.depth is not None
     assert maps.normals is not None
     assert maps.labels is not None

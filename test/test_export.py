@@ -57,7 +57,7 @@ def _torch_outputs(net: PDBridgeNet, picture: np.ndarray) -> dict[str, np.ndarra
 
 def _engine_outputs(path: Path, backend: str, picture: np.ndarray) -> dict[str, np.ndarray]:
     with load_estimator(path, backend=backend, device="cpu", threads=1) as estimator:
-        outputs = estimator.infer(estimator.preprocess(picture))
+        outputs = estimator.infer(picture[None])
         return {name: np.array(map_) for name, map_ in outputs.items()}
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mtpano_model.inference.resize import resize_image
 
 _SEAM_REACH = 8  # columns on either side
-_SEAM_STEP = 16  # of 255, on either side: what steps farther is an edge of something
+_SEAM_STEP = 32  # of 255, on either side: what steps farther is an edge of something
 
 
 def preprocess(
@@ -40,15 +40,21 @@ def close_seam(picture: NDArray[np.uint8]) -> None:
     """Spread the colour step between a panorama's last and first columns, in place.
 
     Left and right border are neighbours in the world, but stitchers, denoisers and codecs take them
-    for ends, and the network would take what they leave there for a step in depth. Half the step
-    between the outer two columns of both sides fades away over eight columns each way. picture:
-    uint8 [H, W, 3].
+    for ends, and the network would take what they leave there for a step in depth. Where columns
+    differ more across the border than inside the picture, half the step between the outer two
+    columns of both sides fades away over eight columns each way, in rows where it is small enough
+    not to be an edge of something. picture: uint8 [H, W, 3].
     """
-    reach = min(_SEAM_REACH, max(picture.shape[1] // 4, 1))
+    reach = min(_SEAM_REACH, picture.shape[1] // 4)
+    if reach < 2:
+        return
     left = picture[:, :reach].astype(np.float32)
     right = picture[:, -1 : -reach - 1 : -1].astype(np.float32)  # outermost first
     step = (left[:, :2].mean(1, keepdims=True) - right[:, :2].mean(1, keepdims=True)) / 2
-    step = np.clip(step, -_SEAM_STEP, _SEAM_STEP)
+    inside = cv2.absdiff(picture[::4, 2:], picture[::4, :-2])  # pairs of columns lie two apart, too
+    if 2 * np.abs(step).mean() <= inside.mean():
+        return
+    step[(np.abs(step) > _SEAM_STEP).any(-1)] = 0
     fade = 1 - np.arange(reach, dtype=np.float32)[:, None] / reach
     picture[:, :reach] = np.clip(left - fade * step + 0.5, 0, 255)
     picture[:, -1 : -reach - 1 : -1] = np.clip(right + fade * step + 0.5, 0, 255)
