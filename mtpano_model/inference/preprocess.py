@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mtpano_model.inference.resize import resize_image
 
-_SEAM_REACH = 8  # columns on either side
+_SEAM_REACH = 12  # columns on either side
 _SEAM_STEP = 32  # of 255, on either side: what steps farther is an edge of something
 
 
@@ -42,7 +42,7 @@ def close_seam(picture: NDArray[np.uint8]) -> None:
     Left and right border are neighbours in the world, but stitchers, denoisers and codecs take them
     for ends, and the network would take what they leave there for a step in depth. Where columns
     differ more across the border than inside the picture, half the step between the outer two
-    columns of both sides fades away over eight columns each way, in rows where it is small enough
+    columns of both sides fades away over twelve columns each way, in rows where it is small enough
     not to be an edge of something. picture: uint8 [H, W, 3].
     """
     reach = min(_SEAM_REACH, picture.shape[1] // 4)
