@@ -1,4 +1,4 @@
-"""A line chart as a picture, with nothing but OpenCV."""
+"""A line chart over an angle as a picture, with nothing but OpenCV."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ LINE_COLORS: tuple[Color, ...] = (
 )
 _WIDTH, _HEIGHT = 760, 340
 _LEFT, _RIGHT, _TOP, _BOTTOM = 70, 20, 16, 60
+_TICKS_DEG = (1, 2, 5, 10, 15, 30, 45, 90)  # between two of them on the x axis
 
 
 def line_chart(
@@ -30,7 +31,7 @@ def line_chart(
     y_range: tuple[float, float],
     x_title: str,
 ) -> Rgb:
-    """Lines over common x values; y_range: (bottom, top); values outside are cut."""
+    """Lines over common x values in degrees; y_range: (bottom, top); values outside are cut."""
     page = drawing.paper(_HEIGHT, _WIDTH)
     bottom, top = y_range
     left, right = _LEFT, _WIDTH - _RIGHT
@@ -44,15 +45,14 @@ def line_chart(
             round(lower - share * (lower - upper)),
         )
 
-    for part in range(5):
-        value = bottom + part / 4 * (top - bottom)
+    for value in np.linspace(bottom, top, 5):
         _, y = place(min(x), value)
         cv2.line(page, (left, y), (right, y), (222, 222, 218), 1)
-        text = f"{value:.3g}"
+        text = f"{value:.4g}"
         drawing.put_text(page, text, left - 10 - drawing.text_width(text, 15), y - 8, 15)
-        at = min(x) + part / 4 * span
+    for at in _ticks(min(x), max(x)):
         column, _ = place(at, bottom)
-        text = f"{at:.3g}"
+        text = f"{at:g}"
         drawing.put_text(page, text, column - drawing.text_width(text, 15) // 2, lower + 6, 15)
     drawing.put_text(page, x_title, left, lower + 32, 15, drawing.FAINT)
     entries: list[tuple[str, Color]] = []
@@ -61,3 +61,9 @@ def line_chart(
         cv2.polylines(page, [points], False, color, 2, cv2.LINE_AA)
         entries.append((name, color))
     return np.concatenate([page, drawing.swatches(entries, _WIDTH)])
+
+
+def _ticks(low: float, high: float) -> list[float]:
+    """Round angles from low to high, at most nine."""
+    step = next((step for step in _TICKS_DEG if (high - low) / step <= 8), _TICKS_DEG[-1])
+    return list(np.arange(np.ceil(low / step) * step, high + 1e-6, step))
