@@ -95,7 +95,11 @@ def test_ctrl_c_ends_the_build_at_its_next_step(
             go_on.wait(1.0)  # as a kernel search would, while the main thread hears of it
 
     machine.on_step = interrupt
-    assert main(["build-engine", str(model)]) == 130
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # background jobs ignore it
+    try:
+        assert main(["build-engine", str(model)]) == 130
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "interrupted" in capsys.readouterr().err
     assert len(steps) == 1
     assert machine.memory == {}
