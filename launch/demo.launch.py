@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from ament_index_python.packages import get_package_share_path
+from ament_index_python.packages import get_package_share_path, get_packages_with_prefixes
 from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -26,11 +26,16 @@ PANO = get_package_share_path("mtpano_ros") / "launch" / "pano.launch.py"
 FRAME = "camera_optical_frame"
 # Optical (x right, y down, z forward) as seen from a map with x forward and z up, REP-103.
 UPRIGHT = ["--roll", "-1.5707963", "--yaw", "-1.5707963"]
+# A robot often has ROS without its desktop, and the demo is worth seeing there, too.
+HAS_RVIZ = {"rviz2", "tf2_ros"} <= get_packages_with_prefixes().keys()
 ARGUMENTS = {
     "input": ("", "image, folder, video or rosbag2; empty: five bundled panoramas"),
     "rate": ("5.0", "panoramas per second"),
     "image": ("/mtpano/image", "topic that the player publishes and the node reads"),
-    "rviz": ("true", "show the cloud and the coloured images"),
+    "rviz": (
+        str(HAS_RVIZ).lower(),
+        "show the cloud and the coloured images; true where rviz2 and tf2_ros are installed",
+    ),
 }
 
 

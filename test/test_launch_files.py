@@ -135,6 +135,12 @@ def test_demo_plays_to_the_node_and_stays_on_this_host(notes):
     assert player["environment"]["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
 
 
+def test_a_demo_without_rviz2_plays_all_the_same(notes):
+    index = notes.parent / "share" / "ament_index" / "resource_index" / "packages"
+    (index / "rviz2").unlink()
+    assert set(launched(notes, "demo")) == {"pano_node", "player"}
+
+
 def test_demo_shows_the_cloud_upright(notes):
     words = launched(notes, "demo")["static_transform_publisher"]["arguments"]
     angle = {name: float(words[words.index(name) + 1]) for name in ("--roll", "--yaw")}
