@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +89,22 @@ def test_a_kill_while_a_checkpoint_is_written_leaves_the_one_before(tmp_path: Pa
     assert latest_checkpoint(tmp_path) == last
     longer = replace(config, workers=1)  # may differ
     train(longer, box_data(), tmp_path, resume=True)
+
+
+def test_a_loader_that_cannot_keep_up_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Slow(BoxRooms):
+        def __getitem__(self, index: int) -> Sample:
+            time.sleep(1.0)
+            return super().__getitem__(index)
+
+    config = quick_config(stages=(Stage(32, 64, 4, 1),), losses=LossConfig())
+    train(config, box_data(), tmp_path / "fast")
+    assert "--workers" not in caplog.text
+    slow = replace(box_data(), train=lambda size: Slow(6, size))
+    train(config, slow, tmp_path / "slow")
+    assert caplog.text.count("give more --workers than 0") == 1
 
 
 def test_a_full_disk_is_one_clear_error_and_leaves_the_checkpoint_before(

@@ -82,6 +82,7 @@ def train(
     class_weights = class_weights_of(config, data, net.config.num_classes, fabric.device)
     count = _count_of(fabric)
     saved_at = time.monotonic()
+    starved = 0  # logged steps in a row that mostly waited
     metrics: Metrics = {}
 
     with Journal(out, progress.step, config.total_steps, quiet=not fabric.is_global_zero) as log:
@@ -153,6 +154,13 @@ def train(
                         "waited": waited,
                     }
                     log.write(progress.step, {**terms, **facts})
+                    starved = starved + 1 if facts["waited"] > facts["seconds"] / 2 else 0
+                    if starved == 3 and fabric.is_global_zero:
+                        logger.warning(
+                            "more than half of every step is waiting for panoramas: give more "
+                            "--workers than %d",
+                            config.workers,
+                        )
                 stage_ends = progress.step == first_step + stage.steps
                 stop = False
                 if progress.step % config.eval_every == 0 or stage_ends:
