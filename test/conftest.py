@@ -1,4 +1,4 @@
-"""What every test shares: the reference material, and a ROS graph of this host alone."""
+"""What tests share: the reference material, a known room, and a ROS graph of this host alone."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+from public_trees import Room
 
 from mtpano_ros.transport import large_messages, private_graph
 
@@ -21,3 +22,9 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"reference material is absent: {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def room() -> Room:
+    """What the trees of public data sets hold."""
+    return Room()

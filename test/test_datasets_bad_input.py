@@ -18,11 +18,6 @@ from mtpano_model.data.structured3d import Structured3DDataset
 from mtpano_model.errors import MtpanoError
 
 
-@pytest.fixture(scope="module")
-def room() -> Room:
-    return Room()
-
-
 def test_a_frame_without_one_of_its_files_is_skipped_and_counted(
     tmp_path: Path, room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:

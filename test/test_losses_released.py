@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from loss_configs import RELEASED
-from safetensors.torch import load_file
 from torch import Tensor
 
-from mtpano_model.data.sample import Batch
+from mtpano_model.evaluation.losses_parity import (
+    fixture_batch,
+    fixture_predictions,
+    read_fixture,
+)
 from mtpano_model.training.losses import depth_loss, multi_task_loss, normals_loss, semseg_loss
 
 MAIN = ("semseg", "depth", "normals")
@@ -20,40 +21,12 @@ MAIN = ("semseg", "depth", "normals")
 
 @pytest.fixture(scope="module")
 def release(shared: Path) -> tuple[dict[str, Tensor], dict]:
-    folder = shared / "reference" / "losses_a"
-    tensors = load_file(folder / "tensors.safetensors")
-    tensors = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-    return tensors, json.loads((folder / "values.json").read_text())
+    return read_fixture(shared / "reference" / "losses_a")
 
 
 def test_every_term_has_the_release_s_value(release) -> None:
     tensors, values = release
-    valid = tensors["valid"]
-    batch = Batch(
-        names=["a", "b"],
-        image=tensors["image_uint8"],
-        depth=tensors["gt.depth"],
-        depth_valid=valid,
-        normals=tensors["gt.normals"],
-        normals_valid=valid,
-        semseg=tensors["gt.semseg"][:, 0],
-        confidence=None,
-        auxiliary={
-            "grad": tensors["auxiliary_target.grad"],
-            "edf": tensors["auxiliary_target.sdf"],
-            "point": tensors["auxiliary_target.point"],
-        },
-    )
-    predictions = SimpleNamespace(
-        final={name: tensors[f"pred.{name}"] for name in MAIN},
-        initial={name: tensors[f"initial.{name}"] for name in MAIN},
-        auxiliary={
-            "grad": tensors["auxiliary.grad"],
-            "edf": tensors["auxiliary.sdf"],
-            "point": tensors["auxiliary.point"],
-        },
-    )
-    ours = multi_task_loss(predictions, batch, RELEASED)
+    ours = multi_task_loss(fixture_predictions(tensors), fixture_batch(tensors), RELEASED)
     names = {f"aux_{name}": f"initial.{name}" for name in MAIN}
     names |= {"ext_sdf": "auxiliary.edf", "ext_grad": "auxiliary.grad"}
     names |= {"ext_point": "auxiliary.point"}

@@ -6,16 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import pytest
 from public_trees import SIZE, Room, write, write_matterport3d
 
 from mtpano_model.classes import IGNORE
 from mtpano_model.data.matterport3d import Matterport3DDataset, scan_split
-
-
-@pytest.fixture(scope="module")
-def room() -> Room:
-    return Room()
 
 
 def test_matterport3d_gives_the_room_without_what_is_beyond_10_m(

@@ -15,11 +15,6 @@ from mtpano_model.data.stanford2d3d import Stanford2D3DDataset
 from mtpano_model.errors import MtpanoError
 
 
-@pytest.fixture(scope="module")
-def room() -> Room:
-    return Room()
-
-
 def test_stanford2d3d_gives_the_room(
     tmp_path: Path, room: Room, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -13,11 +13,6 @@ from mtpano_model.data.sample import Sample, collate
 from mtpano_model.data.structured3d import Structured3DDataset
 
 
-@pytest.fixture(scope="module")
-def room() -> Room:
-    return Room()
-
-
 def assert_is_the_room(sample: Sample, room: Room, depth_step: float) -> None:
     seen = ~room.hole
     np.testing.assert_array_equal(sample.image.numpy().transpose(1, 2, 0), room.rgb)

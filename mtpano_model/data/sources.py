@@ -26,11 +26,7 @@ def open_frames(
     Each kind's reader says how it splits; a label store holds out its last tenth.
     """
     if kind == "rooms":
-        from mtpano_model.data.rooms import RoomsDataset
-
-        rooms = RoomsDataset(root, split, size, class_set, cache=True)
-        rooms.preload()
-        return rooms
+        return open_rooms(root, split, size, class_set)
     if kind == "structured3d":
         from mtpano_model.data.structured3d import Structured3DDataset
 
@@ -46,6 +42,21 @@ def open_frames(
     if kind == "store":
         return open_store(root, split, size, class_set)
     raise MtpanoError(f"unknown data set '{kind}': expected one of {', '.join(KINDS)}")
+
+
+def open_rooms(
+    root: str | Path,
+    split: Literal["train", "val"],
+    size: tuple[int, int] | None = None,
+    class_set: str = DEFAULT_SET,
+    share: float = 1.0,
+) -> PanoramaDataset:
+    """Rendered rooms, read into memory at once; share: of the split's rooms."""
+    from mtpano_model.data.rooms import RoomsDataset
+
+    rooms = RoomsDataset(root, split, size, class_set, cache=True, share=share)
+    rooms.preload()
+    return rooms
 
 
 def open_store(

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
-from mtpano_model.data.rooms import RoomsDataset, Split
 from mtpano_model.data.sample import PanoramaDataset
+from mtpano_model.data.sources import open_rooms
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.data_sets import open_comparison
 from mtpano_model.evaluation.predictor import NetworkPredictor
@@ -119,10 +119,10 @@ def run_ablation(
     """Run what is not finished yet, seed by seed, and return all results."""
 
     @cache
-    def frames(split: Split, size: tuple[int, int], share: float = 1.0) -> PanoramaDataset:
-        rooms = RoomsDataset(config.root, split, size, cache=True, share=share)
-        rooms.preload()
-        return rooms
+    def frames(
+        split: Literal["train", "val"], size: tuple[int, int], share: float = 1.0
+    ) -> PanoramaDataset:
+        return open_rooms(config.root, split, size, share=share)
 
     jobs = [(variant, seed) for seed in seeds for variant in variants]
     results = []
@@ -182,9 +182,9 @@ def _run(
         parameters=sum(p.numel() for p in net.parameters()),
     )
     text = json.dumps({"config": asdict(config), "result": asdict(result)}, indent=1)
-    partial = run / "result.part"
-    partial.write_text(text + "\n", encoding="utf-8")
-    partial.rename(run / "result.json")
+    unfinished = run / "result.part"
+    unfinished.write_text(text + "\n", encoding="utf-8")
+    unfinished.rename(run / "result.json")
     return result
 
 

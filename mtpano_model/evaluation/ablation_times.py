@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mtpano_model.evaluation.ablation import AblationConfig, Variant, variant_network
 from mtpano_model.network import PDBridgeNet
+from mtpano_model.training.loop import memory_format, network_input
 
 _ROUNDS = 5
 
@@ -31,11 +32,12 @@ class Times:
 
 def variant_times(config: AblationConfig, variants: Sequence[Variant]) -> dict[str, Times]:
     """Times by variant name; weights are random, no time depends on them."""
+    layout = memory_format(torch.device("cpu"))
     nets = [PDBridgeNet(variant_network(variant, config)) for variant in variants]
     for net in nets:
-        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batch = torch.rand(config.batch, 3, config.height, config.width) * 255
-    batch = batch.contiguous(memory_format=torch.channels_last)
+        net.to(memory_format=layout)  # type: ignore[call-overload]
+    shape = (config.batch, 3, config.height, config.width)
+    batch = network_input(torch.randint(0, 256, shape, dtype=torch.uint8), layout)
     steps: list[list[float]] = [[] for _ in nets]
     pictures: list[list[float]] = [[] for _ in nets]
     for _ in range(_ROUNDS + 1):  # the first warms up

@@ -53,8 +53,8 @@ def compare(folder: Path) -> dict[str, float]:
     "edf_pixels_off" is the share of pixels, of those where the seam does not matter, whose edge
     distance differs by more than 1e-3, divided by the 0.2 % that may: above 1 is too many.
     """
-    tensors, values = _read(folder)
-    batch = _batch(tensors)
+    tensors, values = read_fixture(folder)
+    batch = fixture_batch(tensors)
     differences = {}
     for name, ours in _our_values(tensors, batch, values):
         differences[name] = _relative(ours, _look_up(values, name))
@@ -77,7 +77,8 @@ def passes(differences: dict[str, float]) -> bool:
 # --- reading -------------------------------------------------------------------------------------
 
 
-def _read(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def read_fixture(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The folder's tensors, floating ones as float32, and its values; MtpanoError if damaged."""
     for name in (TENSORS, VALUES):
         if not (folder / name).is_file():
             raise MtpanoError(f"{folder / name} is missing: expected a folder with both files")
@@ -99,7 +100,8 @@ _MAIN = ("semseg", "depth", "normals")
 _AUXILIARY = ("auxiliary", "auxiliary_target")
 
 
-def _batch(tensors: dict[str, Tensor]) -> Batch:
+def fixture_batch(tensors: dict[str, Tensor]) -> Batch:
+    """The ground truth."""
     valid = tensors["valid"]
     return Batch(
         names=[],
@@ -114,7 +116,8 @@ def _batch(tensors: dict[str, Tensor]) -> Batch:
     )
 
 
-def _predictions(tensors: dict[str, Tensor]) -> Predictions:
+def fixture_predictions(tensors: dict[str, Tensor]) -> Predictions:
+    """What the authors' network said."""
     return Predictions(
         final={task: tensors[f"pred.{task}"] for task in _MAIN},
         initial={task: tensors[f"initial.{task}"] for task in _MAIN},
@@ -138,7 +141,7 @@ def _our_values(
     tensors: dict[str, Tensor], batch: Batch, values: dict[str, Any]
 ) -> Iterator[tuple[str, float | list[float]]]:
     """(path in values.json, our number) of everything that both sides know."""
-    terms = losses.multi_task_loss(_predictions(tensors), batch, _PAPER, clamp=True)
+    terms = losses.multi_task_loss(fixture_predictions(tensors), batch, _PAPER, clamp=True)
     ours = {task: terms[task] for task in (*_MAIN, "total")}
     ours |= {f"aux_{task}": terms[f"initial.{task}"] for task in _MAIN}
     ours |= {f"ext_{v}": terms[f"auxiliary.{k}"] for k, v in _RELEASED_NAMES.items()}
