@@ -143,6 +143,15 @@ class PanoNode(LifecycleNodeMixin, Node):
         finally:
             self._in_transition.release()
 
+    def destroy_node(self) -> None:
+        """As Node.destroy_node, of the lifecycle's part as well.
+
+        rclpy leaves the state machine to the garbage collector, and with it the DDS participant:
+        a process that makes many nodes would soon find no other on its host.
+        """
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     def _start(self) -> None:
         self._autostart.cancel()
         if self.trigger_configure() == SUCCESS:

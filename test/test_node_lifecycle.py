@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 
@@ -237,6 +238,22 @@ def test_two_nodes_with_different_models_side_by_side(tmp_path):
         assert labels[two].shape == (32, 64)
         assert len(np.unique(labels[one])) > 2
         assert labels[two].max() <= 1
+
+
+def test_a_destroyed_node_leaves_the_graph_without_the_garbage_collector(model):
+    with robot(model) as watcher:
+
+        def seen():
+            return "leaving" in watcher.world.get_node_names()
+
+        gc.disable()
+        try:
+            with robot(model, "leaving") as bot:
+                bot.activate()
+                wait_until(seen)
+            wait_until(lambda: not seen(), what="the node is gone")
+        finally:
+            gc.enable()
 
 
 def test_churn_under_load_leaves_nothing_behind(model):
