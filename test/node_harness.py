@@ -112,6 +112,7 @@ class Robot:
             if matched:
                 topic = subscription.topic_name
                 wait_until(lambda t=topic: self._subscribers(t), what=f"a match on {topic}")
+                wait_until(subscription.get_publisher_count, what=f"the writer of {topic}")
         return subscription
 
     def _subscribers(self, topic: str) -> int:
@@ -126,7 +127,14 @@ class Robot:
             self._cameras[kind] = self.world.create_publisher(kind, name, qos_profile_sensor_data)
         camera = self._cameras[kind]
         wait_until(camera.get_subscription_count, what="the node listens")
+        # The camera may know the node's reader before that knows the camera, and best effort loses
+        # what comes in between.
+        wait_until(self._cameras_found, what="the node has found the camera")
         camera.publish(message)
+
+    def _cameras_found(self) -> int:
+        subscription = self.node._subscription
+        return subscription.get_publisher_count() if subscription else 0
 
     def count(self, name: str) -> int:
         """A count of /diagnostics, read where it is kept."""
