@@ -10,7 +10,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from mtpano_ros.qos_watch import full_name, incompatibility
 
-_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+_RAW, _COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 
 
 class ImageWatch:
@@ -51,8 +51,8 @@ class ImageWatch:
         if candidates:
             listing = ", ".join(candidates)
             return (
-                f"{start}: nobody publishes it, but images come on {listing}: remap image to one "
-                "of these, and set image_transport where it is compressed"
+                f"{start}: nobody publishes it, but images come on {listing}: set what stands "
+                "behind one of them"
             )
         return f"{start}: nobody publishes it, nor any other image; is the camera running?"
 
@@ -70,18 +70,29 @@ class ImageWatch:
         )
 
     def _candidates(self) -> list[str]:
+        """Topics with images, each with the settings under which the node would listen to it."""
         found = []
         for topic, types in self._node.get_topic_names_and_types():
-            fits = any(kind in _TYPES for kind in types)
             ours = any(
                 (info.node_namespace, info.node_name)
                 == (self._node.get_namespace(), self._node.get_name())
                 for info in self._node.get_publishers_info_by_topic(topic)
             )
-            if fits and not ours and self._node.count_publishers(topic):
-                found.append(topic)
+            settings = _settings_for(topic, types)
+            if settings and not ours and self._node.count_publishers(topic):
+                found.append(f"{topic} ({settings})")
         return sorted(found)[:5]
 
     def _type_name(self) -> str:
         message = self._subscription.msg_type
         return f"{message.__module__.split('.')[0]}/msg/{message.__name__}"
+
+
+def _settings_for(topic: str, types: list[str]) -> str:
+    """How to listen to a topic, empty if it has no images or no name that we can take."""
+    if _RAW in types:
+        return f"remap image to {topic}, image_transport raw"
+    if _COMPRESSED in types and topic.endswith("/compressed"):
+        name = topic.removesuffix("/compressed")
+        return f"remap image to {name}, image_transport compressed"
+    return ""

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import Log
 from rclpy.context import Context
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
@@ -162,8 +162,15 @@ class Robot:
 
     def values(self, subject: str) -> dict[str, str]:
         """Keys and values of the latest diagnostics of `engine`, `frames` or `latency`."""
-        found = [s for s in self.diagnostics[-1].status if s.name.endswith(f": {subject}")]
-        return {value.key: value.value for value in found[0].values}
+        return {value.key: value.value for value in self._status(subject).values}
+
+    def level(self, subject: str) -> bytes:
+        """The level of the same."""
+        return self._status(subject).level
+
+    def _status(self, subject: str) -> DiagnosticStatus:
+        wait_until(lambda: self.diagnostics, what="the first diagnostics")
+        return next(s for s in self.diagnostics[-1].status if s.name.endswith(f": {subject}"))
 
 
 @contextlib.contextmanager
