@@ -9,9 +9,10 @@ engine
     model, preset, revision, classes    file, its size, its commit, how many classes
     input_size          of the network, HxW
     progress            last line of a load or an engine build
-    problem             why the last configure failed, empty if it did not
+    problem             why the last configure or activate failed, or why images do not get through
+                        the network; empty if all is well
 frames
-    rate_hz             processed images a second, over the last seconds
+    rate_hz             processed images a second, over the last seconds or the last two images
     age_s               since the last processed image, empty before the first
     output_size         of the last processed image, HxW
     received            images that arrived while the node was active
@@ -66,7 +67,10 @@ SAMPLES = 100
 
 
 class Statistics:
-    """Counts and times of the images of one node; every method may be called from any thread."""
+    """Counts and times of the images of one node; every method may be called from any thread.
+
+    failing: whether the last image that was dealt with had to be skipped.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -74,16 +78,20 @@ class Statistics:
         self._times: dict[str, deque[float]] = {stage: deque(maxlen=SAMPLES) for stage in STAGES}
         self._finished: deque[float] = deque(maxlen=1000)
         self._output_size = ""
+        self.failing = False
 
     def count(self, what: str) -> None:
         """Add one to received, dropped, idle, non_finite or skipped_<reason>."""
         with self._lock:
             self._counts[what] += 1
+            if what.startswith("skipped_"):
+                self.failing = True
 
     def processed(self, milliseconds: Mapping[str, float], output_size: tuple[int, int]) -> None:
         """One image came out: its time by stage, and the (H, W) of its outputs."""
         with self._lock:
             self._counts["processed"] += 1
+            self.failing = False
             self._finished.append(time.monotonic())
             self._output_size = size_text(output_size)
             for stage, value in milliseconds.items():
@@ -110,11 +118,11 @@ class Statistics:
         now = time.monotonic()
         with self._lock:
             recent = [moment for moment in self._finished if now - moment < RATE_SECONDS]
+            if len(recent) < 2:
+                recent = list(self._finished)[-2:]
             age = f"{now - self._finished[-1]:.3f}" if self._finished else ""
             size = self._output_size
-        # n images span n - 1 intervals.
-        span = recent[-1] - recent[0] if len(recent) > 1 else 0.0
-        rate = (len(recent) - 1) / span if span else 0.0
+        rate = _rate(recent, now)
         counts = {name: str(number) for name, number in self.counts().items()}
         return {"rate_hz": f"{rate:.2f}", "age_s": age, "output_size": size, **counts}
 
@@ -127,6 +135,16 @@ class Statistics:
             values[f"{stage}_median_ms"] = f"{median(ordered):.3f}"
             values[f"{stage}_p95_ms"] = f"{ordered[round(0.95 * (len(ordered) - 1))]:.3f}"
         return values
+
+
+def _rate(moments: list[float], now: float) -> float:
+    """Images a second. n of them span n - 1 intervals; one that is overdue slows the rate down."""
+    number = len(moments)
+    if number < 2:
+        return 0.0
+    expected = (now - moments[0]) * (number - 1) / number
+    span = max(moments[-1] - moments[0], expected)
+    return (number - 1) / span if span else 0.0
 
 
 def status(

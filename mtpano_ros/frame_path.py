@@ -44,6 +44,7 @@ class FramePath:
     """The stages of one active node, each in its thread, from `offer` to the publishers.
 
     parameters: gives those of the moment; a change holds from the next image on.
+    failures_in_a_row: images for which the network has raised since it last did not.
     """
 
     def __init__(
@@ -58,6 +59,8 @@ class FramePath:
         self._statistics, self._parameters, self._tell = statistics, parameters, tell
         self._rules_for: tuple[Parameters, Size] | None = None
         self._rules = ValueRules()
+        self._inference_began: float | None = None
+        self.failures_in_a_row = 0
         # One being prepared, one waiting, one in the network.
         self._batches: queue.SimpleQueue[NDArray[np.uint8]] = queue.SimpleQueue()
         for _ in range(3):
@@ -70,9 +73,18 @@ class FramePath:
         """Take an Image or CompressedImage that came `transport` ms after its stamp."""
         self._pipeline.offer(Job(message, transport))
 
-    def stop(self) -> bool:
-        """End after the images under way; False if one of them does not end."""
-        return self._pipeline.stop()
+    def stop(self, timeout: float) -> bool:
+        """End after the images under way; False if one does not end within `timeout` seconds.
+
+        May be called again, to see whether it has ended meanwhile.
+        """
+        return self._pipeline.stop(timeout)
+
+    @property
+    def inference_seconds(self) -> float:
+        """How long the image in the network has been there, 0 if none is."""
+        began = self._inference_began
+        return 0.0 if began is None else time.monotonic() - began
 
     # --- the stages, each in its own thread -----------------------------------------------------
 
@@ -93,9 +105,13 @@ class FramePath:
         job.milliseconds["preprocess"] = _since(began)
 
     def _infer(self, job: Job) -> None:
-        began = time.monotonic()
         assert job.batch is not None
-        job.outputs = self._estimator.infer(job.batch)
+        began = self._inference_began = time.monotonic()
+        try:
+            job.outputs = self._estimator.infer(job.batch)
+        finally:
+            self._inference_began = None
+        self.failures_in_a_row = 0
         self._release(job)
         job.milliseconds["inference"] = _since(began)
 
@@ -136,6 +152,8 @@ class FramePath:
             self._tell.warn(error.reason, f"skipped an image: {error}")
             return
         reason = "inference" if stage == "infer" else "internal"
+        if stage == "infer":
+            self.failures_in_a_row += 1
         lines = str(error).strip().splitlines() or ["no message"]
         self._statistics.count(f"skipped_{reason}")
         self._tell.error(

@@ -8,6 +8,7 @@ Interface, parameters and diagnostics: docs/node.md.
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 import cv2
@@ -29,6 +30,7 @@ from mtpano_ros.diagnostics import Statistics
 from mtpano_ros.frame_path import FramePath
 from mtpano_ros.image_watch import ImageWatch
 from mtpano_ros.logs import LogForwarder
+from mtpano_ros.network_watch import is_broken, network_trouble
 from mtpano_ros.outputs import Outputs
 from mtpano_ros.qos_watch import QosWatch
 from mtpano_ros.reporter import Reporter
@@ -37,14 +39,25 @@ from mtpano_ros.telling import Teller
 from mtpano_ros.topics import COMPRESSED_IMAGE, IMAGE, overridable, subscription_events
 from mtpano_ros.transport_advice import transport_advice
 
+# How long an image in the network is waited for; a signal's five seconds (launch) must do, too.
+_PATIENCE = 10.0
+_PATIENCE_AT_THE_END = 3.5
 # Of freed memory that the process keeps: an image passes through three blocks of its size.
 _RESERVE_BYTES = 64 * 2**20
+
+_STUCK = (
+    "an image is still in the network, its engine hangs: cleanup and configure load another, or "
+    "start the process anew"
+)
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
 class PanoNode(LifecycleNodeMixin, Node):
-    """configure loads the model, activate listens, deactivate stops, cleanup frees."""
+    """configure loads the model, activate listens, deactivate stops, cleanup frees.
+
+    broken: the network has failed so often that only a new process can help.
+    """
 
     def __init__(self, name: str = "pano_node", **options: Any) -> None:
         Node.__init__(self, name, **options)
@@ -55,6 +68,7 @@ class PanoNode(LifecycleNodeMixin, Node):
         self.add_on_set_parameters_callback(self._on_parameters)
         self._in_transition = threading.Lock()
         self._ending = threading.Event()
+        self.broken = False
         self._tell = Teller(self.get_logger())
         self._statistics = Statistics()
         self._reporter = Reporter(self, self._statistics)
@@ -89,7 +103,7 @@ class PanoNode(LifecycleNodeMixin, Node):
             else:
                 self._reporter.state("inactive")
                 return SUCCESS
-            self._free()
+            self._free(_PATIENCE)
             if not self._ending.is_set():
                 self.get_logger().error(f"configure failed: {problem}")
             self._reporter.state("unconfigured", problem)
@@ -98,33 +112,43 @@ class PanoNode(LifecycleNodeMixin, Node):
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the camera; FAILURE with one line where that fails."""
         with self._in_transition:
+            if self._ending.is_set():
+                return FAILURE
+            if self._path is not None and not self._path.stop(timeout=0.0):
+                return self._activate_failed(_STUCK)
             try:
                 self._activate()
             except Exception as error:  # of the middleware, or of a qos_override
-                self._deactivate()
-                self.get_logger().error(f"activate failed: {_one_line(error)}")
-                return FAILURE
+                self._deactivate(_PATIENCE)
+                return self._activate_failed(_one_line(error))
             self._reporter.state("active")
             return SUCCESS
+
+    def _activate_failed(self, problem: str) -> TransitionCallbackReturn:
+        self.get_logger().error(f"activate failed: {problem}")
+        self._reporter.state("inactive", problem)
+        return FAILURE
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe, and let the images under way come out."""
         with self._in_transition:
-            self._deactivate()
-            self._reporter.state("inactive")
+            ended = self._deactivate(_PATIENCE)
+            if not ended:
+                self._tell.error("stop", _STUCK)
+            self._reporter.state("inactive", "" if ended else _STUCK)
             return SUCCESS
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Free the model and destroy the publishers."""
         with self._in_transition:
-            self._free()
+            self._free(_PATIENCE)
             self._reporter.state("unconfigured")
             return SUCCESS
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """As deactivate and cleanup."""
         with self._in_transition:
-            self._free()
+            self._free(_PATIENCE)
             self._reporter.state("finalized")
             return SUCCESS
 
@@ -132,14 +156,15 @@ class PanoNode(LifecycleNodeMixin, Node):
         """Back to unconfigured."""
         return self.on_cleanup(state)
 
-    def close(self, timeout: float = 3.0) -> bool:
+    def close(self, timeout: float = _PATIENCE_AT_THE_END) -> bool:
         """Free everything before the process ends; False if something takes longer than that."""
+        deadline = time.monotonic() + timeout
         self._ending.set()
         if not self._in_transition.acquire(timeout=timeout):
             return False
         try:
             self._logs.close()
-            return self._free()
+            return self._free(max(0.1, deadline - time.monotonic()))
         finally:
             self._in_transition.release()
 
@@ -154,12 +179,13 @@ class PanoNode(LifecycleNodeMixin, Node):
 
     def _start(self) -> None:
         self._autostart.cancel()
-        if self.trigger_configure() == SUCCESS:
+        if self.trigger_configure() == SUCCESS and not self._ending.is_set():
             self.trigger_activate()
 
     def _configure(self) -> None:
-        if self._problems:
-            raise MtpanoError("; ".join(self._problems.values()))
+        problems = [*self._problems.values(), self._reporter.misfit]
+        if any(problems):
+            raise MtpanoError("; ".join(filter(None, problems)))
         wanted = self._settings
         self._estimator = load_estimator(
             wanted.model,
@@ -193,25 +219,27 @@ class PanoNode(LifecycleNodeMixin, Node):
         self._camera = CameraThread(self, self._subscription, self._on_image, self._on_broken_image)
         self.get_logger().info(f"listening to {self._subscription.topic_name}")
 
-    def _deactivate(self) -> bool:
-        """False if an image under way does not end."""
+    def _deactivate(self, timeout: float) -> bool:
+        """False if an image under way does not end within `timeout` seconds."""
         if self._camera is not None:
             self._camera.stop()
         if self._subscription is not None:
             self.destroy_subscription(self._subscription)
         self._camera = self._subscription = self._image_watch = None
-        path, self._path = self._path, None
-        return path is None or path.stop()
+        if self._path is not None and not self._path.stop(timeout):
+            return False
+        self._path = None
+        return True
 
-    def _free(self) -> bool:
-        ended = self._deactivate()
-        if not ended:
+    def _free(self, timeout: float) -> bool:
+        ended = self._deactivate(timeout)
+        if not ended and not self._ending.is_set():
             self._tell.error("stop", "an image under way does not end, its engine is left behind")
         if self._outputs is not None:
             self._outputs.close()
         if self._estimator is not None and ended:
             self._estimator.close()
-        self._outputs = self._estimator = self._reporter.model = None
+        self._path = self._outputs = self._estimator = self._reporter.model = None
         return ended
 
     # --- images ---------------------------------------------------------------------------------
@@ -232,12 +260,18 @@ class PanoNode(LifecycleNodeMixin, Node):
         )
 
     def _on_image(self, message: Any) -> None:
+        self._statistics.count("received")
+        try:
+            self._take(message)
+        except Exception as error:  # one image must not leave the node deaf
+            self._skipped_internal(f"taking it raised {_one_line(error)}")
+
+    def _take(self, message: Any) -> None:
         path, outputs, watch = self._path, self._outputs, self._image_watch
         assert path is not None
         assert outputs is not None
         assert watch is not None
         watch.seen()
-        self._statistics.count("received")
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         earlier, self._last_stamp = self._last_stamp, stamp
         if stamp < earlier:
@@ -255,8 +289,11 @@ class PanoNode(LifecycleNodeMixin, Node):
 
     def _on_broken_image(self, error: Exception) -> None:
         self._statistics.count("received")
+        self._skipped_internal(f"it cannot be read: {_one_line(error)}")
+
+    def _skipped_internal(self, reason: str) -> None:
         self._statistics.count("skipped_internal")
-        self._tell.error("internal", f"skipped an image: it cannot be read: {_one_line(error)}")
+        self._tell.error("internal", f"skipped an image: {reason}")
 
     # --- parameters and the state of things -----------------------------------------------------
 
@@ -273,14 +310,15 @@ class PanoNode(LifecycleNodeMixin, Node):
         return SetParametersResult(successful=True)
 
     def _advise(self) -> None:
-        if self._estimator is not None:
-            advice = transport_advice(self._settings, self._estimator.info.input_size)
+        estimator = self._estimator  # a transition in another thread may take it away
+        if estimator is not None:
+            advice = transport_advice(self._settings, estimator.info.input_size)
             if advice:
                 self.get_logger().warning(advice)
 
     def _tick(self) -> None:
         """Once a second: look at the graph, publish diagnostics."""
-        silence = 0.0
+        silence, trouble = 0.0, ""
         # Publishers must not vanish under the look at them; a transition reports by itself.
         if self._in_transition.acquire(blocking=False):
             try:
@@ -289,9 +327,15 @@ class PanoNode(LifecycleNodeMixin, Node):
                     silence = self._image_watch.silence
                 if self._outputs is not None:
                     self._qos_watch.check(self._outputs.publishers, self._subscription)
+                if self._path is not None:
+                    self.broken = is_broken(self._path)
+                    usual = self._statistics.median("inference")
+                    trouble = network_trouble(self._path, usual, self._settings.image_timeout)
             finally:
                 self._in_transition.release()
-        self._reporter.publish(silence if silence > self._settings.image_timeout else 0.0)
+        if trouble:
+            self._tell.error("network", trouble)
+        self._reporter.publish(silence if silence > self._settings.image_timeout else 0.0, trouble)
 
 
 def _one_line(error: Exception) -> str:

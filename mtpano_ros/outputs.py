@@ -75,8 +75,6 @@ class Outputs:
             NORMALS_COLOR: self._normals_color,
             SEMANTIC_COLOR: self._semantic_color,
         }
-        for topic in OUTPUTS:
-            self._publishers[topic] = self._create(topic)
         self._label_info_topic = label_info_topic()
         if self._label_info_topic is None:
             node.get_logger().info(
@@ -84,8 +82,13 @@ class Outputs:
                 "(apt install ros-$ROS_DISTRO-vision-msgs)",
                 once=True,
             )
-        else:
-            self._publishers[self._label_info_topic] = self._create(self._label_info_topic)
+        try:
+            for topic in (*OUTPUTS, self._label_info_topic):
+                if topic is not None:
+                    self._publishers[topic] = self._create(topic)
+        except Exception:  # of a qos_override: nothing may stay advertised
+            self.close()
+            raise
 
     @property
     def publishers(self) -> list[Publisher]:
@@ -93,7 +96,7 @@ class Outputs:
         return list(self._publishers.values())
 
     def wanted(self) -> bool:
-        """Whether anybody subscribes to an output that needs inference."""
+        """Whether anybody subscribes to an output."""
         return any(self._has_subscriber(topic) for topic in OUTPUTS)
 
     def wants_colors(self) -> bool:

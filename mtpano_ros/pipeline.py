@@ -54,7 +54,10 @@ class Pipeline(Generic[T]):
         self._give_up(self._arrived.put(job))
 
     def stop(self, timeout: float = 10.0) -> bool:
-        """End the threads; what is in the network comes out. False if that takes longer."""
+        """End the threads; what is in the network comes out. False if that takes longer.
+
+        May be called again.
+        """
         deadline = time.monotonic() + timeout
 
         def left() -> float:

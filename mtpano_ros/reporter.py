@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from mtpano_model.inference.engines.tensorrt_progress import BuildProgress
 from mtpano_model.inference.model_info import ModelInfo
@@ -15,6 +17,7 @@ class Reporter:
     """One DiagnosticArray a call of `publish` and a change of state.
 
     model: of the loaded engine, None without one; whoever loads it sets it.
+    misfit: why the topic's qos_overrides were not taken, empty if they were.
     """
 
     def __init__(self, node: Node, statistics: Statistics) -> None:
@@ -22,13 +25,12 @@ class Reporter:
         self._node, self._statistics = node, statistics
         self._state, self._problem, self._progress = "unconfigured", "", ""
         self._troubles = 0
-        self._publisher = node.create_publisher(
-            DIAGNOSTICS.type,
-            DIAGNOSTICS.name,
-            DIAGNOSTICS.qos,
-            event_callbacks=publisher_events(),
-            qos_overriding_options=overridable(),
-        )
+        self.misfit = ""
+        try:
+            self._publisher = self._create(overridable())
+        except Exception as error:  # of rclpy or the middleware: it must be possible to say so
+            self.misfit = f"qos_overrides.{DIAGNOSTICS.name}: {error}"
+            self._publisher = self._create(None)
 
     def state(self, state: str, problem: str = "") -> None:
         """Enter a state, and why if a better one could not be entered; published at once."""
@@ -43,11 +45,15 @@ class Reporter:
         """How far an engine build is; called from threads of the engine's library."""
         self.progress(f"building: {build.fraction:.0%}, {build.phase}, {build.seconds:.0f} s")
 
-    def publish(self, silence: float = 0.0) -> None:
-        """Say everything now. silence: seconds without an image, if that is too long."""
+    def publish(self, silence: float = 0.0, trouble: str = "") -> None:
+        """Say everything now.
+
+        silence: seconds without an image, if that is too long. trouble: why images do not get
+        through the network at the moment.
+        """
         name = self._node.get_fully_qualified_name()
         message = DiagnosticArray(status=[
-            status(name, "engine", *self._engine()),
+            status(name, "engine", *self._engine(self._problem or trouble)),
             status(name, "frames", *self._frames(silence)),
             status(name, "latency", DiagnosticStatus.OK, "milliseconds",
                    self._statistics.latency()),
@@ -55,22 +61,32 @@ class Reporter:
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
 
-    def _engine(self) -> tuple[bytes, str, dict[str, str]]:
+    def _create(self, overrides: QoSOverridingOptions | None) -> Publisher:
+        return self._node.create_publisher(
+            DIAGNOSTICS.type,
+            DIAGNOSTICS.name,
+            DIAGNOSTICS.qos,
+            event_callbacks=publisher_events(),
+            qos_overriding_options=overrides,
+        )
+
+    def _engine(self, problem: str) -> tuple[bytes, str, dict[str, str]]:
         values = {"state": self._state}
-        if self.model is not None:
+        model = self.model  # a transition in another thread may take it away
+        if model is not None:
             values |= {
-                "backend": self.model.backend,
-                "device": self.model.device,
-                "precision": self.model.precision,
-                "model": str(self.model.path),
-                "preset": self.model.preset,
-                "revision": self.model.revision,
-                "classes": str(len(self.model.classes)),
-                "input_size": size_text(self.model.input_size),
+                "backend": model.backend,
+                "device": model.device,
+                "precision": model.precision,
+                "model": str(model.path),
+                "preset": model.preset,
+                "revision": model.revision,
+                "classes": str(len(model.classes)),
+                "input_size": size_text(model.input_size),
             }
-        values |= {"progress": self._progress, "problem": self._problem}
-        level = DiagnosticStatus.ERROR if self._problem else DiagnosticStatus.OK
-        return level, self._problem or self._state, values
+        values |= {"progress": self._progress, "problem": problem}
+        level = DiagnosticStatus.ERROR if problem else DiagnosticStatus.OK
+        return level, problem or self._state, values
 
     def _frames(self, silence: float) -> tuple[bytes, str, dict[str, str]]:
         counts = self._statistics.counts()
@@ -81,4 +97,6 @@ class Reporter:
             return DiagnosticStatus.WARN, f"no image for {silence:.0f} s", values
         if new:
             return DiagnosticStatus.WARN, f"{new} images skipped or not finite", values
+        if self._statistics.failing:
+            return DiagnosticStatus.WARN, "the last image was skipped", values
         return DiagnosticStatus.OK, f"{values['rate_hz']} Hz", values

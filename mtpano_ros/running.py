@@ -1,4 +1,4 @@
-"""A node's process: spins until a signal, then ends in order and with status 0."""
+"""A node's process: spins until a signal or a broken node, then ends in order."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ THREADS = 3
 
 
 def run(make_node: Callable[[], PanoNode], args: list[str] | None = None) -> int:
-    """Run the node that `make_node` makes; returns the exit status.
+    """Run the node that `make_node` makes; returns the exit status, 1 if it says it is broken.
 
     rclpy's own signal handlers invalidate the context at once, so that a publish under way fails
     with a traceback. Ours only ask for the end; the context is the last thing to go.
@@ -37,7 +37,7 @@ def run(make_node: Callable[[], PanoNode], args: list[str] | None = None) -> int
         executor = MultiThreadedExecutor(THREADS)
         executor.add_node(node)
         _wake_on_signal(executor)
-        while rclpy.ok() and not asked:
+        while rclpy.ok() and not asked and not node.broken:
             try:
                 executor.spin_once()
             except RuntimeError as error:
@@ -47,15 +47,19 @@ def run(make_node: Callable[[], PanoNode], args: list[str] | None = None) -> int
         pass
     finally:
         if node is not None:
-            if not node.close():
+            ended = node.close()
+            if ended:
+                executor.shutdown()
+            # Otherwise its DDS memory in /dev/shm would stay.
+            node.destroy_node()
+            if not ended:
                 # A thread inside an engine's C++ can neither be stopped nor left behind.
+                rclpy.try_shutdown()
                 sys.stdout.flush()
                 sys.stderr.flush()
-                os._exit(0)
-            executor.shutdown()
-            node.destroy_node()
+                os._exit(int(node.broken))
         rclpy.try_shutdown()
-    return 0
+    return int(node is not None and node.broken)
 
 
 def _wake_on_signal(executor: Executor) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -87,24 +91,74 @@ def test_a_second_signal_does_no_harm(model):
         process.assert_ends_cleanly(signal.SIGINT)
 
 
-def test_a_signal_ends_a_node_whose_engine_does_not_listen():
-    code = (
-        "import time, mtpano_ros.node as node; "
-        "node.load_estimator = lambda *_, **__: print('building', flush=True) or time.sleep(60); "
-        "raise SystemExit(node.main())"
-    )
+LOADS = "node.load_estimator = lambda *_, **__: print('loading', flush=True) or time.sleep(60)"
+LOADS_SOON = (
+    "load = node.load_estimator; "
+    "node.load_estimator = lambda *a, **k: [print('loading', flush=True), time.sleep(1), "
+    "load(*a, **k)][2]"
+)
+INFERS = (
+    "from mtpano_model.inference import Estimator; "
+    "Estimator.infer = lambda *_: print('inferring', flush=True) or time.sleep(60)"
+)
+
+
+@contextlib.contextmanager
+def patched(model, patch):
+    """The node's process after a line of Python that sees its module as `node`."""
+    code = f"import time, mtpano_ros.node as node; {patch}; raise SystemExit(node.main())"
+    command = [sys.executable, "-c", code, "--ros-args", "-r", "__ns:=/mtpano"]
     with subprocess.Popen(
-        [sys.executable, "-c", code],
+        [*command, "-p", f"model:={model}"],
         cwd=Path(__file__).parents[1],
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
-        assert process.stdout.readline() == "building\n"
-        process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=20)
-        assert process.returncode == 0
-        assert not ALARM.search(said)
+        yield process
+
+
+def segments(text):
+    """Names of Fast DDS's shared memory in a text, without those of its locks and ports."""
+    return set(re.findall(r"fastdds_[0-9a-f]{16}\b", text))
+
+
+def assert_ends_in_time(process):
+    process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert not ALARM.search(said)
+    # ros2 launch kills what has not ended after ten seconds.
+    assert time.monotonic() - began < 9
+    return said
+
+
+@pytest.mark.parametrize("patch", [LOADS, LOADS_SOON])
+def test_a_signal_ends_a_node_that_loads_and_does_not_listen(model, patch):
+    with patched(model, patch) as process:
+        assert process.stdout.readline() == "loading\n"
+        said = assert_ends_in_time(process)
+        assert "listening" not in said
+
+
+def test_a_signal_ends_a_node_whose_network_hangs_and_leaves_no_shared_memory(model, world):
+    before = segments(" ".join(os.listdir("/dev/shm")))
+    world.create_subscription(Image, "depth", print, 1)
+    camera = world.create_publisher(Image, "image", qos_profile_sensor_data)
+    with patched(model, INFERS) as process:
+        found = threading.Thread(target=process.stdout.readline)
+        found.start()
+
+        def shoot():
+            camera.publish(image())
+            return not found.is_alive()
+
+        wait_until(shoot, 20)
+        own = segments(Path(f"/proc/{process.pid}/maps").read_text()) - before
+        assert own
+        assert_ends_in_time(process)
+    assert not own & segments(" ".join(os.listdir("/dev/shm")))
 
 
 def test_the_node_loads_neither_torch_nor_an_engine_before_it_needs_one():
