@@ -1,22 +1,15 @@
-"""The engine cache: found when it fits, built again, with the reason, when anything is wrong."""
+"""The engine cache: found when it fits, built again when the machine or the model differs."""
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
-import os
-import shutil
-import subprocess
-import sys
-import threading
-import time
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
+from cached_engines import engine_file, open_and_check
 from fake_model import write_fake_model
 from stand_ins.install import install
 from stand_ins.machine import Machine
@@ -34,7 +27,6 @@ FACTS = EngineFacts(
     input_shape=(1, 64, 128, 3),
     recipe=1,
 )
-GREY = np.full((1, 64, 128, 3), 64, np.uint8)
 
 
 @pytest.fixture
@@ -51,18 +43,6 @@ def model(tmp_path: Path) -> Path:
 @pytest.fixture
 def cache(tmp_path: Path) -> EngineCache:
     return EngineCache(tmp_path / "cache")
-
-
-def open_and_check(model: Path, cache: EngineCache, precision: str = "fp16") -> None:
-    """Whatever the cache went through, the engine must come up and be right: red 64 -> 2 m."""
-    engine = TensorRTEngine(model, precision=precision, cache=cache)
-    np.testing.assert_allclose(engine.infer(GREY)["depth"], 2.0, rtol=1e-3)
-    engine.close()
-
-
-def engine_file(cache: EngineCache) -> Path:
-    (path,) = cache.folder.glob("*.engine")
-    return path
 
 
 def test_the_second_start_builds_nothing(
@@ -121,7 +101,7 @@ def test_another_precision_is_another_engine(
     machine: Machine, model: Path, cache: EngineCache, caplog: pytest.LogCaptureFixture
 ) -> None:
     open_and_check(model, cache)
-    open_and_check(model, cache, "fp32")
+    open_and_check(model, cache, precision="fp32")
     assert "precision fp16, needed is fp32" in caplog.text
     open_and_check(model, cache)
     assert machine.counts["builds"] == 2
@@ -148,217 +128,6 @@ def test_models_of_one_name_in_two_folders_do_not_push_each_other_out(
     for path in (*paths, *paths):
         open_and_check(path, cache)
     assert machine.counts["builds"] == 2
-
-
-def truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def flip_a_byte(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def forge(path: Path) -> None:
-    """Bytes that the sidecar vouches for and TensorRT does not take."""
-    import hashlib
-
-    path.write_bytes(b"not a plan")
-    sidecar = json.loads(path.with_suffix(".json").read_text())
-    sidecar |= {"bytes": 10, "sha256": hashlib.sha256(b"not a plan").hexdigest()}
-    path.with_suffix(".json").write_text(json.dumps(sidecar))
-
-
-def foreign_sidecar(path: Path) -> None:
-    sidecar = json.loads(path.with_suffix(".json").read_text())
-    sidecar["facts"]["gpu"] = "another"
-    path.with_suffix(".json").write_text(json.dumps(sidecar))
-
-
-DAMAGES = {
-    "truncated": (truncate, "is truncated"),
-    "damaged": (flip_a_byte, "checksum does not match"),
-    "refused by TensorRT": (forge, "magicTag mismatch"),
-    "empty": (lambda p: p.write_bytes(b""), "is truncated: 0 of"),
-    "gone": (lambda p: p.unlink(), "is missing beside its sidecar"),
-    "a folder": (lambda p: (p.unlink(), p.mkdir()), "cannot be read: Is a directory"),
-    "killed before the sidecar": (lambda p: p.with_suffix(".json").unlink(), "has no sidecar"),
-    "sidecar garbage": (lambda p: p.with_suffix(".json").write_bytes(b"\xff{"), "sidecar of"),
-    "sidecar of another format": (lambda p: p.with_suffix(".json").write_text("[]"), "sidecar of"),
-    "sidecar without facts": (
-        lambda p: p.with_suffix(".json").write_text('{"format": 1, "facts": null}'),
-        "sidecar of",
-    ),
-    "copied from elsewhere": (foreign_sidecar, "gpu another, needed is Orin"),
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_heals_itself(
-    machine: Machine,
-    model: Path,
-    cache: EngineCache,
-    caplog: pytest.LogCaptureFixture,
-    damage: str,
-) -> None:
-    open_and_check(model, cache)
-    hurt, reason = DAMAGES[damage]
-    hurt(engine_file(cache))
-    if damage == "a folder":  # nothing can be written there either: used without being kept
-        open_and_check(model, cache)
-        assert reason in caplog.text
-        return
-    open_and_check(model, cache)
-    assert machine.counts["builds"] == 2
-    assert reason in caplog.text
-    open_and_check(model, cache)
-    assert machine.counts["builds"] == 2
-
-
-def test_an_engine_of_other_tensors_is_built_again(
-    machine: Machine, model: Path, cache: EngineCache, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Whoever tampers with the cache must not make the engine write outside its buffers."""
-    import hashlib
-
-    from stand_ins.trt_build import write_plan
-
-    open_and_check(model, cache)
-    path = engine_file(cache)
-    small = write_fake_model(path.parent / "small.onnx", (32, 64), tail="gpu")
-    plan = write_plan(machine, small.read_bytes())
-    path.write_bytes(plan)
-    sidecar = json.loads(path.with_suffix(".json").read_text())
-    sidecar |= {"bytes": len(plan), "sha256": hashlib.sha256(plan).hexdigest()}
-    path.with_suffix(".json").write_text(json.dumps(sidecar))
-    open_and_check(model, cache)
-    assert machine.counts["builds"] == 2
-    assert "its tensors are" in caplog.text
-
-
-def test_a_cache_that_cannot_be_written_costs_a_build_each_start(
-    machine: Machine, model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    (tmp_path / "file").write_text("")
-    cache = EngineCache(tmp_path / "file" / "cache")  # root may write anywhere but not here
-    open_and_check(model, cache)
-    open_and_check(model, cache)
-    assert machine.counts["builds"] == 2
-    warnings = [r for r in caplog.records if r.levelno == logging.WARNING]
-    assert len(warnings) == 2
-    assert "set XDG_CACHE_HOME" in warnings[0].getMessage()
-
-
-def test_a_full_disk_leaves_nothing_half_written(
-    machine: Machine,
-    model: Path,
-    cache: EngineCache,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    def full(_: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        open_and_check(model, cache)
-    assert "No space left on device" in caplog.text
-    assert {path.name for path in cache.folder.iterdir()} <= {"build.lock"}
-    open_and_check(model, cache)
-    open_and_check(model, cache)
-    assert machine.counts["builds"] == 2
-
-
-def test_a_full_disk_moves_the_intermediate_files_elsewhere(
-    machine: Machine,
-    model: Path,
-    cache: EngineCache,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    monkeypatch.setattr("tempfile.tempdir", str(elsewhere))
-    room = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: room)
-    seen: list[str] = []
-    machine.on_step = lambda: seen.extend(path.name for path in elsewhere.iterdir())
-    open_and_check(model, cache)
-    assert seen
-    assert not list(elsewhere.iterdir())
-
-
-def test_nowhere_to_prepare_is_one_sentence(
-    machine: Machine, model: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def full(*args: object, **kwargs: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(onnx, "save", full)
-    with pytest.raises(MtpanoError, match=r"cannot be prepared in .*No space left"):
-        open_and_check(model, cache)
-
-
-KILLED = """
-import os, signal, sys
-sys.path[:0] = {path!r}
-import pytest
-from pathlib import Path
-from stand_ins.install import install
-from stand_ins.machine import Machine
-from mtpano_model.inference.cache import EngineCache
-from mtpano_model.inference.engines.tensorrt import TensorRTEngine
-
-die = lambda: os.kill(os.getpid(), signal.SIGKILL)
-install(pytest.MonkeyPatch(), Machine(on_step=die))
-TensorRTEngine(Path({model!r}), cache=EngineCache(Path({folder!r})))
-"""
-
-
-def test_killed_in_the_middle_of_a_build(machine: Machine, model: Path, cache: EngineCache) -> None:
-    here = Path(__file__).parent
-    script = KILLED.format(
-        path=[str(here), str(here.parent)], model=str(model), folder=str(cache.folder)
-    )
-    killed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert killed.returncode == -9, killed.stderr
-    (leftover,) = cache.folder.glob("tmp-*")
-
-    open_and_check(model, cache)  # the dead process's lock holds nobody up
-    assert machine.counts["builds"] == 1
-    assert leftover.exists()  # it could be another process at work
-    two_days_ago = time.time() - 2 * 86400
-    os.utime(leftover, (two_days_ago, two_days_ago))
-    write_fake_model(model, metadata={"revision": "new"})
-    open_and_check(model, cache)
-    assert not list(cache.folder.glob("tmp-*"))
-
-
-def test_two_starts_at_once_build_once(machine: Machine, model: Path, cache: EngineCache) -> None:
-    """Two nodes with one model come up together: the second waits for the first's engine."""
-    building, second_waits = threading.Event(), threading.Event()
-
-    def hold_the_build() -> None:
-        building.set()
-        assert second_waits.wait(20)
-
-    machine.on_step = hold_the_build
-    first = threading.Thread(target=open_and_check, args=(model, cache))
-    first.start()
-    assert building.wait(20)
-    phases: list[str] = []
-
-    def note(progress: object) -> None:
-        phases.append(progress.phase)  # type: ignore[attr-defined]
-        second_waits.set()
-
-    engine = TensorRTEngine(model, cache=cache, progress=note)
-    first.join()
-    assert machine.counts["builds"] == 1
-    assert "waiting for another process's build" in phases
-    np.testing.assert_allclose(engine.infer(GREY)["depth"], 2.0, rtol=1e-3)
-    engine.close()
 
 
 def test_external_data_is_part_of_the_key(

@@ -1,0 +1,109 @@
+"""A damaged engine in the cache: never used, built again, and the log says what was wrong."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from pathlib import Path
+
+import pytest
+from cached_engines import engine_file, open_and_check
+from fake_model import write_fake_model
+from stand_ins.install import install
+from stand_ins.machine import Machine
+from stand_ins.trt_build import write_plan
+
+from mtpano_model.inference.cache import EngineCache
+
+
+@pytest.fixture
+def machine(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Machine:
+    caplog.set_level(logging.INFO)
+    return install(monkeypatch, Machine())
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_fake_model(tmp_path / "rooms.onnx")
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> EngineCache:
+    return EngineCache(tmp_path / "cache")
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_byte(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def put_plan(path: Path, plan: bytes) -> None:
+    """Another engine, one that the sidecar vouches for."""
+    path.write_bytes(plan)
+    sidecar = json.loads(path.with_suffix(".json").read_text())
+    sidecar |= {"bytes": len(plan), "sha256": hashlib.sha256(plan).hexdigest()}
+    path.with_suffix(".json").write_text(json.dumps(sidecar))
+
+
+def foreign_sidecar(path: Path) -> None:
+    sidecar = json.loads(path.with_suffix(".json").read_text())
+    sidecar["facts"]["gpu"] = "another"
+    path.with_suffix(".json").write_text(json.dumps(sidecar))
+
+
+DAMAGES = {
+    "truncated": (truncate, "is truncated"),
+    "damaged": (flip_a_byte, "checksum does not match"),
+    "refused by TensorRT": (lambda p: put_plan(p, b"not a plan"), "magicTag mismatch"),
+    "empty": (lambda p: p.write_bytes(b""), "is truncated: 0 of"),
+    "gone": (lambda p: p.unlink(), "is missing beside its sidecar"),
+    "a folder": (lambda p: (p.unlink(), p.mkdir()), "cannot be read: Is a directory"),
+    "killed before the sidecar": (lambda p: p.with_suffix(".json").unlink(), "has no sidecar"),
+    "sidecar garbage": (lambda p: p.with_suffix(".json").write_bytes(b"\xff{"), "sidecar of"),
+    "sidecar of another format": (lambda p: p.with_suffix(".json").write_text("[]"), "sidecar of"),
+    "sidecar without facts": (
+        lambda p: p.with_suffix(".json").write_text('{"format": 1, "facts": null}'),
+        "sidecar of",
+    ),
+    "copied from elsewhere": (foreign_sidecar, "gpu another, needed is Orin"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_heals_itself(
+    machine: Machine,
+    model: Path,
+    cache: EngineCache,
+    caplog: pytest.LogCaptureFixture,
+    damage: str,
+) -> None:
+    open_and_check(model, cache)
+    hurt, reason = DAMAGES[damage]
+    hurt(engine_file(cache))
+    if damage == "a folder":  # nothing can be written there either: used without being kept
+        open_and_check(model, cache)
+        assert reason in caplog.text
+        return
+    open_and_check(model, cache)
+    assert machine.counts["builds"] == 2
+    assert reason in caplog.text
+    open_and_check(model, cache)
+    assert machine.counts["builds"] == 2
+
+
+def test_an_engine_of_other_tensors_is_built_again(
+    machine: Machine, model: Path, cache: EngineCache, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever tampers with the cache must not make the engine write outside its buffers."""
+    open_and_check(model, cache)
+    small = write_fake_model(cache.folder / "small.onnx", (32, 64), tail="gpu")
+    put_plan(engine_file(cache), write_plan(machine, small.read_bytes()))
+    open_and_check(model, cache)
+    assert machine.counts["builds"] == 2
+    assert "its tensors are" in caplog.text
