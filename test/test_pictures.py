@@ -1,4 +1,4 @@
-"""Colours, text and the panel: a person must see what the arrays say."""
+"""Colours, text, the panel and a report's pictures: a person must see what the arrays say."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from test_cloud import box_room, colored
 
 from mtpano_model.classes import load_class_set
+from mtpano_model.evaluation.report_pictures import confusion_picture
 from mtpano_model.geometry.sphere import rays
 from mtpano_model.inference import Frame, drawing
 from mtpano_model.inference.colors import OPEN_COLOR, TOO_NEAR_COLOR, UNKNOWN_COLOR
@@ -155,6 +156,25 @@ def test_a_panel_of_nothing_known_is_still_a_panel():
         np.full(size, 255, np.uint8),
     )
     assert panel(colored(*size), frame, CLASSES, width=800).shape[1] == 800
+
+
+# --- a report's pictures -------------------------------------------------------------------------
+
+
+def test_confusion_picture_is_dark_on_a_good_diagonal():
+    confusion = np.zeros((18, 19))
+    confusion[0, 0], confusion[1, 1], confusion[1, 0] = 100, 50, 50
+    picture = confusion_picture(confusion, CLASSES)
+    side = 44
+    origin = picture.shape[0] - 10 - 2 * side
+    cells = {
+        (i, j): picture[origin + i * side + 3, origin + j * side + 3].astype(int)
+        for i in range(2)
+        for j in range(2)
+    }
+    assert cells[0, 0][1] > cells[0, 0][0]  # green: right
+    assert cells[1, 0][0] > cells[1, 0][1]  # red: wrong
+    assert cells[0, 0].sum() < cells[1, 1].sum() < cells[0, 1].sum()
 
 
 # --- files ---------------------------------------------------------------------------------------
