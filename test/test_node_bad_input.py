@@ -133,10 +133,6 @@ def test_nan_from_the_network_becomes_nan_pixels(bot, monkeypatch):
     good_frame_comes_through(bot)
 
 
-def test_still_active_after_all_that(bot):
-    assert bot.node._state_machine.current_state[1] == "active"
-
-
 JPEG = jpeg(gradient())
 
 
