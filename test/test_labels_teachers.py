@@ -27,7 +27,7 @@ from mtpano_model.geometry.perspective import Views, to_patches
 from mtpano_model.labels.config import LabelConfig
 from mtpano_model.labels.engine import LabelEngine
 from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
-from mtpano_model.labels.teachers import TEACHERS, describe, open_teacher
+from mtpano_model.labels.teachers import describe, open_teacher
 from mtpano_model.labels.teachers.semantics import ClassScores, set_of_labels
 
 VIEWS = Views.look([0.0, 1.0], [0.2, -0.1], [1.5, 1.7], (64, 64))
@@ -231,4 +231,3 @@ def test_a_store_names_who_labelled_it_and_under_which_licence():
             "license": "that of the data set's ground truth",
         }
     ]
-    assert len(TEACHERS) == 8
