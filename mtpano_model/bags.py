@@ -37,6 +37,8 @@ _ENCODINGS: dict[str, tuple[int, int, int | None]] = {
     "8UC1": (1, 1, cv2.COLOR_GRAY2RGB),
     "rgb16": (6, 2, None),
     "bgr16": (6, 2, cv2.COLOR_BGR2RGB),
+    "rgba16": (8, 2, cv2.COLOR_RGBA2RGB),
+    "bgra16": (8, 2, cv2.COLOR_BGRA2RGB),
     "mono16": (2, 2, cv2.COLOR_GRAY2RGB),
     "yuv422": (2, 1, cv2.COLOR_YUV2RGB_UYVY),
     "uyvy": (2, 1, cv2.COLOR_YUV2RGB_UYVY),
@@ -46,6 +48,10 @@ _ENCODINGS: dict[str, tuple[int, int, int | None]] = {
     "bayer_bggr8": (1, 1, cv2.COLOR_BayerRG2RGB),
     "bayer_gbrg8": (1, 1, cv2.COLOR_BayerGR2RGB),
     "bayer_grbg8": (1, 1, cv2.COLOR_BayerGB2RGB),
+    "bayer_rggb16": (2, 2, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr16": (2, 2, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg16": (2, 2, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg16": (2, 2, cv2.COLOR_BayerGB2RGB),
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -141,7 +143,7 @@ def _rows(message: Image) -> NDArray[np.uint8]:
 
 
 def _converted(message: Image, rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGB by cv_bridge or rosbags-image, whichever works here, from rows without padding."""
+    """RGB by rosbags-image or cv_bridge, whichever works here, from rows without padding."""
     row_bytes = message.width * _CONVERTED[message.encoding]
     tight = SimpleNamespace(
         encoding=message.encoding,
@@ -151,33 +153,44 @@ def _converted(message: Image, rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
         is_bigendian=message.is_bigendian,
         data=rows.reshape(message.height, message.step)[:, :row_bytes].tobytes(),
     )
-    convert = _converter()
-    try:
-        return np.ascontiguousarray(convert(tight), np.uint8)
-    except Exception as error:  # each library raises errors of its own, and OpenCV's
-        last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+    converters = _converters()
+    if not converters:
         raise BadImage(
             "encoding",
-            f"an image of {message.width}x{message.height} in encoding '{message.encoding}' cannot "
-            f"be converted to rgb8 ({last[0]}): let the driver publish rgb8",
-        ) from error
+            f"encoding '{message.encoding}' needs cv_bridge (apt install "
+            "ros-$ROS_DISTRO-cv-bridge) or rosbags-image (pip install rosbags-image): install one, "
+            "or let the driver publish rgb8",
+        )
+    for convert in converters:
+        try:
+            return np.ascontiguousarray(convert(tight), np.uint8)
+        except Exception as error:  # each library raises errors of its own, and OpenCV's
+            last = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+    raise BadImage(
+        "encoding",
+        f"an image of {message.width}x{message.height} in encoding '{message.encoding}' cannot be "
+        f"converted to rgb8 ({last[0]}): let the driver publish rgb8",
+    )
 
 
-def _converter() -> Any:
-    # Binaries of cv_bridge built for numpy 1 fail under numpy 2 with more than ImportError.
+@lru_cache(maxsize=1)
+def _converters() -> list[Callable[[Any], Any]]:
+    """The libraries that are here, the one to be trusted most first."""
+    found: list[Callable[[Any], Any]] = []
     try:
         from cv_bridge import CvBridge
     except (ImportError, AttributeError):
         pass
     else:
-        return lambda message: CvBridge().imgmsg_to_cv2(message, "rgb8")
+        bridge = CvBridge()
+        found.append(lambda message: bridge.imgmsg_to_cv2(message, "rgb8"))
     try:
         from rosbags.image import image_to_cvimage
     except ImportError:
-        raise BadImage(
-            "encoding",
-            "this encoding needs cv_bridge (apt install ros-$ROS_DISTRO-cv-bridge) or "
-            "rosbags-image (pip install rosbags-image): install one, or let the driver publish "
-            "rgb8",
-        ) from None
-    return lambda message: image_to_cvimage(message, "rgb8")
+        pass
+    else:
+        # A distribution's cv_bridge was built for numpy 1; under numpy 2 it fails at the first
+        # image, with an ImportError or a crash.
+        first = 0 if np.lib.NumpyVersion(np.__version__) >= "2.0.0" else len(found)
+        found.insert(first, lambda message: image_to_cvimage(message, "rgb8"))
+    return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import array
 import struct
+import sys
+import types
 
 import cv2
 import numpy as np
@@ -13,9 +15,11 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or ins
 
 from node_harness import compressed, gradient, image, jpeg
 
+from mtpano_model.bags import decode_image
+from mtpano_ros import image_input
 from mtpano_ros.compressed_input import read_compressed
 from mtpano_ros.diagnostics import SKIP_REASONS
-from mtpano_ros.image_input import BadImage, read_image
+from mtpano_ros.image_input import COLOR_ENCODINGS, BadImage, read_image
 
 
 def rgb_of(panorama):
@@ -143,6 +147,43 @@ def test_an_encoding_no_library_can_convert_is_refused_with_the_remedy():
     with pytest.raises(BadImage, match=r"65x33 in encoding 'yuv422'.*publish rgb8") as caught:
         read_image(image(odd, encoding="yuv422"), allow_non_2to1=True)
     assert caught.value.reason == "encoding"
+
+
+@pytest.fixture
+def bridge_of_numpy_1(monkeypatch):
+    """What a distribution's cv_bridge does under another major version of numpy."""
+
+    class CvBridge:
+        def imgmsg_to_cv2(self, message, encoding):
+            raise ImportError("numpy.core.multiarray failed to import")
+
+    module = types.ModuleType("cv_bridge")
+    module.CvBridge = CvBridge
+    monkeypatch.setitem(sys.modules, "cv_bridge", module)
+    image_input._converters.cache_clear()
+    yield
+    image_input._converters.cache_clear()
+
+
+@pytest.mark.parametrize("numpy_version", ["1.26.4", "2.3.0"])
+def test_a_broken_cv_bridge_leaves_the_work_to_the_other_library(
+    bridge_of_numpy_1, monkeypatch, numpy_version
+):
+    monkeypatch.setattr(image_input.np, "__version__", numpy_version)
+    picture = gradient()
+    panorama = read_image(image(picture.astype(np.uint16) * 257, encoding="rgb16"))
+    assert np.array_equal(rgb_of(panorama), picture)
+
+
+@pytest.mark.parametrize("encoding", COLOR_ENCODINGS)
+def test_what_the_node_takes_bags_and_snapshots_take_as_well(encoding):
+    rng = np.random.default_rng(0)
+    message = image(rng.integers(0, 256, (64, 128, 8), np.uint8), encoding=encoding)
+    read = rgb_of(read_image(message))
+    if encoding.startswith("bayer"):  # libraries interpolate edges differently
+        assert decode_image(message).shape == read.shape
+    else:
+        assert np.abs(decode_image(message).astype(int) - read).max() <= 1
 
 
 # --- compressed -----------------------------------------------------------------------------------
