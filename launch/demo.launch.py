@@ -2,8 +2,9 @@
 
     ros2 launch mtpano_ros demo.launch.py input:=~/my_panoramas rate:=2.0
 
-Takes every argument of pano.launch.py too. It stays on this host unless the user chose a discovery
-range of their own.
+Takes every argument of pano.launch.py too. It stays on this host, in a domain of its own, and logs
+how to look on; ROS_DOMAIN_ID, ROS_AUTOMATIC_DISCOVERY_RANGE and, on Humble, ROS_LOCALHOST_ONLY are
+kept where they are set.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     IncludeLaunchDescription,
+    LogInfo,
     OpaqueFunction,
     SetEnvironmentVariable,
 )
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
+
+from mtpano_ros.transport import private_graph
 
 PANO = get_package_share_path("mtpano_ros") / "launch" / "pano.launch.py"
 FRAME = "camera_optical_frame"
@@ -45,12 +49,13 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default, description=description)
         for name, (default, description) in ARGUMENTS.items()
     ]
-    local = []
-    if "ROS_AUTOMATIC_DISCOVERY_RANGE" not in os.environ:
-        local.append(SetEnvironmentVariable("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"))
+    graph = {name: os.environ.get(name, value) for name, value in private_graph().items()}
+    variables = [SetEnvironmentVariable(name, value) for name, value in graph.items()]
+    look_on = " ".join(f"{name}={value}" for name, value in graph.items())
+    say = LogInfo(msg=f"to look on from another shell: export {look_on}")
     # Included first: it sets the transport profile, which the player needs as well.
     pano = IncludeLaunchDescription(str(PANO))
-    return LaunchDescription([*arguments, *local, pano, OpaqueFunction(function=play)])
+    return LaunchDescription([*arguments, *variables, say, pano, OpaqueFunction(function=play)])
 
 
 def play(context: LaunchContext) -> list[Node]:

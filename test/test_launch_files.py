@@ -15,9 +15,15 @@ from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-from mtpano_ros.transport import PROFILE
+from mtpano_ros.transport import (
+    OLD_PROFILE_VARIABLE,
+    PRIVATE_DOMAINS,
+    PROFILE,
+    PROFILE_VARIABLE,
+)
 
 ROOT = Path(__file__).parents[1]
+GRAPH = ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY")
 NOTE_TAKER = """#!/usr/bin/env python3
 import json, os, sys
 name = os.path.basename(sys.argv[0])
@@ -45,8 +51,9 @@ def notes(tmp_path, monkeypatch) -> Path:
         (index / executable.parent.name).touch()
     (tmp_path / "share" / "mtpano_ros").symlink_to(ROOT)
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
-    monkeypatch.delenv("FASTDDS_DEFAULT_PROFILES_FILE", raising=False)
-    monkeypatch.delenv("ROS_AUTOMATIC_DISCOVERY_RANGE", raising=False)
+    for variable in (PROFILE_VARIABLE, OLD_PROFILE_VARIABLE, *GRAPH):
+        monkeypatch.setenv(variable, "")  # so that what launch sets in this process is undone
+        monkeypatch.delenv(variable)
     monkeypatch.setenv("NOTES", str(tmp_path / "notes"))
     (tmp_path / "notes").mkdir()
     return tmp_path / "notes"
@@ -125,14 +132,31 @@ def test_rviz_shows_the_namespace_that_was_asked_for(notes):
     assert "/mtpano/points:=/roof/points" in remappings(rviz)
 
 
-def test_demo_plays_to_the_node_and_stays_on_this_host(notes):
+def test_demo_plays_to_the_node(notes):
     started = launched(notes, "demo", input="~/panoramas", rate="2.0")
     assert set(started) == {"pano_node", "player", "rviz2", "static_transform_publisher"}
     player = started["player"]
     assert player["arguments"][0] == str(Path.home() / "panoramas")
     (played,) = {name for name in remappings(player) if name.startswith("image:=")}
     assert played in remappings(started["pano_node"])
-    assert player["environment"]["ROS_AUTOMATIC_DISCOVERY_RANGE"] == "LOCALHOST"
+
+
+@pytest.mark.parametrize(("distribution", "localhost"), [("kilted", None), ("humble", "1")])
+def test_demo_stays_on_this_host_in_a_domain_of_its_own(
+    notes, monkeypatch, distribution, localhost
+):
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    for note in launched(notes, "demo").values():
+        domain, discovery, only_localhost = (note["environment"].get(name) for name in GRAPH)
+        assert int(domain) in PRIVATE_DOMAINS
+        assert (discovery, only_localhost) == ("LOCALHOST", localhost)
+
+
+def test_demo_keeps_the_users_own_graph(notes, monkeypatch):
+    monkeypatch.setenv("ROS_DOMAIN_ID", "7")
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "SUBNET")
+    environment = launched(notes, "demo")["player"]["environment"]
+    assert [environment[name] for name in GRAPH[:2]] == ["7", "SUBNET"]
 
 
 def test_a_demo_without_rviz2_plays_all_the_same(notes):
