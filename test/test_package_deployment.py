@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -93,6 +94,22 @@ def test_compose_builds_both_distributions_with_room_for_images():
     for one in services.values():
         assert one["ipc"] == "host" or one.get("shm_size")
         assert (ROOT / "docker" / one["build"]["context"] / one["build"]["dockerfile"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("answer", "healthy"),
+    [("active [3]", True), ("unconfigured [1]", False), ("inactive [2]", False), ("", False)],
+)
+def test_container_is_healthy_only_while_the_named_node_is_active(tmp_path, answer, healthy):
+    text = (ROOT / "docker" / "Dockerfile").read_text()
+    check = text.partition("HEALTHCHECK")[2].partition("CMD ")[2].splitlines()[0]
+    entrypoint = tmp_path / "entrypoint"
+    asked = "ros2 lifecycle get /roof/x"
+    entrypoint.write_text(f'#!/bin/sh\n[ "$*" = "{asked}" ] && echo "{answer}"\n')
+    entrypoint.chmod(0o755)
+    command = check.replace("/entrypoint", str(entrypoint))
+    done = subprocess.run(["bash", "-c", command], env={**os.environ, "MTPANO_NODE": "/roof/x"})
+    assert (done.returncode == 0) == healthy
 
 
 def test_dockerfile_copies_files_that_exist():
