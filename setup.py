@@ -43,6 +43,7 @@ EXTRAS = {
         "rosbags>=0.10",
         "rosbags-image>=0.10",
         "safetensors>=0.4.3",
+        "scipy",  # transformers asks for it to open Mask2Former and OneFormer
         "tensorboard>=2.15",
         "torch>=2.6,<3",
         "transformers>=4.56",
@@ -58,7 +59,6 @@ EXTRAS = {
         "pytest-timeout",
         "ruff",
         "scikit-learn",
-        "scipy",
         "torchmetrics>=1.4",
         "types-PyYAML",
         "webdataset>=0.2.86",

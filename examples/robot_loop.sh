@@ -2,14 +2,17 @@
 # The robot's loop: a bag of panoramas -> pseudo-labels -> a fine-tuned model for the node.
 #
 #   ros2 bag record /camera/image_raw          # on the robot: every room it should know
-#   ./run mtpano --version                     # once: makes .venv
+#   ./run mtpano train --help                  # once: makes .venv, with torch
 #   PATH=$PWD/.venv/bin:$PATH examples/robot_loop.sh BAG OUT [TEACHER ...]
 #
-# TEACHER as `mtpano label --help` lists them; the default needs MoGe-2's and Mask2Former's weights.
-# LABEL, TRAIN and EXPORT add options to the three steps. Run it again to go on where it stopped.
+# TEACHER as docs/labels.md lists them. The default is moge2 and mask2former, which need
+#   .venv/bin/pip install git+https://github.com/microsoft/MoGe
+# and load their weights from the Hugging Face hub. LABEL and TRAIN add options to labelling and
+# training, EXPORT replaces the export's --half-weights, INIT the default model that training starts
+# from and is compared with. Run it again to go on where it stopped.
 set -euo pipefail
 if [[ $# -lt 2 ]]; then
-    sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 bag=$1 out=$2

@@ -215,6 +215,8 @@ def test_wrong_names_and_sources_say_what_is_right(tmp_path):
     for name in ("mask2former", "oneformer", "segformer", "depth-anything"):
         with pytest.raises(MtpanoError, match=r"cannot be loaded.*give a folder"):
             open_teacher(f"{name}:{tmp_path / 'nothing'}", "indoor18")
+    with pytest.raises(MtpanoError, match="give MLCommons' deeplabv3"):
+        open_teacher("ade20k32", "indoor18")
     with pytest.raises(MtpanoError, match="does not exist"):
         open_teacher(f"ade20k32:{tmp_path / 'nothing.tflite'}", "indoor18")
     (tmp_path / "bad.tflite").write_bytes(b"no model")

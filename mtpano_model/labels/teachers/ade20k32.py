@@ -19,19 +19,18 @@ from mtpano_model.geometry.perspective import Views
 from mtpano_model.labels.teacher import TeacherLabels
 from mtpano_model.labels.teachers.semantics import ClassScores
 
-DEFAULT = "ade20k32_segmenter_r3_logits.tflite"
-# Where the project's reference material lies, beside a checkout.
-_FOLDER = Path(__file__).parents[3].parent / "shared" / "teachers"
 _DEEPLAB_LOGITS = 199  # the tensor before its arg-max
 
 
 class Ade20k32:
-    """`ade20k32_segmenter_r3_logits.tflite` or `ade20k32_deeplabv3_mnv2_int8.tflite`, made of
-    MLCommons' `mobile_models`: 512x512 RGB in, logits of 32 classes at 128x128 out.
+    """Two files of github.com/mlcommons/mobile_models: 512x512 RGB in, logits of 32 classes at
+    128x128 out.
 
-    source: a .tflite file; None looks beside the checkout. Needs `ai-edge-litert` (or
-    `tflite-runtime`). Licence: Apache-2.0; trained on ADE20K, whose images have terms for
-    research. Tilted pictures confuse them: they want gravity pointing down.
+    source: `v0_7/tflite/deeplabv3_mnv2_ade20k_int8.tflite`, or
+    `v1_1/Google/mobile_segmenter_r3_quant.tflite` without its last operator, ResizeArgmax, which no
+    runtime outside Google has. Needs `ai-edge-litert` (or `tflite-runtime`). Licence: Apache-2.0;
+    trained on ADE20K, whose images have terms for research. Tilted pictures confuse them: they
+    want gravity pointing down.
     """
 
     tasks = ("semseg",)
@@ -39,7 +38,12 @@ class Ade20k32:
     license = "Apache-2.0 (MLCommons mobile_models); trained on ADE20K (research terms)"
 
     def __init__(self, source: str | None, class_set: str, device: str):
-        path = Path(source) if source else _FOLDER / DEFAULT
+        if source is None:
+            raise MtpanoError(
+                "teacher 'ade20k32' has no weights of its own: give MLCommons' "
+                "deeplabv3_mnv2_ade20k_int8.tflite with --teacher ade20k32:PATH"
+            )
+        path = Path(source)
         self.name = f"ade20k32:{path.name}"
         if not path.is_file():
             raise MtpanoError(
@@ -52,8 +56,7 @@ class Ade20k32:
         self._scale, self._zero = details[self._logits]["quantization"]
         if tuple(details[self._logits]["shape"])[-1] != 32:
             raise MtpanoError(
-                f"{path} gives {details[self._logits]['shape']}: expected logits of 32 classes, "
-                f"as {DEFAULT}"
+                f"{path} gives {details[self._logits]['shape']}: expected logits of 32 classes"
             )
         self._classes = ClassScores("ade20k32", class_set)
 
@@ -97,9 +100,15 @@ def _interpreter(path: Path, keep_all: bool) -> Any:
                 interpreter = module.Interpreter(
                     str(path), num_threads=1, experimental_preserve_all_tensors=keep_all
                 )
+            interpreter.allocate_tensors()
         except ValueError as error:
             raise MtpanoError(f"{path} is no TFLite model ({error}): copy it again") from error
-        interpreter.allocate_tensors()
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise MtpanoError(
+                f"{path} has an operator that {package} lacks ({reason}): cut it off, or give "
+                "another file"
+            ) from error
         return interpreter
     raise MtpanoError(
         "teacher 'ade20k32' needs the library 'ai-edge-litert': install it with "
