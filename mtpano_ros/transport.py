@@ -10,12 +10,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from mtpano_model.doctor.transport import (
+    BUILTIN_VARIABLE,
+    OLD_PROFILE_VARIABLE,
+    PROFILE_VARIABLE,
+)
+
 PROFILE = Path(__file__).with_name("fastdds.xml")
-PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
-# What Fast DDS 2 reads; later distributions warn at its sight.
-OLD_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 FAST_DDS_2 = ("humble", "iron", "jazzy")
-CHOICES = (PROFILE_VARIABLE, OLD_PROFILE_VARIABLE, "FASTDDS_BUILTIN_TRANSPORTS")
+CHOICES = (PROFILE_VARIABLE, OLD_PROFILE_VARIABLE, BUILTIN_VARIABLE)
 # Above 101 the ports of a domain meet Linux's ephemeral ones.
 PRIVATE_DOMAINS = range(20, 102)
 

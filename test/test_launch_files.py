@@ -15,12 +15,8 @@ from launch import LaunchDescription, LaunchService
 from launch.actions import IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-from mtpano_ros.transport import (
-    OLD_PROFILE_VARIABLE,
-    PRIVATE_DOMAINS,
-    PROFILE,
-    PROFILE_VARIABLE,
-)
+from mtpano_model.doctor.transport import OLD_PROFILE_VARIABLE, PROFILE_VARIABLE
+from mtpano_ros.transport import PRIVATE_DOMAINS, PROFILE
 
 ROOT = Path(__file__).parents[1]
 GRAPH = ("ROS_DOMAIN_ID", "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY")

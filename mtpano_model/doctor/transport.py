@@ -14,10 +14,12 @@ SEGMENT = 64 << 20  # bytes of shared memory that the profile gives each process
 SEGMENTS = 3  # camera, node, RViz
 SHARED_MEMORY = Path("/dev/shm")
 RECEIVE_BUFFER = Path("/proc/sys/net/core/rmem_max")
-_PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-_BUILTIN = "FASTDDS_BUILTIN_TRANSPORTS"
+PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
+# What Fast DDS 2 reads (Humble to Jazzy); later distributions warn at its sight.
+OLD_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+BUILTIN_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 _RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
-_ENOUGH_BUFFER = 16 << 20
+_ENOUGH_BUFFER = 16 << 20  # what docs/deployment.md lets Cyclone DDS ask for
 _HIGHEST_DOMAIN, _EPHEMERAL_DOMAIN = 232, 102
 
 
@@ -36,7 +38,7 @@ def check(environment: Mapping[str, str] = os.environ) -> list[Finding]:
 
 
 def _profile(environment: Mapping[str, str]) -> Finding:
-    for variable in _PROFILE_VARIABLES:
+    for variable in (PROFILE_VARIABLE, OLD_PROFILE_VARIABLE):
         if variable not in environment:
             continue
         path = Path(environment[variable])
@@ -45,17 +47,17 @@ def _profile(environment: Mapping[str, str]) -> Finding:
         if f"<segment_size>{SEGMENT}<" in path.read_text("utf-8", errors="replace"):
             return ok(f"{variable}={path}, segments of {SEGMENT >> 20} MiB")
         return note(f"{variable}={path}, a profile of your own: give it segments of 64 MiB")
-    if environment.get(_BUILTIN) == "LARGE_DATA":
+    if environment.get(BUILTIN_VARIABLE) == "LARGE_DATA":
         return fix(
-            f"{_BUILTIN}=LARGE_DATA loses large best-effort messages in some runs",
-            f"unset {_BUILTIN}, the launch files set a profile that does not",
+            f"{BUILTIN_VARIABLE}=LARGE_DATA loses large best-effort messages in some runs",
+            f"unset {BUILTIN_VARIABLE}, the launch files set a profile that does not",
         )
     spec = find_spec("mtpano_ros")
     shipped = Path(spec.origin).with_name("fastdds.xml") if spec and spec.origin else "fastdds.xml"
     return note(
         "no DDS profile is set in this shell: our launch files set one, for other nodes that "
-        f"send or take panoramas export {_PROFILE_VARIABLES[0]}={shipped} "
-        f"(Humble to Jazzy: {_PROFILE_VARIABLES[1]})"
+        f"send or take panoramas export {PROFILE_VARIABLE}={shipped} "
+        f"(Humble to Jazzy: {OLD_PROFILE_VARIABLE})"
     )
 
 
@@ -134,6 +136,6 @@ def _discovery(environment: Mapping[str, str]) -> list[Finding]:
 
 def _qos() -> Finding:
     return ok(
-        "QoS: the node subscribes best effort, keep last 1, which every camera matches; it "
+        "QoS: the node subscribes best effort, which every camera matches; it "
         "publishes reliable and volatile, which every subscriber matches but transient local ones"
     )
