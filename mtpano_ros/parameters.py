@@ -62,7 +62,7 @@ class Parameters:
     )
     precision: str = option(
         "auto",
-        "Arithmetic of the engine; auto is fp32 on CPUs and fp16 on GPUs.",
+        "Arithmetic of the engine; auto is fp16 on TensorRT, fp32 elsewhere.",
         choices=("auto", "fp32", "bf16", "fp16"),
         read_only=True,
     )

@@ -119,7 +119,7 @@ def load_estimator(
     backend: auto, openvino, onnxruntime or tensorrt; auto takes the fastest that is installed.
     device: auto, cpu, cuda, gpu (Intel, through OpenVINO) or tensorrt (ONNX Runtime's provider).
     threads: CPU threads; the engine's own choice if None.
-    precision: fp32, bf16 or fp16 where the engine can; fp32 on CPUs if None.
+    precision: fp32, bf16 or fp16 where the engine can; if None fp16 on TensorRT, fp32 elsewhere.
     compiled: postprocess by loops that numba compiles; None: if it is installed. For streams: its
         import takes half a second.
     progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.
