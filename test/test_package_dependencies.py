@@ -1,23 +1,15 @@
-"""What the code imports is what setup.py names, and the robot's half asks for nothing heavier."""
+"""What the code imports is what setup.py and package.xml name; the robot's half stays light."""
 
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 import sys
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parents[1]
 OURS = {"mtpano_model", "mtpano_ros", "benchmarks", "test"}
-# ROS brings these itself (package.xml names them), or the extra `ros` does.
-FROM_ROS = {
-    "ament_index_python", "builtin_interfaces", "cv_bridge", "diagnostic_msgs", "geometry_msgs",
-    "launch", "launch_pytest", "launch_ros", "lifecycle_msgs", "rcl_interfaces", "rclpy",
-    "rosgraph_msgs", "sensor_msgs", "sensor_msgs_py", "std_msgs", "std_srvs", "vision_msgs",
-}  # fmt: skip
 # import name -> name on PyPI, where a dash for an underscore is not all
 OTHER_NAMES = {
     "catkin_pkg": "catkin-pkg",
@@ -44,8 +36,15 @@ def declared(*extras: str) -> set[str]:
     return {re.split(r"[<>=!~;\[ ]", one)[0].lower() for one in requirements}
 
 
+def from_ros(*kinds: str) -> set[str]:
+    """Packages of ROS that package.xml names in elements of these kinds, in setup.py's spelling."""
+    root = ElementTree.parse(ROOT / "package.xml").getroot()
+    named = {(one.text or "").replace("_", "-") for kind in kinds for one in root.iter(kind)}
+    return {name for name in named if not name.startswith("python3-")}
+
+
 def imported(*folders: str) -> dict[str, set[str]]:
-    """distribution -> files of these folders that import it, standard library and ROS left out."""
+    """distribution -> files of these folders that import it, standard library left out."""
     found: dict[str, set[str]] = {}
     local = OURS | {path.stem for path in (ROOT / "test").rglob("*")}
     for folder in folders:
@@ -58,7 +57,7 @@ def imported(*folders: str) -> dict[str, set[str]]:
                     names = [node.module]
                 for name in names:
                     top = name.partition(".")[0]
-                    if top in sys.stdlib_module_names or top in local or top in FROM_ROS:
+                    if top in sys.stdlib_module_names or top in local:
                         continue
                     distribution = OTHER_NAMES.get(top, top.replace("_", "-")).lower()
                     found.setdefault(distribution, set()).add(str(path.relative_to(ROOT)))
@@ -66,29 +65,31 @@ def imported(*folders: str) -> dict[str, set[str]]:
 
 
 def test_every_import_is_declared():
-    known = declared("cpu", "tensorrt", "bags", "speed", "train") | FROM_AUTHORS
-    missing = {k: v for k, v in imported("mtpano_model", "mtpano_ros").items() if k not in known}
-    assert not missing, "setup.py does not name what these files import"
+    known = declared("cpu", "tensorrt", "bags", "speed", "train") | from_ros("exec_depend")
+    found = imported("mtpano_model", "mtpano_ros", "launch")
+    missing = {k: v for k, v in found.items() if k not in known | FROM_AUTHORS}
+    assert not missing, "neither setup.py nor package.xml names what these files import"
 
 
 def test_the_robots_half_needs_no_training_library():
-    known = declared("cpu", "tensorrt", "bags", "speed")
+    known = declared("cpu", "tensorrt", "bags", "speed") | from_ros("exec_depend")
     heavy = {k: v for k, v in imported(*ROBOT_FOLDERS).items() if k not in known}
     assert not heavy, "the robot's environment has none of these"
 
 
 def test_what_the_tests_import_is_declared():
     known = declared("cpu", "tensorrt", "bags", "speed", "train", "test")
+    known |= from_ros("exec_depend", "test_depend")
     missing = {k: v for k, v in imported("test").items() if k not in known}
-    assert not missing, "the extra `test` does not name what these tests import"
+    assert not missing, "neither the extra `test` nor package.xml names what these tests import"
+
+
+def test_the_manifest_names_only_what_is_imported():
+    assert from_ros("exec_depend") <= imported("mtpano_ros", "launch").keys()
+    assert from_ros("test_depend") <= imported("test").keys()
 
 
 def test_pins_name_only_declared_requirements():
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pinned = {line.partition("==")[0].lower() for line in lines if "==" in line}
     assert pinned <= declared("cpu", "tensorrt", "bags", "speed", "ros", "train", "test")
-
-
-@pytest.mark.parametrize("module", ["mtpano_ros.node", "mtpano_ros.player", "mtpano_ros.snapshot"])
-def test_executables_of_launch_and_ros2_run_exist(module):
-    assert importlib.util.find_spec(module) is not None

@@ -36,19 +36,11 @@ def test_version_is_the_one_of_the_code(manifest):
 
 
 def test_manifest_names_what_rosdep_must_bring(manifest):
+    # Which packages of ROS it names: test_package_dependencies.
     run = {depend.name for depend in manifest.exec_depends}
     test = {depend.name for depend in manifest.test_depends}
-    assert run >= {
-        "rclpy",
-        "cv_bridge",
-        "sensor_msgs",
-        "sensor_msgs_py",
-        "diagnostic_msgs",
-        "launch_ros",
-        "python3-numpy",
-        "python3-opencv",
-    }
-    assert test >= {"launch_pytest", "python3-pytest"}
+    assert run >= {"python3-numpy", "python3-opencv", "python3-yaml"}
+    assert "python3-pytest" in test
 
 
 def test_manifest_names_no_key_that_rosdep_lacks(manifest):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mtpano_model.doctor.finding import Finding, fix, note, ok
 
-# Message packages that the node imports; others it does without.
+# Message packages that the node needs; others it does without.
 NEEDED = ("sensor_msgs", "diagnostic_msgs", "lifecycle_msgs")
 OPTIONAL = {
     "vision_msgs": "class names on label_info",
