@@ -21,6 +21,21 @@ RATIOS = {
     ),
 }
 
+TERMS = """\
+- **ours, naive**: `pano_node` as shipped; `benchmarks/naive_node.py`, the node that people write:
+  all in one callback, libraries' defaults throughout.
+- **images/s**: complete sets of outputs a second while the camera sends more than the node can
+  take; what it **sustains**. **Latency**: from the camera's stamp to the last output at a
+  subscriber, the median image. **CPU time**: of the node's process, all threads. Both at half of
+  what the node sustains at 1024x512.
+- **Engine alone**: the network without a node. **Frame path**: our node with
+  `benchmarks/stub_node.py`, an engine that answers at once, so that only path and transport are
+  left. **One copy**: numpy copies as many bytes as are published.
+- Other programs disturb a shared machine, so all take turns, in rounds. A ratio to the naive node
+  is made within each round and is the median of the rounds. The table below has the median of
+  each node alone; the quotient of two of its lines is therefore another number, and the
+  difference says how much rounds differ."""
+
 
 def write_report(folder: Path, results: Mapping[str, Any]) -> None:
     """Write README.md and throughput.svg into `folder`."""
@@ -39,10 +54,11 @@ def page(results: Mapping[str, Any]) -> str:
         f"{machine['cpu']} ({machine['memory_gib']} GiB, load {machine['load_before']:.1f} before "
         f"the start). Network: {model['name']} ({model['preset']}, {model['input_size']}, "
         f"{model['precision']}) on {model['backend']}; the naive node runs the same weights in "
-        "PyTorch eager, float32. What each word means: [benchmarks/](../../benchmarks).",
+        "PyTorch eager, float32.",
+        TERMS,
         "![images a second](throughput.svg)",
         "## Ours in relation to",
-        "Camera 1024x512, cloud on, one subscriber; medians of alternating rounds.",
+        "Camera 1024x512, cloud on, one subscriber.",
         table(
             ("ratio", "value", "goal"),
             ((what, results[key], goal) for key, (what, goal) in RATIOS.items()),
@@ -50,8 +66,7 @@ def page(results: Mapping[str, Any]) -> str:
         f"Engine alone {details['engine_ms']} ms, one copy of the published bytes "
         f"{details['memory_copy_ms']} ms, frame path {details['stub_cpu_ms']} ms of CPU time.",
         "## Every camera, cloud on and off, one and three subscribers",
-        "Images a second: as many as come out when more go in. Latency and CPU time: at half of "
-        "what the node sustains at 1024x512.",
+        "The first two lines are medians of the rounds; the others were measured once.",
         table(
             ("camera", "cloud", "subscribers", "node", "images/s", "latency ms", "CPU ms an image"),
             (
