@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from mtpano_model.commands import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 STAND_IN = """#!/usr/bin/env bash
 echo "$*" >>"$CALLS"
@@ -96,6 +98,16 @@ def test_training_half_is_added_on_first_use_and_covers_the_robots(checkout):
     assert checkout.installs("test")[0].endswith("[cpu,bags,ros,speed,train,test]")
     assert checkout.installs("mtpano", "doctor") == []
     assert checkout.installs("demo") == []
+
+
+def test_commands_without_torch_need_the_robots_half_only(checkout):
+    for name, (_, _, extra) in COMMANDS.items():
+        if extra != "train":
+            checkout.run("mtpano", name)
+    checkout.run("mtpano", "--help")
+    assert (checkout.folder / ".venv" / ".robot").is_file()
+    assert not (checkout.folder / ".venv" / ".training").exists()
+    assert checkout.installs("mtpano", "train")[0].endswith("train,test]")
 
 
 def test_failed_installation_is_tried_again(checkout):
