@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,6 +33,8 @@ from mtpano_ros.transport import large_messages, private_graph
 
 NAMESPACE = "/mtpano"
 ROS_ARGS = ("--ros-args", "-r", f"__ns:={NAMESPACE}")
+# The snapshot keeps what it will write in memory until the end, some 33 MB each.
+MOST_PANELS = 20
 
 
 @dataclass
@@ -39,9 +42,9 @@ class Args:
     """Show real panoramas turned into depth, normals, semantics and a cloud."""
 
     out: Path = Path("out/demo")
-    """Folder for panel_*.png, cloud_*.pcd and summary.json."""
+    """Folder for panel_*.png and cloud_*.pcd, one for each of the first 20, and summary.json."""
     frames: int = 20
-    """Panoramas to send."""
+    """Panoramas to send; an input that has fewer starts again."""
     input: Path = PANORAMAS
     """Image, folder, video or rosbag2 to play; default: five bundled panoramas."""
     rate: float = 5.0
@@ -72,14 +75,16 @@ def main(argv: list[str] | None = None) -> int:
 def demo(args: Args) -> int:
     """Run the chain once and write the summary."""
     find_model(args.model)
-    open_source(args.input)
+    pictures = open_source(args.input).frames()
+    panels = sum(1 for _ in islice(pictures, min(args.frames, MOST_PANELS)))
     args.out.mkdir(parents=True, exist_ok=True)
     report = args.out / "player.json"
+    saving = snapshot_options(args, panels)
     environment = {**os.environ, **private_graph(), **large_messages()}
     print(f"demo: domain {environment['ROS_DOMAIN_ID']}, this host only", flush=True)
     with signals() as received, Children(environment) as children:
         children.start("node", "mtpano_ros.node", *ROS_ARGS, *node_parameters(args))
-        children.start("snapshot", "mtpano_ros.snapshot", *snapshot_options(args), *ROS_ARGS)
+        children.start("snapshot", "mtpano_ros.snapshot", *saving, *ROS_ARGS)
         children.start("player", "mtpano_ros.player", *player_options(args, report), *ROS_ARGS)
         while children.status("snapshot") is None and not received:
             check(children)
@@ -101,10 +106,10 @@ def node_parameters(args: Args) -> list[str]:
     return ["-p", f"model:={args.model}", "-p", f"backend:={args.backend}"]
 
 
-def snapshot_options(args: Args) -> list[object]:
+def snapshot_options(args: Args, panels: int) -> list[object]:
     """Wait for everything, end when all has come, or nothing comes any more."""
     idle = max(5.0, 3 / args.rate)
-    return ["--out", args.out, "--frames", args.frames, "--model", args.model,
+    return ["--out", args.out, "--frames", args.frames, "--save", panels, "--model", args.model,
             "--timeout", args.timeout, "--idle", idle]  # fmt: skip
 
 

@@ -33,11 +33,11 @@ def model(tmp_path):
 
 @pytest.fixture
 def pictures(tmp_path):
-    """Two small panoramas."""
+    """Six small panoramas."""
     folder = tmp_path / "pictures"
     folder.mkdir()
     rng = np.random.default_rng(0)
-    for number in range(2):
+    for number in range(6):
         rgb = rng.integers(0, 256, (64, 128, 3), dtype=np.uint8)
         assert cv2.imwrite(str(folder / f"{number}.png"), rgb)
     return folder
@@ -79,7 +79,9 @@ def test_the_demo_counts_every_panorama_and_leaves_files_to_look_at(model, pictu
     assert summary["latency_ms"]["end_to_end"]["median"] > 0
     assert summary["backend"] in ("openvino", "onnxruntime")
     assert "fake" in summary["model"]
-    assert cv2.imread(str(out / "panel_000.png")) is not None
+    panels = sorted(out.glob("panel_*.png"))
+    assert len(panels) == summary["complete"]
+    assert cv2.imread(str(panels[0])) is not None
     assert (out / "cloud_000.pcd").read_bytes().startswith(b"# .PCD")
     assert str(out) in demo.output
 
