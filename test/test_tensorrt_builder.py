@@ -25,7 +25,7 @@ from mtpano_model.inference.engines.tensorrt_worker import BackgroundLoad
 VERSIONS = ["10.3.0", "11.4.1"]
 SIZE = (32, 64)
 
-# runtime.md's list of what 10.3 and 11.4 share, and what no program can do without.
+# What 10.3 and 11.4 share (stand_ins/tensorrt_names.csv), and what no program can do without.
 ALLOWED = {
     "Builder.create_network",
     "NetworkDefinitionCreationFlag.STRONGLY_TYPED",

@@ -146,8 +146,7 @@ def test_opset_23_is_too_new_for_jetpack_6(tmp_path: Path) -> None:
     assert any("opset 23" in line for line in unsupported_operators(path))
 
 
-def test_the_specification_s_own_list_is_in_the_table() -> None:
-    """runtime.md names what is accepted and what is not; the table must not disagree."""
+def test_the_table_accepts_what_the_parser_takes_and_nothing_it_refuses() -> None:
     accepted = set(accepted_operators())
     takes = "Conv Resize Slice Concat MatMul Softmax LayerNormalization Einsum GridSample ArgMax"
     refuses = "QLinearConv QLinearMatMul DynamicQuantizeLinear AffineGrid Attention ConvInteger"

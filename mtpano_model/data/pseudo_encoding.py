@@ -1,6 +1,6 @@
 """Pseudo-labels of one panorama as a few compressed files, and back.
 
-What is kept, at canvas size H x W (training.md, section 1), and what precision it costs:
+What is kept, at canvas size H x W, and what precision it costs:
 
     jpg         RGB, JPEG quality 95 (75 where all is noise)
     classes     uint8 PNG, 255 unlabelled: exact

@@ -1,7 +1,8 @@
 """Training on a label store: merged classes and normals, and depth one patch at a time.
 
-A teacher's depth scale drifts from patch to patch, so the paper supervises depth with one random
-patch a step (training.md, section 1); the merged map serves the first steps and every evaluation.
+A teacher's depth scale drifts from patch to patch, so the paper (arXiv 2602.05330, section 3)
+supervises depth with one random patch a step; the merged map serves the first steps and every
+evaluation.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 A patch is what a pinhole camera at the panorama's centre sees. Its own optical frame has x right,
 y down, z forward; the panorama's is that of `sphere`. Pixel centres are at half integers on both
-sides, square pixels, principal point in the middle (training.md, section 1):
+sides, square pixels, principal point in the middle:
 
     f = w / (2 tan(hfov / 2))      d_cam = normalise(x, y, f)      d_pano = R_yaw R_pitch d_cam
     range = z / d_cam.z            n_pano = R n_cam

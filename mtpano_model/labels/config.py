@@ -9,7 +9,7 @@ from mtpano_model.errors import MtpanoError
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """Numbers of the engine; the defaults are the paper's (training.md, section 1).
+    """Numbers of the engine; the defaults are the paper's (arXiv 2602.05330, section 3).
 
     height: rows of the canvas that labels are merged on; it is twice as wide.
     patches: perspective views a panorama. patch_size: their rows and columns in pixels.

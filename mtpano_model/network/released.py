@@ -1,7 +1,7 @@
 """The authors' checkpoints: their tensor names, and how a pickle becomes our safetensors.
 
-Nothing of the authors' code is needed: the layout is a table of names and shapes (network.md of
-the project's specification), and the pickle is read with `weights_only=True` alone.
+Nothing of the authors' code is needed: the layout is a table of names and shapes, and the
+pickle is read with `weights_only=True` alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Auxiliary targets, made on the fly: image gradient, edge distance field, point map.
 
-They cost nothing to label and teach the streams edges and metric layout (training.md, section 1).
+They cost nothing to label and teach the streams edges and metric layout (arXiv 2602.05330).
 """
 
 from __future__ import annotations
