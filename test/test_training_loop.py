@@ -15,7 +15,6 @@ from box_rooms import BoxRooms, box_data, quick_config
 from mtpano_model.data.sample import Sample, collate
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network import PDBridgeNet, preset
-from mtpano_model.network.config import DecoderConfig
 from mtpano_model.network.pretrained import (
     from_pretrained,
     read_facts,
@@ -25,12 +24,11 @@ from mtpano_model.network.pretrained import (
 from mtpano_model.training import loop
 from mtpano_model.training.checkpoint import best_weights, latest_checkpoint
 from mtpano_model.training.class_balance import balanced_class_weights
-from mtpano_model.training.config import OptimizerConfig, Stage, TrainConfig
+from mtpano_model.training.config import OptimizerConfig, Stage
 from mtpano_model.training.keep import FirstAnswers
 from mtpano_model.training.loop import train
 from mtpano_model.training.losses import LossConfig
 from mtpano_model.training.optimizer import build_optimizer, set_learning, set_learning_rate
-from mtpano_model.training.starting_point import starting_network
 from mtpano_model.training.stream import TrainingData
 
 ALL_STAGES = (
@@ -250,51 +248,6 @@ def test_rare_classes_weigh_more_and_the_mean_is_one() -> None:
     ratio = weights[0] / weights[2]
     assert ratio.item() == pytest.approx((share[2] / share[0]).sqrt().item(), rel=1e-4)
     assert (weights[~present] == 1).all()
-
-
-# --- where it starts -----------------------------------------------------------------------------
-
-
-def test_starting_from_a_run_keeps_its_weights_and_its_network(tmp_path: Path) -> None:
-    train(quick_config(), box_data(), tmp_path)
-    net = starting_network(TrainConfig(network=""), tmp_path)
-    trained = from_pretrained(best_weights(tmp_path))
-    assert net.config == trained.config
-    for name, tensor in trained.state_dict().items():
-        assert torch.equal(net.state_dict()[name], tensor)
-
-
-def test_other_classes_start_afresh_and_nothing_else(tmp_path: Path) -> None:
-    train(quick_config(), box_data(), tmp_path)
-    trained = from_pretrained(best_weights(tmp_path)).state_dict()
-    net = starting_network(TrainConfig(network="", class_set="nyu40"), tmp_path)
-    assert net.config.num_classes == 40
-    changed = {n for n, t in net.state_dict().items() if t.shape != trained[n].shape}
-    assert changed
-    assert all(".semseg." in name for name in changed)
-    same = [torch.equal(t, trained[n]) for n, t in net.state_dict().items() if n not in changed]
-    assert all(same)
-
-
-def test_a_changed_network_takes_what_fits_only_if_told(tmp_path: Path) -> None:
-    torch.manual_seed(1)
-    before = PDBridgeNet(preset("nano", decoder=DecoderConfig("light", widths=(24, 24, 16, 8))))
-    save_pretrained(before, tmp_path / "before.safetensors")
-    config = TrainConfig(network="nano")
-    with pytest.raises(MtpanoError, match="nothing was loaded"):
-        starting_network(config, tmp_path / "before.safetensors")
-    net = starting_network(replace(config, init_partly=True), tmp_path / "before.safetensors")
-    assert net.config == preset("nano")
-    old, new = before.state_dict(), net.state_dict()
-    assert torch.equal(new["backbone.stages.0.0.0.weight"], old["backbone.stages.0.0.0.weight"])
-    afresh = {name for name in new if new[name].shape != old[name].shape}
-    assert all(name.startswith(("decoders.", "laterals.")) for name in afresh)
-    assert all(torch.equal(new[name], old[name]) for name in new if name not in afresh)
-
-
-def test_without_a_network_an_init_is_asked_for() -> None:
-    with pytest.raises(MtpanoError, match="give one with --init"):
-        starting_network(TrainConfig(network=""), None)
 
 
 # --- what is kept --------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ import dataclasses
 import logging
 from pathlib import Path
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from mtpano_model.classes import load_class_set
 from mtpano_model.errors import MtpanoError
+from mtpano_model.geometry.sphere import frame_matrix
 from mtpano_model.network import PDBridgeNet, PDBridgeNetConfig, preset
 from mtpano_model.network.backbones.pretrained import load_imagenet_weights
 from mtpano_model.network.pretrained import load_exactly, read_facts, read_tensors
@@ -18,13 +20,17 @@ from mtpano_model.training.config import TrainConfig
 
 logger = logging.getLogger(__name__)
 
+# What a network of the released layout predicts in the authors' frames, and in which.
+_RELEASED_FRAMES = {"normals": "released_normals", "point": "released_points"}
+
 
 def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
     """The configured network with its first weights, in training mode.
 
     init: "default", a run, a checkpoint folder or a safetensors file. Where the network names
     other classes than that checkpoint, its class layers start afresh; `config.init_partly` lets
-    every tensor do so that does not fit.
+    every tensor do so that does not fit. Whatever frame its normals had, they are optical now, as
+    the labels are.
     """
     network = _network_config(config, init)
     net = PDBridgeNet(network)
@@ -33,6 +39,8 @@ def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
         tensors = read_tensors(source)
         adapted = _what_fits if config.init_partly else _with_fresh_class_layers
         load_exactly(net, adapted(net, tensors), str(source))
+        if _config_of(source).normals_frame != "optical":
+            _turn_to_optical(net)
     elif network.backbone.kind == "efficientnet_lite":
         load_imagenet_weights(net.backbone, network.backbone.variant)  # type: ignore[arg-type]
     elif config.backbone_weights:
@@ -51,16 +59,35 @@ def _network_config(config: TrainConfig, init: Path | None) -> PDBridgeNetConfig
     if config.network:
         network = preset(config.network)
     elif init is not None:
-        network = PDBridgeNetConfig.from_dict(read_facts(best_weights(init))["config"])
+        network = _config_of(best_weights(init))
     else:
         raise MtpanoError(
             f"preset '{config.preset}' trains the network of another checkpoint: give one with "
             "--init (default, or a run), or a --network"
         )
+    network = dataclasses.replace(network, normals_frame="optical")
     if config.class_set and config.class_set != network.class_set:
         count = len(load_class_set(config.class_set))
         return dataclasses.replace(network, class_set=config.class_set, num_classes=count)
     return network
+
+
+def _config_of(weights: Path) -> PDBridgeNetConfig:
+    return PDBridgeNetConfig.from_dict(read_facts(weights)["config"])
+
+
+@torch.no_grad()
+def _turn_to_optical(net: PDBridgeNet) -> None:
+    """Let weights that answer in the authors' frames answer in the optical one.
+
+    Up-sampling is all that follows a last layer, so turning its weights turns the map exactly.
+    """
+    for modules in (net.decoders, net.heads):
+        for task in _RELEASED_FRAMES.keys() & modules.keys():
+            *_, last = (m for m in modules[task].modules() if isinstance(m, nn.Conv2d))
+            turn = torch.from_numpy(frame_matrix(_RELEASED_FRAMES[task], "optical")).float()
+            last.weight.copy_(torch.einsum("ij,jchw->ichw", turn, last.weight))
+            last.bias.copy_(turn @ last.bias)  # type: ignore[operator, union-attr]
 
 
 def _with_fresh_class_layers(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
