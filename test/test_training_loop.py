@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from box_rooms import BoxRooms, box_data, quick_config
+from lightning_fabric import Fabric
 
 from mtpano_model.data.sample import Sample, collate
 from mtpano_model.errors import MtpanoError
@@ -162,6 +163,26 @@ def test_a_nan_stops_training_and_names_the_frames(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "not_finite_0.json").read_text())
     assert "view3" in report["names"]
     assert "depth" in report["terms"]
+
+
+def test_a_gradient_that_is_not_finite_leaves_the_last_good_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backward = Fabric.backward
+
+    def overflowing(fabric: Fabric, loss: torch.Tensor) -> None:
+        done = latest_checkpoint(tmp_path)
+        backward(fabric, loss * float("inf") if done and done.name == "step_00000002" else loss)
+
+    monkeypatch.setattr(Fabric, "backward", overflowing)
+    with pytest.raises(MtpanoError, match="the gradient is not finite at step 2"):
+        train(quick_config(checkpoint_minutes=0.0), box_data(), tmp_path)
+    left = latest_checkpoint(tmp_path)
+    assert left.name == "step_00000002"
+    assert all(tensor.isfinite().all() for tensor in read_tensors(left / "net").values())
+    report = json.loads((tmp_path / "not_finite_0.json").read_text())
+    assert report["terms"] == ["gradient"]
+    assert len(report["names"]) == 2
 
 
 def test_patience_stops_and_keeps_the_best(tmp_path: Path) -> None:

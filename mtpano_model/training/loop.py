@@ -16,6 +16,7 @@ import torch
 import yaml
 from lightning_fabric import Fabric
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
 from mtpano_model.data.sample import Batch
 from mtpano_model.errors import MtpanoError
@@ -115,10 +116,12 @@ def train(
                 )
                 optimizer.zero_grad(set_to_none=True)
                 terms: dict[str, float] = {}
+                frames: list[str] = []
                 for part in range(config.accumulate):
                     asked = time.monotonic()
                     batch = next(batches).to(fabric.device)
                     waited += time.monotonic() - asked
+                    frames += batch.names
                     if first_answers is not None:
                         batch = first_answers.fill(batch)
                     batch = with_point_map(batch)
@@ -139,6 +142,7 @@ def train(
                 norm = fabric.clip_gradients(
                     model, optimizer, max_norm=config.optimizer.clip, error_if_nonfinite=False
                 )
+                gradient = _checked_norm(norm, frames, step, out, fabric)
                 optimizer.step()
                 if average is not None:
                     average.update(net, step)
@@ -148,7 +152,7 @@ def train(
                 log.advance(progress.step, terms["total"])
                 if progress.step % config.log_every == 0:
                     facts = {
-                        "gradient": float(norm),  # type: ignore[arg-type]
+                        "gradient": gradient,
                         "lr": own_optimizer.param_groups[0]["lr"],
                         "seconds": time.monotonic() - started,
                         "waited": waited,
@@ -238,9 +242,8 @@ def _checked(
     values = torch.stack([loss.detach() for loss in losses.values()])
     numbers = dict(zip(losses, values.tolist(), strict=True))
     bad = [name for name, value in numbers.items() if not np.isfinite(value)]
-    report = out / f"not_finite_{fabric.global_rank}.json"
     if bad:
-        report.write_text(json.dumps({"step": step, "terms": bad, "names": batch.names}))
+        _report(bad, batch.names, step, out, fabric)
     anywhere = torch.tensor(float(bool(bad)), device=values.device)
     if fabric.world_size > 1:
         anywhere = fabric.all_reduce(anywhere, reduce_op="sum")  # type: ignore[assignment]
@@ -251,6 +254,26 @@ def _checked(
             f"{out}/not_finite_*.json, or lower the learning rate and resume"
         )
     return numbers
+
+
+def _checked_norm(
+    norm: Tensor | None, frames: list[str], step: int, out: Path, fabric: Fabric
+) -> float:
+    """The gradient's norm, the same in every process. Finite losses may have one that is not."""
+    value = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)  # type: ignore[arg-type]
+    if not np.isfinite(value):
+        _report(["gradient"], frames, step, out, fabric)
+        raise MtpanoError(
+            f"the gradient is not finite at step {step}, though the losses are: look at the frames "
+            f"named in {out}/not_finite_*.json, or lower the learning rate and resume"
+        )
+    return value
+
+
+def _report(bad: list[str], frames: list[str], step: int, out: Path, fabric: Fabric) -> None:
+    """Say in the run's folder what was not finite, and on which frames."""
+    report = out / f"not_finite_{fabric.global_rank}.json"
+    report.write_text(json.dumps({"step": step, "terms": bad, "names": frames}))
 
 
 @contextmanager
