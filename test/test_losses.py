@@ -110,6 +110,19 @@ def test_edge_loss_looks_at_the_step() -> None:
     assert edge_loss(target + 1 - near, target, valid).item() == pytest.approx(0.05)
 
 
+def test_the_edge_loss_does_not_see_where_the_panorama_was_cut() -> None:
+    torch.manual_seed(0)
+    target = torch.zeros(1, 1, 16, 32)
+    target[..., 2:18] = 1.0  # an edge whose reach crosses the seam
+    prediction = target + torch.rand_like(target)
+    valid = torch.ones_like(target, dtype=torch.bool)
+    valid[..., 6:10, 25:30] = False
+    whole = edge_loss(prediction, target, valid)
+    for shift in (-3, 1, 15):
+        turned = [x.roll(shift, -1) for x in (prediction, target, valid)]
+        assert edge_loss(*turned).item() == pytest.approx(whole.item(), rel=1e-5)
+
+
 def test_edges_wrap_in_ours_and_borders_of_holes_count_in_the_release_s() -> None:
     target = torch.zeros(1, 1, 16, 32)
     target[..., :16] = 1.0  # a step at column 16 and one at the seam

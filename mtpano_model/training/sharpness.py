@@ -63,7 +63,7 @@ def edge_loss(
         edge = _sobel_magnitude(filled, wrap=not released) >= _EDGE_THRESHOLD
         if not released:
             edge &= _all_neighbours(valid)
-        near = F.max_pool2d(edge.float(), _EDGE_DILATION, 1, _EDGE_DILATION // 2) > 0
+        near = _dilated(edge, wrap=not released)
     error = (prediction.mean(1, keepdim=True) - mean).abs()
     on_edge = masked_mean(error, near & valid, reduce_count)
     elsewhere = masked_mean(error, ~near & valid, reduce_count)
@@ -86,6 +86,13 @@ def _all_neighbours(valid: Tensor) -> Tensor:
     """Where the whole 3x3 neighbourhood is valid, across the seam."""
     invalid = wrap_columns((~valid).float(), 1, 1)
     return F.max_pool2d(invalid, 3, 1, (1, 0)) == 0
+
+
+def _dilated(edge: Tensor, *, wrap: bool) -> Tensor:
+    """Where an edge lies within the 7x7 neighbourhood."""
+    reach = _EDGE_DILATION // 2
+    marks = wrap_columns(edge.float(), reach, reach) if wrap else edge.float()
+    return F.max_pool2d(marks, _EDGE_DILATION, 1, (reach, 0 if wrap else reach)) > 0
 
 
 def frequency_loss(prediction: Tensor, target: Tensor, valid: Tensor) -> Tensor:
