@@ -28,7 +28,7 @@ def test_starting_from_a_run_keeps_its_weights_and_its_network(tmp_path: Path) -
     train(quick_config(), box_data(), tmp_path)
     net = starting_network(TrainConfig(network=""), tmp_path)
     trained = from_pretrained(best_weights(tmp_path))
-    assert net.config == trained.config
+    assert net.config == replace(trained.config, image_size=(256, 512))  # of the last stage
     for name, tensor in trained.state_dict().items():
         assert torch.equal(net.state_dict()[name], tensor)
 
@@ -53,7 +53,7 @@ def test_a_changed_network_takes_what_fits_only_if_told(tmp_path: Path) -> None:
     with pytest.raises(MtpanoError, match="nothing was loaded"):
         starting_network(config, tmp_path / "before.safetensors")
     net = starting_network(replace(config, init_partly=True), tmp_path / "before.safetensors")
-    assert net.config == preset("nano")
+    assert net.config == preset("nano", image_size=(256, 512))
     old, new = before.state_dict(), net.state_dict()
     assert torch.equal(new["backbone.stages.0.0.0.weight"], old["backbone.stages.0.0.0.weight"])
     afresh = {name for name in new if new[name].shape != old[name].shape}
@@ -87,3 +87,15 @@ def test_a_released_network_goes_on_in_the_frame_of_the_labels(tmp_path: Path) -
     exported = {len(map_[0]): map_ for map_ in CPUTailGraph(net)(picture)}[3]
     validated = predicted_maps(after, 0).normals
     np.testing.assert_allclose(exported[0].permute(1, 2, 0), validated, atol=1e-5)
+
+
+def test_a_checkpoint_tells_the_size_that_was_trained_last(tmp_path: Path) -> None:
+    save_pretrained(PDBridgeNet(tiny("released")), tmp_path / "released")  # stores maps of 64x128
+    stages = (Stage(64, 128, 1, 1), Stage(96, 192, 1, 1))
+    config = TrainConfig(network="", stages=stages)
+    net = starting_network(config, tmp_path / "released.safetensors")
+    assert net.config.image_size == (96, 192)
+    assert net.ray.shape[-2:] == (6, 12)
+    for stages in ((Stage(100, 200, 1, 1), Stage(64, 128, 1, 1)), (Stage(144, 288, 1, 1),)):
+        with pytest.raises(MtpanoError, match="both multiples of 32"):
+            starting_network(TrainConfig(network="nano", stages=stages), None)

@@ -36,7 +36,7 @@ def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
     net = PDBridgeNet(network)
     if init is not None:
         source = best_weights(init)
-        tensors = read_tensors(source)
+        tensors = _with_maps_of_its_size(net, read_tensors(source))
         adapted = _what_fits if config.init_partly else _with_fresh_class_layers
         load_exactly(net, adapted(net, tensors), str(source))
         if _config_of(source).normals_frame != "optical":
@@ -66,6 +66,8 @@ def _network_config(config: TrainConfig, init: Path | None) -> PDBridgeNetConfig
             "--init (default, or a run), or a --network"
         )
     network = dataclasses.replace(network, normals_frame="optical")
+    for stage in config.stages:  # each has to fit the strides; export and evaluation take the last
+        network = dataclasses.replace(network, image_size=(stage.height, stage.width))
     if config.class_set and config.class_set != network.class_set:
         count = len(load_class_set(config.class_set))
         return dataclasses.replace(network, class_set=config.class_set, num_classes=count)
@@ -88,6 +90,12 @@ def _turn_to_optical(net: PDBridgeNet) -> None:
             turn = torch.from_numpy(frame_matrix(_RELEASED_FRAMES[task], "optical")).float()
             last.weight.copy_(torch.einsum("ij,jchw->ichw", turn, last.weight))
             last.bias.copy_(turn @ last.bias)  # type: ignore[operator, union-attr]
+
+
+def _with_maps_of_its_size(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The checkpoint's tensors with the network's own geometry maps, where those are stored."""
+    own = net.state_dict()
+    return {**tensors, **{k: own[k] for k in ("ray", "position") if k in own and k in tensors}}
 
 
 def _with_fresh_class_layers(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
