@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -45,12 +46,13 @@ def write_matterport(root: Path) -> None:
         write_matterport3d(root, scan, "a", Room())
 
 
-def write_store(root: Path) -> None:
-    """Three panoramas of a box room; the second has classes alone, as offline segmenters give."""
+def write_store(root: Path, numbers: Iterable[int] = range(3), worker: int = 0) -> None:
+    """Panoramas of a box room; the second has classes alone, as offline segmenters give."""
     room = Room()
     views = np.array([[0.0, 0.0, 90.0], [120.0, 10.0, 100.0]])
-    with StoreWriter(root, {"class_set": "indoor18", "size": [32, 64], "labels": {}}) as writer:
-        for number in range(3):
+    meta = {"class_set": "indoor18", "size": [32, 64], "labels": {}}
+    with StoreWriter(root, meta, worker) as writer:
+        for number in numbers:
             known = number != 1
             labels = pseudo_encoding.PseudoLabels(
                 image=room.rgb,
@@ -135,5 +137,9 @@ def test_a_store_holds_out_its_last_panoramas(tmp_path: Path) -> None:
     write_store(tmp_path)
     assert open_frames("store", tmp_path, "train").names == ["p0", "p1"]
     assert open_frames("store", tmp_path, "val").names == ["p2"]
+    shared = tmp_path / "shared"  # as two workers may share a drive
+    write_store(shared, range(1, 21, 2), worker=0)
+    write_store(shared, range(0, 20, 2), worker=1)
+    assert open_frames("store", shared, "val").names == ["p18", "p19"]
     with pytest.raises(MtpanoError, match="unknown data set 'roms'"):
         open_frames("roms", tmp_path, "train")

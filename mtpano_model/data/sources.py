@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -10,7 +11,7 @@ from mtpano_model.data.sample import PanoramaDataset
 from mtpano_model.errors import MtpanoError
 
 KINDS = ("rooms", "structured3d", "stanford2d3d", "matterport3d", "store")
-# The store's last panoramas are held out: a recording's neighbouring frames are nearly the same.
+# The last panoramas by name are held out: a recording's neighbouring frames are nearly the same.
 _HELD_OUT_SHARE = 0.1
 
 
@@ -23,7 +24,7 @@ def open_frames(
 ) -> PanoramaDataset:
     """Frames of a split of a data set; MtpanoError where the kind or the root is wrong.
 
-    Each kind's reader says how it splits; a label store holds out its last tenth.
+    Each kind's reader says how it splits; a label store holds out its last tenth by name.
     """
     if kind == "rooms":
         return open_rooms(root, split, size, class_set)
@@ -65,13 +66,17 @@ def open_store(
     size: tuple[int, int] | None = None,
     class_set: str = DEFAULT_SET,
 ) -> PanoramaDataset:
-    """Panoramas of a label store: "val" are its last tenth, at least one; "train" the others."""
+    """Panoramas of a label store: "val" are its last tenth, at least one; "train" the others.
+
+    Last by name, for names follow a recording's time. The store's own order does not where several
+    workers shared the frames of every stretch.
+    """
     from mtpano_model.data.pseudo_labelled import PseudoLabelled
     from mtpano_model.data.store import Store
 
     if split == "all":
         return PseudoLabelled(root, size, class_set)
-    names = Store(root).names
+    names = sorted(Store(root).names, key=_with_long_numbers)
     held_out = max(round(len(names) * _HELD_OUT_SHARE), 1)
     if len(names) <= held_out:
         raise MtpanoError(
@@ -80,3 +85,8 @@ def open_store(
         )
     chosen = names[:-held_out] if split == "train" else names[-held_out:]
     return PseudoLabelled(root, size, class_set, chosen)
+
+
+def _with_long_numbers(name: str) -> str:
+    """A name that sorts by its numbers: view9 before view10."""
+    return re.sub("[0-9]+", lambda number: number[0].zfill(20), name)
