@@ -185,15 +185,20 @@ def test_a_gradient_that_is_not_finite_leaves_the_last_good_checkpoint(
     assert len(report["names"]) == 2
 
 
-def test_patience_stops_and_keeps_the_best(tmp_path: Path) -> None:
-    frozen = OptimizerConfig(lr=0.0, backbone_lr=0.0)  # never gets better
+NEVER_BETTER = OptimizerConfig(lr=0.0, backbone_lr=0.0, heads_lr=0.0)
+
+
+def test_patience_stops_the_last_stage_for_good_and_keeps_the_best(tmp_path: Path) -> None:
+    stages = (Stage(32, 64, 5, 1, learn="heads"), Stage(32, 64, 50, 1))
     config = quick_config(
-        stages=(Stage(32, 64, 50, 1),), optimizer=frozen, eval_every=2, patience=2, freeze_norm=True
+        stages=stages, optimizer=NEVER_BETTER, eval_every=1, patience=2, freeze_norm=True
     )
     train(config, box_data(), tmp_path)
-    assert max(losses_of(tmp_path)) == 6  # best at 2, nothing better at 4 and 6
+    assert max(losses_of(tmp_path)) == 8  # best at 6, the last stage's first, not better at 7 and 8
     assert best_weights(tmp_path) == tmp_path / "best" / "net.safetensors"
-    assert read_facts(best_weights(tmp_path))["extra"]["step"] == 2
+    assert read_facts(best_weights(tmp_path))["extra"]["step"] == 6
+    train(config, box_data(), tmp_path, resume=True)
+    assert max(losses_of(tmp_path)) == 8
 
 
 def test_tensorboard_gets_curves_and_pictures(tmp_path: Path) -> None:

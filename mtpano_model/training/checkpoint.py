@@ -54,13 +54,14 @@ class Progress:
     """How far a run is.
 
     step: optimizer steps done. world: processes that share a step. best: highest validation score
-    so far. stale: validations since then.
+    so far. stale: validations since then. stopped: there were too many, the run has ended.
     """
 
     step: int = 0
     world: int = 1
     best: float = 0.0
     stale: int = 0
+    stopped: bool = False
 
 
 class RunState:
@@ -123,7 +124,7 @@ class RunState:
                 "resume with as many, or start a new run with --init"
             )
         self._restore(folder)
-        for key in ("step", "best", "stale"):
+        for key in ("step", "best", "stale", "stopped"):
             setattr(self.progress, key, stored.get(key, getattr(self.progress, key)))
 
     def _gather(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

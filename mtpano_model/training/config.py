@@ -104,7 +104,8 @@ class TrainConfig:
     seed: data order, augmentation and initial weights follow from it.
     eval_every, log_every: steps between validations and between log lines. eval_frames: largest
         number of validation frames, taken evenly. pictures: validation frames drawn each time.
-    patience: stop after so many validations without a better score, and keep the best; 0 = never.
+    patience: stop after so many validations of the last stage without a better score, and keep the
+        best; 0 = never.
     checkpoint_minutes: time between checkpoints.
     """
 

@@ -53,7 +53,8 @@ def train(
     out: folder of the run: checkpoints/, metrics.jsonl, tensorboard/, config.yaml.
     init: weights to start from ("default", a run, a checkpoint folder or a safetensors file).
     resume: go on from the newest checkpoint of `out`, with exactly the losses of a run that was
-        never interrupted; starts afresh where there is none.
+        never interrupted; starts afresh where there is none, and does nothing, without metrics,
+        where the run has ended.
     """
     checkpoint = latest_checkpoint(out)
     if checkpoint is not None and not resume:
@@ -76,6 +77,8 @@ def train(
     if checkpoint is not None:
         state.load(checkpoint, config)
         logger.info("resuming %s after %d of %d steps", out, progress.step, config.total_steps)
+        if progress.stopped:
+            logger.info("it has stopped early: nothing is left to do")
     out.mkdir(parents=True, exist_ok=True)
     if fabric.is_global_zero:
         (out / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False))
@@ -166,7 +169,6 @@ def train(
                             config.workers,
                         )
                 stage_ends = progress.step == first_step + stage.steps
-                stop = False
                 if progress.step % config.eval_every == 0 or stage_ends:
                     with _averaged(net, average):
                         metrics = validate(
@@ -180,15 +182,16 @@ def train(
                         log.draw(progress.step, net, held_out, config.pictures)
                     log.write(progress.step, {f"val.{k}": v for k, v in metrics.items()})
                     logger.info("step %d: %s", progress.step, _short(metrics))
-                    if config.patience:
-                        stop = fabric.broadcast(_has_stalled(progress, metrics, config.patience))
+                    last_stage = first_step + stage.steps == config.total_steps
+                    if config.patience and last_stage:
+                        _note_score(progress, metrics, config.patience)
                         if progress.stale == 0:
                             state.save_best(out, _facts(config, metrics))
                 due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
-                if stop or fabric.broadcast(due) or progress.step == config.total_steps:
+                if progress.stopped or fabric.broadcast(due) or progress.step == config.total_steps:
                     state.save(out, config, _facts(config, metrics))
                     saved_at = time.monotonic()
-                if stop:
+                if progress.stopped:
                     logger.info("no better for %d validations: stopping", config.patience)
                     return metrics
     return metrics
@@ -207,6 +210,8 @@ def memory_format(device: torch.device) -> torch.memory_format:
 
 def _remaining(config: TrainConfig, progress: Progress) -> Iterator[tuple[Stage, int, int]]:
     """Stages not yet finished, with their first step and first frame in the data stream."""
+    if progress.stopped:
+        return
     step = frame = 0
     for stage in config.stages:
         if step + stage.steps > progress.step:
@@ -290,14 +295,14 @@ def _averaged(net: PDBridgeNet, average: WeightAverage | None) -> Iterator[None]
         net.load_state_dict(own)
 
 
-def _has_stalled(progress: Progress, metrics: Metrics, patience: int) -> bool:
-    """Note whether the score is the best so far; True after `patience` validations without."""
+def _note_score(progress: Progress, metrics: Metrics, patience: int) -> None:
+    """Note whether the score is the best so far; `patience` validations without end the run."""
     now = score(metrics)
     if now > progress.best:
         progress.best, progress.stale = now, 0
     else:
         progress.stale += 1
-    return progress.stale >= patience
+    progress.stopped = progress.stale >= patience
 
 
 def _facts(config: TrainConfig, metrics: Metrics) -> dict[str, object]:
