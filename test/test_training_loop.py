@@ -201,6 +201,28 @@ def test_patience_stops_the_last_stage_for_good_and_keeps_the_best(tmp_path: Pat
     assert max(losses_of(tmp_path)) == 8
 
 
+def test_every_process_judges_by_the_first_one_s_metrics(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else one of them would go and gather a sharded network alone. Here is the second process."""
+    firsts = iter(np.linspace(0.1, 0.9, 5))
+
+    def of_the_first(_: Fabric, own: object) -> object:
+        return {"depth.delta1": next(firsts)} if isinstance(own, dict) else own
+
+    monkeypatch.setattr(Fabric, "broadcast", of_the_first)
+    config = quick_config(
+        stages=(Stage(32, 64, 5, 1),),
+        optimizer=NEVER_BETTER,
+        eval_every=1,
+        patience=2,
+        freeze_norm=True,
+    )
+    assert train(config, box_data(), tmp_path) == {"depth.delta1": 0.9}
+    assert max(losses_of(tmp_path)) == 5
+    assert read_facts(best_weights(tmp_path))["extra"]["step"] == 5
+
+
 def test_tensorboard_gets_curves_and_pictures(tmp_path: Path) -> None:
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     train(quick_config(pictures=2), box_data(), tmp_path)

@@ -180,6 +180,8 @@ def train(
                             limit=config.eval_frames,
                         )
                         log.draw(progress.step, net, held_out, config.pictures)
+                    # Normalisation statistics are each process's own; all have to judge alike.
+                    metrics = fabric.broadcast(metrics)
                     log.write(progress.step, {f"val.{k}": v for k, v in metrics.items()})
                     logger.info("step %d: %s", progress.step, _short(metrics))
                     last_stage = first_step + stage.steps == config.total_steps
