@@ -122,6 +122,33 @@ def test_a_second_data_set_joins_in(tmp_path: Path) -> None:
     assert main([*command, "--also", f"store:0.5:{store}"]) == 0
 
 
+def test_resuming_takes_moved_data_but_no_other(tmp_path: Path, capsys) -> None:
+    store, moved, start = tmp_path / "store", tmp_path / "moved", tmp_path / "start.safetensors"
+    write_store(store)
+    save_pretrained(PDBridgeNet(preset("nano")), start)
+    run = tmp_path / "run"
+    more = ["--also", f"store:0.5:{store}", "--init", str(start)]
+    assert main([*arguments("finetune_bag", store, run), *more]) == 0
+    first_line, *settings = (run / "config.yaml").read_text().splitlines()
+    assert first_line == f"# --data-root {store} {' '.join(more)}"
+    assert settings[0] == "preset: finetune_bag"
+    store.rename(moved)
+    start.rename(tmp_path / "moved.safetensors")
+    start.with_suffix(".json").rename(tmp_path / "moved.json")
+    again = [*arguments("finetune_bag", moved, run), "--resume"]
+    init = ["--init", str(tmp_path / "moved.safetensors")]
+    also = ["--also", f"store:0.5:{moved}"]
+    assert main([*again, *also, *init]) == 0
+    assert main([*again, *init]) == 1
+    assert "--also = 0.5 of 2 frames" in capsys.readouterr().err
+    save_pretrained(PDBridgeNet(preset("nano")), start)
+    assert main([*again, *also, "--init", str(start)]) == 1
+    assert "was trained with --init = weights" in capsys.readouterr().err
+    write_store(moved, [7, 8])
+    assert main([*again, *init]) == 1
+    assert "was trained with --data-root = 2 frames" in capsys.readouterr().err
+
+
 def test_a_wrong_second_data_set_is_named(tmp_path: Path, capsys) -> None:
     rooms = tmp_path / "rooms"
     rooms.mkdir()

@@ -113,6 +113,7 @@ def data_of(args: Args, config: TrainConfig) -> TrainingData:
         train=lambda size: frames(config.data, args.data_root, "train", size),
         val=lambda size: frames(config.data, args.data_root, "val", size),
         also=tuple(also),
+        flags=("--data-root", str(args.data_root), *(["--also", *args.also] if args.also else [])),
     )
 
 

@@ -35,6 +35,9 @@ from mtpano_model.training.config import TrainConfig
 from mtpano_model.training.ema import WeightAverage
 from mtpano_model.training.settings import first_difference, plain, updated
 
+# Flag of `mtpano train` -> what was found there; `origin` makes it.
+Origin = dict[str, str]
+
 FORMAT = 1
 # What may differ between a run and its continuation: it does not change the losses.
 _FREE_KEYS = (
@@ -67,6 +70,7 @@ class Progress:
 class RunState:
     """Everything of a run that changes: network, moving average, optimizer, progress.
 
+    origin: what the run is made of, which does not change and is kept beside the configuration.
     Sharded networks are gathered to be written, so every process has to call `save`; only the one
     that is `main` writes.
     """
@@ -77,11 +81,12 @@ class RunState:
         average: WeightAverage | None,
         optimizer: torch.optim.Optimizer,
         progress: Progress,
+        origin: Origin,
         *,
         main: bool = True,
     ):
         self.net, self.average, self.optimizer = net, average, optimizer
-        self.progress, self.main = progress, main
+        self.progress, self.origin, self.main = progress, origin, main
         self._sharded = any(isinstance(p, DTensor) for p in net.parameters())
 
     def save(self, run: Path, config: TrainConfig, facts: dict[str, Any]) -> None:
@@ -90,7 +95,12 @@ class RunState:
         if not self.main:
             return
         folder = run / "checkpoints" / f"step_{self.progress.step:08d}"
-        progress = {"format": FORMAT, **asdict(self.progress), "config": plain(config)}
+        progress = {
+            "format": FORMAT,
+            **asdict(self.progress),
+            "config": plain(config),
+            "origin": self.origin,
+        }
         with _complete_or_not_at_all(folder) as partial:
             self._save_weights(partial, weights, facts)
             torch.save(optimizer, partial / "optimizer.pt")
@@ -109,7 +119,8 @@ class RunState:
     def load(self, folder: Path, config: TrainConfig) -> None:
         """Restore a checkpoint.
 
-        MtpanoError where it belongs to another configuration, naming the first difference.
+        MtpanoError where it belongs to another configuration, other frames or other first weights,
+        naming the first difference.
         """
         stored = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
         if stored["format"] > FORMAT:
@@ -117,6 +128,7 @@ class RunState:
                 f"{folder} has format {stored['format']}, this mtpano reads {FORMAT}: upgrade it"
             )
         _refuse_other_config(folder, updated(TrainConfig(), stored["config"]), config)
+        _refuse_other_origin(folder, stored.get("origin", {}), self.origin)
         world = stored.get("world", 1)
         if world != self.progress.world:
             raise MtpanoError(
@@ -223,3 +235,12 @@ def _refuse_other_config(folder: Path, old: TrainConfig, new: TrainConfig) -> No
             f"{folder} was trained with {key} = {was}, now it is {is_}: resume with the same "
             "configuration, or start a new run with --init"
         )
+
+
+def _refuse_other_origin(folder: Path, old: Origin, new: Origin) -> None:
+    for flag, was in old.items():
+        if new[flag] != was:
+            raise MtpanoError(
+                f"{folder} was trained with {flag} = {was}, now it is {new[flag]}: resume with the "
+                "one that the first line of the run's config.yaml names, or start a new run"
+            )

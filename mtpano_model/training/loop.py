@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ from mtpano_model.training.keep import FirstAnswers
 from mtpano_model.training.losses import multi_task_loss, with_point_map
 from mtpano_model.training.masking import ReduceCount, one_process
 from mtpano_model.training.optimizer import build_optimizer, set_learning, set_learning_rate
+from mtpano_model.training.origin import origin_of
 from mtpano_model.training.processes import start_fabric
 from mtpano_model.training.settings import plain
 from mtpano_model.training.starting_point import starting_network
@@ -73,7 +75,8 @@ def train(
     optimizer: Any = fabric.setup_optimizers(own_optimizer)
     average = WeightAverage(net, config.optimizer.ema) if config.optimizer.ema else None
     progress = Progress(world=fabric.world_size)
-    state = RunState(net, average, own_optimizer, progress, main=fabric.is_global_zero)
+    origin = origin_of(config, data, init)
+    state = RunState(net, average, own_optimizer, progress, origin, main=fabric.is_global_zero)
     if checkpoint is not None:
         state.load(checkpoint, config)
         logger.info("resuming %s after %d of %d steps", out, progress.step, config.total_steps)
@@ -81,7 +84,7 @@ def train(
             logger.info("it has stopped early: nothing is left to do")
     out.mkdir(parents=True, exist_ok=True)
     if fabric.is_global_zero:
-        (out / "config.yaml").write_text(yaml.safe_dump(plain(config), sort_keys=False))
+        (out / "config.yaml").write_text(_told(config, data, init), encoding="utf-8")
 
     class_weights = class_weights_of(config, data, net.config.num_classes, fabric.device)
     count = _count_of(fabric)
@@ -208,6 +211,12 @@ def memory_format(device: torch.device) -> torch.memory_format:
     On an H200 `small` was a sixth slower with it, in float32, and a tenth in bfloat16.
     """
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format
+
+
+def _told(config: TrainConfig, data: TrainingData, init: Path | None) -> str:
+    """The configuration as YAML, and above it the flags that it does not hold."""
+    flags = shlex.join([*data.flags, *(() if init is None else ("--init", str(init)))])
+    return f"# {flags}\n{yaml.safe_dump(plain(config), sort_keys=False)}"
 
 
 def _remaining(config: TrainConfig, progress: Progress) -> Iterator[tuple[Stage, int, int]]:

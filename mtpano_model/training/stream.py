@@ -31,12 +31,14 @@ Frames = Callable[[tuple[int, int]], PanoramaDataset]
 class TrainingData:
     """What to train and validate on, at any size.
 
-    also: further training frames, each with its share of the stream.
+    also: further training frames, each with its share of the stream. flags: how to name all of
+    this to `mtpano train`.
     """
 
     train: Frames
     val: Frames
     also: tuple[tuple[Frames, float], ...] = ()
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,40 @@
+"""What a run is made of beside its configuration: its frames, and the weights it began with.
+
+Known by their content, not by their paths, so that data and weights may move between a run and its
+continuation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from mtpano_model.data.sample import PanoramaDataset
+from mtpano_model.training.checkpoint import Origin, best_weights
+from mtpano_model.training.config import TrainConfig
+from mtpano_model.training.stream import TrainingData
+
+
+def origin_of(config: TrainConfig, data: TrainingData, init: Path | None) -> Origin:
+    """What each flag stands for; the frames are opened at the first stage's size."""
+    first = config.stages[0]
+    size = (first.height, first.width)
+    also = [f"{share:g} of {_frames(frames(size))}" for frames, share in data.also]
+    return {
+        "--data-root": _frames(data.train(size)),
+        "--also": ", ".join(also) or "nothing",
+        "--init": "nothing" if init is None else f"weights {_digest(best_weights(init))}",
+    }
+
+
+def _frames(frames: PanoramaDataset) -> str:
+    names = hashlib.sha256("\n".join(frames.names).encode()).hexdigest()
+    return f"{len(frames)} frames {names[:12]}"
+
+
+def _digest(weights: Path) -> str:
+    digest = hashlib.sha256()
+    with weights.with_suffix(".safetensors").open("rb") as content:
+        while chunk := content.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()[:12]
