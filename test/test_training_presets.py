@@ -95,7 +95,7 @@ def test_two_steps_of_every_preset(name: str, tmp_path: Path) -> None:
     root.mkdir()
     TREES[config.data](root)
     if config.network:
-        more = ["network=nano", "backbone_weights=''"]
+        more = ["network=nano"]
     else:
         torch.manual_seed(0)
         save_pretrained(PDBridgeNet(preset("nano")), tmp_path / "start")
@@ -156,6 +156,13 @@ def test_a_wrong_second_data_set_is_named(tmp_path: Path, capsys) -> None:
     command = arguments("rooms_small", rooms, tmp_path / "run", "network=nano")
     assert main([*command, "--also", f"store:1.5:{rooms}"]) == 1
     assert "a share of the stream between 0 and 1" in capsys.readouterr().err
+    halves = [f"store:0.5:{rooms}", f"rooms:0.5:{rooms}"]
+    assert main([*command, "--also", *halves]) == 1
+    assert "the shares of --also sum to 1: expected less than 1" in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    inside = arguments("rooms_small", rooms, tmp_path / "file" / "run", "network=nano")
+    assert main(inside) == 1
+    assert "cannot be written (Not a directory): give an --out" in capsys.readouterr().err
     assert main([*command, "--set", "losses.dise=0"]) == 1
     assert "did you mean 'dice'?" in capsys.readouterr().err
 

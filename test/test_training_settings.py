@@ -81,6 +81,14 @@ def test_stage_flags() -> None:
         ({"stages": [{"height": 32, "wdith": 64}]}, r"did you mean 'width'\?"),
         ({"stages": [{"height": 32, "width": 64}]}, r"stages\[0\] lacks 'steps'"),
         ({"stages": []}, r"expected at least one that learns 'all'"),
+        ({"eval_every": 0}, r"eval_every is 0: expected at least 1"),
+        ({"log_every": 0}, r"log_every is 0: expected at least 1"),
+        ({"accumulate": 0}, r"accumulate is 0: expected at least 1"),
+        ({"workers": -1}, r"workers is -1: expected at least 0"),
+        ({"optimizer": {"lr": -1e-3}}, r"optimizer\.lr is -0\.001: expected at least 0"),
+        ({"optimizer": {"clip": 0}}, r"optimizer\.clip is 0\.0: expected more than 0"),
+        ({"optimizer": {"ema": 1}}, r"optimizer\.ema is 1\.0: expected a decay below 1"),
+        ({"parallel": {"devices": -1}}, r"parallel\.devices is -1: expected at least 0"),
     ],
 )
 def test_mistakes_are_answered_with_the_right_key(values: dict[str, Any], message: str) -> None:
@@ -93,6 +101,10 @@ def test_more_mistakes(tmp_path: Path) -> None:
         training_preset("room_small")
     with pytest.raises(MtpanoError, match="KEY=VALUE"):
         parse_assignments(["optimizer.lr"])
+    with pytest.raises(MtpanoError, match=r"'stages=\[\{height: 1' is not YAML \(expected ',' or"):
+        parse_assignments(["stages=[{height: 1"])
+    with pytest.raises(MtpanoError, match="sets a part of 'optimizer', which is 1 already"):
+        parse_assignments(["optimizer=1", "optimizer.lr=2"])
     with pytest.raises(MtpanoError, match="is not HEIGHTxWIDTH"):
         parse("--size", "256")
     with pytest.raises(MtpanoError, match="100x256 is no panorama"):

@@ -109,6 +109,12 @@ def data_of(args: Args, config: TrainConfig) -> TrainingData:
     for text in args.also:
         kind, share, root = _other_source(text)
         also.append((lambda size, k=kind, r=root: frames(k, r, "train", size), share))
+    shares = round(sum(share for _, share in also), 6)
+    if shares >= 1:
+        raise MtpanoError(
+            f"the shares of --also sum to {shares:g}: expected less than 1, the rest being what "
+            "--data-root makes up"
+        )
     return TrainingData(
         train=lambda size: frames(config.data, args.data_root, "train", size),
         val=lambda size: frames(config.data, args.data_root, "val", size),

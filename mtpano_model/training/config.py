@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from mtpano_model.data.augment import AugmentConfig
 from mtpano_model.errors import MtpanoError
 from mtpano_model.training.losses import LossConfig
 
 DataKind = Literal["rooms", "structured3d", "stanford2d3d", "matterport3d", "store"]
+
+
+def _refuse_below(config: Any, least: dict[str, int], where: str = "") -> None:
+    for key, bound in least.items():
+        value = getattr(config, key)
+        if not value >= bound:  # NaN is refused as well
+            raise MtpanoError(f"{where}{key} is {value}: expected at least {bound}")
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,19 @@ class OptimizerConfig:
     clip: float = 10.0
     ema: float = 0.0
 
+    def __post_init__(self) -> None:
+        rates = ("lr", "backbone_lr", "heads_lr", "weight_decay", "warmup")
+        _refuse_below(self, dict.fromkeys(rates, 0), "optimizer.")
+        if not self.clip > 0:
+            raise MtpanoError(
+                f"optimizer.clip is {self.clip}: expected more than 0 (.inf clips nothing)"
+            )
+        if not 0 <= self.ema < 1:
+            raise MtpanoError(
+                f"optimizer.ema is {self.ema}: expected a decay below 1, such as 0.999, or 0 for "
+                "no average"
+            )
+
 
 @dataclass(frozen=True)
 class ParallelConfig:
@@ -77,6 +97,9 @@ class ParallelConfig:
     nodes: int = 0
     accelerator: Literal["auto", "cpu", "cuda"] = "auto"
     strategy: Literal["auto", "ddp", "fsdp"] = "auto"
+
+    def __post_init__(self) -> None:
+        _refuse_below(self, {"devices": 0, "nodes": 0}, "parallel.")
 
 
 @dataclass(frozen=True)
@@ -141,6 +164,9 @@ class TrainConfig:
                 f"stages learn {', '.join(learn) or 'nothing'}: expected at least one that learns "
                 "'all', and 'heads' only before it"
             )
+        ones = ("accumulate", "eval_every", "eval_frames", "log_every")
+        zeros = ("workers", "seed", "pictures", "patience", "checkpoint_minutes")
+        _refuse_below(self, dict.fromkeys(ones, 1) | dict.fromkeys(zeros, 0))
 
     @property
     def total_steps(self) -> int:

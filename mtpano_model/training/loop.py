@@ -82,9 +82,10 @@ def train(
         logger.info("resuming %s after %d of %d steps", out, progress.step, config.total_steps)
         if progress.stopped:
             logger.info("it has stopped early: nothing is left to do")
-    out.mkdir(parents=True, exist_ok=True)
-    if fabric.is_global_zero:
-        (out / "config.yaml").write_text(_told(config, data, init), encoding="utf-8")
+    with _writable(out):
+        out.mkdir(parents=True, exist_ok=True)
+        if fabric.is_global_zero:
+            (out / "config.yaml").write_text(_told(config, data, init), encoding="utf-8")
 
     class_weights = class_weights_of(config, data, net.config.num_classes, fabric.device)
     count = _count_of(fabric)
@@ -211,6 +212,16 @@ def memory_format(device: torch.device) -> torch.memory_format:
     On an H200 `small` was a sixth slower with it, in float32, and a tenth in bfloat16.
     """
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format
+
+
+@contextmanager
+def _writable(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MtpanoError(
+            f"run {out} cannot be written ({error.strerror}): give an --out where you may write"
+        ) from error
 
 
 def _told(config: TrainConfig, data: TrainingData, init: Path | None) -> str:

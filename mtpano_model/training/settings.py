@@ -50,7 +50,13 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
         place = nested
         for part in path:
             place = place.setdefault(part, {})
-        place[leaf] = yaml.safe_load(value)
+            if not isinstance(place, dict):
+                raise MtpanoError(f"'{text}' sets a part of '{part}', which is {place!r} already")
+        try:
+            place[leaf] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            what = getattr(error, "problem", None) or error
+            raise MtpanoError(f"the value of '{text}' is not YAML ({what}): mend it") from error
     return nested
 
 

@@ -43,7 +43,7 @@ def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
             _turn_to_optical(net)
     elif network.backbone.kind == "efficientnet_lite":
         load_imagenet_weights(net.backbone, network.backbone.variant)  # type: ignore[arg-type]
-    elif config.backbone_weights:
+    elif config.backbone_weights and network.backbone.kind.startswith("dinov3"):
         from mtpano_model.network.backbones.dinov3 import load_dinov3_weights  # needs transformers
 
         load_dinov3_weights(net.backbone, config.backbone_weights)  # type: ignore[arg-type]
