@@ -57,7 +57,7 @@ def test_flags_file_and_settings_in_that_order(tmp_path: Path) -> None:
     assert config.losses.depth_kind == "log_l1"  # the preset's
 
 
-def test_stage_flags() -> None:
+def test_stage_flags(tmp_path: Path) -> None:
     assert parse().stages == (Stage(128, 256, 8000, 8), Stage(256, 512, 1500, 4))
     assert parse(
         "--size", "64x128", "--steps", "10", "--batch", "2", "--final-steps", "3"
@@ -66,6 +66,11 @@ def test_stage_flags() -> None:
     heads, main = parse("--preset", "finetune_structured3d", "--size", "256x512").stages
     assert (heads.learn, heads.width, heads.steps) == ("heads", 512, 500)
     assert (main.learn, main.width, main.steps) == ("all", 512, 30_000)
+    three = tmp_path / "three.yaml"
+    stages = [{"height": 32, "width": 64, "steps": steps, "batch": 1} for steps in (10, 20, 30)]
+    three.write_text(yaml.safe_dump({"stages": stages}))
+    changed = parse("--config", str(three), "--steps", "7", "--size", "64x128").stages
+    assert [(stage.steps, stage.height) for stage in changed] == [(7, 64), (7, 64), (30, 32)]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,11 @@ class Args:
     """Train a network.
 
     A preset gives every number; a YAML file (--config), then the flags below, then --set replace
-    it. All keys are in docs/training.md, and in config.yaml of every run.
+    it. All keys are in config.yaml of every run, a sentence on each in mtpano_model's
+    training/config.py, training/losses.py (LossConfig) and data/augment.py (AugmentConfig).
+
+    Where two or more stages train everything, the last of them is the final stage; the presets
+    finetune_* and pretrain_* have none.
     """
 
     data_root: Path
@@ -41,17 +45,17 @@ class Args:
     network: str | None = None
     """Network preset, e.g. small."""
     size: str | None = None
-    """Picture size, HEIGHTxWIDTH, of every stage but the last (or of the only one)."""
+    """Picture size, HEIGHTxWIDTH, of every stage but the final one."""
     steps: int | None = None
-    """Optimizer steps of the first stage that trains everything."""
+    """Optimizer steps of every stage that trains everything but the final one."""
     batch: int | None = None
-    """Panoramas a step and process, in every stage but the last (or in the only one)."""
+    """Panoramas a step and process, in every stage but the final one."""
     final_size: str | None = None
-    """Picture size of a second, last stage; "none" leaves that stage out."""
+    """Picture size of the final stage, which is added if need be; "none" leaves it out."""
     final_steps: int | None = None
-    """Optimizer steps of the last stage."""
+    """Optimizer steps of the final stage."""
     final_batch: int | None = None
-    """Panoramas a step in the last stage."""
+    """Panoramas a step and process in the final stage."""
     lr: float | None = None
     """Peak learning rate."""
     backbone_lr: float | None = None
