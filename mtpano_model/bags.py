@@ -131,7 +131,10 @@ def decode_image(message: Any) -> NDArray[np.uint8]:
     """
     data = np.frombuffer(message.data, np.uint8)
     if hasattr(message, "format"):
-        bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        try:
+            bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+        except cv2.error as error:  # of a header that promises more than 2^30 pixels
+            raise ValueError(f"the decoder refuses it ({error.err})") from error
         if bgr is None:
             raise ValueError(f"{data.size} bytes of format '{message.format}' are no picture")
         return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]

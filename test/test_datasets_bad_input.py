@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from damaged_pictures import oversized_png
 from public_trees import SIZE, WALL, Room, write, write_matterport3d, write_structured3d
 
 from mtpano_model.classes import IGNORE
@@ -30,14 +31,15 @@ def test_a_frame_without_one_of_its_files_is_skipped_and_counted(
     assert "depth.png" in caplog.text
 
 
-def test_half_written_files_are_named(tmp_path: Path, room: Room) -> None:
+def test_half_written_and_oversized_files_are_named(tmp_path: Path, room: Room) -> None:
     folder = write_structured3d(tmp_path, "00001", room)
     data = Structured3DDataset(tmp_path, size=None)
     for name in ("rgb_rawlight.png", "depth.png", "normal.png", "semantic.png"):
         whole = (folder / name).read_bytes()
-        (folder / name).write_bytes(whole[: len(whole) * 2 // 3])
-        with pytest.raises(MtpanoError, match=rf"{name} cannot be decoded"):
-            data[0]
+        for damaged in (whole[: len(whole) * 2 // 3], oversized_png()):
+            (folder / name).write_bytes(damaged)
+            with pytest.raises(MtpanoError, match=rf"{name} cannot be decoded"):
+                data[0]
         (folder / name).write_bytes(whole)
     data[0]
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from bag_files import compressed, write_bag
 from box_room import COLORS, write_rooms
+from damaged_pictures import oversized_png
 from fake_model import write_fake_model
 
 from mtpano_model.classes import load_class_set
@@ -35,7 +36,7 @@ def picture(shade: int) -> np.ndarray:
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
-    """Three good panoramas, one below the other, and four that are none."""
+    """Three good panoramas, one below the other, and five that are none."""
     root = tmp_path / "panos"
     (root / "deeper").mkdir(parents=True)
     for name, shade in [("a.jpg", 40), ("b.png", 80), ("deeper/c.jpg", 120)]:
@@ -45,6 +46,7 @@ def folder(tmp_path) -> Path:
     (root / "cut.jpg").write_bytes(whole.tobytes()[: len(whole) // 2])
     (root / "empty.png").write_bytes(b"")
     (root / "text.png").write_text("no picture")
+    (root / "vast.png").write_bytes(oversized_png())
     return root
 
 
@@ -58,12 +60,13 @@ def test_a_folder_becomes_a_store_and_bad_pictures_are_counted(
     out = tmp_path / "store"
     assert label("--input", folder, "--teacher", model, "--out", out, "--height", 64) == 0
     assert Store(out).names == ["panos/a.jpg", "panos/b.png", "panos/deeper/c.jpg"]
-    assert "3 panoramas labelled, 4 skipped, 3 in the store" in capsys.readouterr().out
+    assert "3 panoramas labelled, 5 skipped, 3 in the store" in capsys.readouterr().out
     for name, reason in [
         ("square.png", "64x64, expected a 2:1"),
         ("cut.jpg", "cut short"),
         ("empty.png", "empty"),
         ("text.png", "damaged"),
+        ("vast.png", "the decoder refuses it"),
     ]:
         assert any(name in m and reason in m for m in caplog.messages), name
     sample = PseudoLabelled(out)[0]

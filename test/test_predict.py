@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from damaged_pictures import oversized_png
 from fake_model import write_fake_model
 from test_cloud import read_pcd, read_ply
 
@@ -99,11 +100,13 @@ def test_ranges_and_mask_reach_the_depth_file(model, folder, tmp_path):
 def test_unreadable_pictures_are_skipped_named_and_counted(model, folder, tmp_path, capsys, caplog):
     (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff nonsense")
     cv2.imwrite(str(folder / "square.png"), np.zeros((64, 64, 3), np.uint8))
+    (folder / "vast.png").write_bytes(oversized_png())
     assert run(model, folder, tmp_path / "out", "--no-panels") == 0
-    assert "2 of 4" in capsys.readouterr().out
+    assert "2 of 5" in capsys.readouterr().out
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert any("broken.jpg" in text for text in warnings)
     assert any("square.png" in text and "64x64" in text for text in warnings)
+    assert any("vast.png" in text and "the decoder refuses it" in text for text in warnings)
 
 
 def test_another_shape_is_taken_when_allowed(model, folder, tmp_path):

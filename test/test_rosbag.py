@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 from bag_files import T, compressed, header, raw, write_bag
+from damaged_pictures import oversized_png
 
 from mtpano_model.bags import decode_image, find_images, image_topics, read_images
 from mtpano_model.errors import MtpanoError
@@ -96,6 +97,10 @@ def test_the_topic_is_chosen_and_a_wrong_one_names_the_right_ones(tmp_path, pict
 def test_a_damaged_picture_is_skipped_with_a_warning(tmp_path, pictures, caplog):
     bad = compressed(pictures[1])
     bad.data = bad.data[:20]
+    vast = compressed(pictures[1])
+    vast.data = np.frombuffer(oversized_png(), np.uint8)
+    with pytest.raises(ValueError, match="the decoder refuses it"):
+        decode_image(vast)
     short = raw(pictures[1])
     short.data = short.data[:100]
     bag = write_bag(tmp_path / "a", {"/image": [compressed(pictures[0]), bad]})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import struct
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,9 @@ def read_picture(path: Path, flags: int) -> NDArray[Any]:
         raise MtpanoError(f"{path} cannot be opened: {error.strerror}, copy it again") from error
     marks = [mark for begin, mark in _END_MARKS.items() if head.startswith(begin)]
     whole = head and all(mark in tail for mark in marks)
-    picture = cv2.imread(str(path), flags) if whole else None
+    picture = None
+    with suppress(cv2.error):  # of a header that promises more than 2^30 pixels
+        picture = cv2.imread(str(path), flags) if whole else None
     if picture is None:
         raise MtpanoError(f"{path} cannot be decoded: it is damaged or half-written, copy it again")
     return picture

@@ -26,7 +26,10 @@ def decode_picture(data: bytes) -> NDArray[np.uint8]:
     """
     if data.startswith(_JPEG_BEGIN) and data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
         raise ValueError("the JPEG is cut short")
-    bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error as error:  # of a header that promises more than 2^30 pixels
+        raise ValueError(f"the decoder refuses it ({error.err})") from error
     if bgr is None:
         raise ValueError("it is empty" if not data else "it is damaged or of an unknown format")
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB, dst=bgr), np.uint8)
