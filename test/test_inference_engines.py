@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -119,6 +120,56 @@ def test_auto_prefers_openvino_and_falls_back_when_it_is_absent(tmp_path, monkey
         open_engine(path)
 
 
+@pytest.fixture
+def runtime_with_cuda(monkeypatch):
+    """An ONNX Runtime that was compiled with CUDA, and does not find it where it runs."""
+    runtime = pytest.importorskip("onnxruntime")
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(runtime, "get_available_providers", lambda: providers)
+    return runtime
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_auto_prefers_onnxruntime_on_a_gpu_to_openvino_on_the_processor(
+    tmp_path, monkeypatch, runtime_with_cuda
+):
+    started = runtime_with_cuda.get_available_providers()
+    monkeypatch.setattr(runtime_with_cuda.InferenceSession, "get_providers", lambda _: started)
+    engine = open_engine(write_fake_model(tmp_path / "m.onnx"))
+    assert (engine.name, engine.device) == ("onnxruntime", "cuda")
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+def test_a_gpu_that_onnxruntime_cannot_start_is_passed_over_unless_named(
+    tmp_path, monkeypatch, caplog, runtime_with_cuda
+):
+    path = write_fake_model(tmp_path / "m.onnx")
+    assert open_engine(path).name == installed("openvino")
+    monkeypatch.setattr(engines, "_installed", lambda module: module == "onnxruntime")
+    for backend in ("auto", "onnxruntime"):
+        caplog.clear()
+        engine = open_engine(path, backend)
+        assert (engine.name, engine.device) == ("onnxruntime", "cpu")
+        assert "passed over for onnxruntime on cpu: ONNX Runtime could not start" in caplog.text
+        with pytest.raises(MtpanoError, match="could not start its CUDAExecutionProvider"):
+            open_engine(path, backend, "cuda")
+
+
+def test_a_backend_whose_import_fails_is_passed_over_unless_named(tmp_path, monkeypatch, caplog):
+    installed("onnxruntime")
+    (tmp_path / "openvino").mkdir()
+    (tmp_path / "openvino" / "__init__.py").write_text("raise OSError('libopenvino.so is gone')")
+    for module in [m for m in sys.modules if "openvino" in m.split(".")]:
+        monkeypatch.delitem(sys.modules, module)
+    monkeypatch.syspath_prepend(tmp_path)
+    path = write_fake_model(tmp_path / "m.onnx")
+    assert open_engine(path).name == "onnxruntime"
+    sentence = r"backend 'openvino' cannot be imported \(libopenvino.so is gone\)"
+    assert re.search(sentence, caplog.text)
+    with pytest.raises(MtpanoError, match=sentence):
+        open_engine(path, "openvino")
+
+
 @pytest.mark.parametrize(
     ("backend", "words"),
     [
@@ -141,6 +192,7 @@ def test_an_unknown_backend_names_the_known_ones(tmp_path):
 @pytest.mark.parametrize(
     ("backend", "device", "precision", "words"),
     [
+        ("auto", "tpu", None, "does not run on device 'tpu': expected auto, cuda, cpu, gpu"),
         ("openvino", "cuda", None, "does not run on device 'cuda'"),
         ("onnxruntime", "gpu", None, "does not run on device 'gpu'"),
         ("tensorrt", "cpu", None, "does not run on device 'cpu'"),

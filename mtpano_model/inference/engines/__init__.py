@@ -54,10 +54,13 @@ class _Request:
     cancel: Event | None
 
 
-def _tensorrt(asked: _Request) -> Engine:
+_Opener = Callable[[_Request], Engine]
+
+
+def _tensorrt() -> _Opener:
     from mtpano_model.inference.engines.tensorrt import TensorRTEngine
 
-    return TensorRTEngine(
+    return lambda asked: TensorRTEngine(
         asked.path,
         asked.device,
         asked.threads,
@@ -67,29 +70,29 @@ def _tensorrt(asked: _Request) -> Engine:
     )
 
 
-def _openvino(asked: _Request) -> Engine:
+def _openvino() -> _Opener:
     from mtpano_model.inference.engines.openvino import OpenVinoEngine
 
-    return OpenVinoEngine(asked.path, asked.device, asked.threads, asked.precision)
+    return lambda asked: OpenVinoEngine(asked.path, asked.device, asked.threads, asked.precision)
 
 
-def _onnxruntime(asked: _Request) -> Engine:
+def _onnxruntime() -> _Opener:
     from mtpano_model.inference.engines.onnxruntime import OnnxRuntimeEngine
 
-    return OnnxRuntimeEngine(asked.path, asked.device, asked.threads, asked.precision)
+    return lambda asked: OnnxRuntimeEngine(asked.path, asked.device, asked.threads, asked.precision)
 
 
 @dataclass(frozen=True)
 class _Backend:
-    """open: makes the engine. module: what must be importable. install: how to get it."""
+    """load: imports it; what it gives makes engines. module: what must be importable.
+    install: how to get it."""
 
-    open: Callable[[_Request], Engine]
+    load: Callable[[], _Opener]
     module: str
     install: str
     devices: tuple[str, ...]
 
 
-# In the order in which `auto` tries them.
 BACKENDS = {
     "tensorrt": _Backend(
         _tensorrt, "tensorrt", "pip install tensorrt cuda-bindings (JetPack brings it)", ("cuda",)
@@ -99,6 +102,18 @@ BACKENDS = {
         _onnxruntime, "onnxruntime", "pip install onnxruntime", ("cpu", "cuda", "tensorrt")
     ),
 }
+
+# What the device `auto` tries, the fastest first.
+_AUTO = (
+    ("tensorrt", "cuda"),
+    ("onnxruntime", "cuda"),
+    ("openvino", "cpu"),
+    ("onnxruntime", "cpu"),
+)
+
+
+class NotInstalled(MtpanoError):
+    """A backend, or its part for a device, is absent, which is no fault."""
 
 
 def open_engine(
@@ -111,49 +126,62 @@ def open_engine(
     progress: ProgressCallback | None = None,
     cancel: Event | None = None,
 ) -> Engine:
-    """Open the engine that `backend` names; `auto` takes the first that is there and works.
+    """Open the engine that `backend` and `device` name; `auto` takes the first that works.
 
+    What is installed but does not work is passed over with a warning where another one does.
     progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.
     MtpanoError where it cannot be done.
     """
     if threads is not None and threads < 1:
         raise MtpanoError(f"threads {threads} is too few: expected 1 or more, or None")
-    asked = _Request(path, device, threads, precision, progress, cancel)
-    if backend == "auto":
-        return _open_first(asked)
-    if backend not in BACKENDS:
+    absent: list[str] = []
+    failures: list[str] = []
+    for name, place in _candidates(backend, device):
+        try:
+            engine = _open(name, _Request(path, place, threads, precision, progress, cancel))
+        except NotInstalled as error:
+            absent.append(str(error))
+        except MtpanoError as error:
+            if cancel is not None and cancel.is_set():
+                raise
+            failures.append(str(error))
+        else:
+            for failure in failures:
+                log.warning("passed over for %s on %s: %s", name, place, failure)
+            return engine
+    raise MtpanoError("; ".join(dict.fromkeys(failures or absent)))
+
+
+def _candidates(backend: str, device: str) -> list[tuple[str, str]]:
+    """What the caller's words allow, as (backend, device) in the order in which to try them."""
+    if backend not in ("auto", *BACKENDS):
         raise MtpanoError(
             f"unknown backend '{backend}': expected auto, {', '.join(sorted(BACKENDS))}"
         )
-    chosen = BACKENDS[backend]
-    if device not in ("auto", *chosen.devices):
+    if device == "auto":
+        return [(name, place) for name, place in _AUTO if backend in ("auto", name)]
+    named = BACKENDS if backend == "auto" else {backend: BACKENDS[backend]}
+    found = [(name, device) for name, kind in named.items() if device in kind.devices]
+    if not found:
+        known = dict.fromkeys(place for kind in named.values() for place in kind.devices)
         raise MtpanoError(
             f"backend '{backend}' does not run on device '{device}': expected auto, "
-            f"{', '.join(chosen.devices)}"
+            f"{', '.join(known)}"
         )
-    if not _installed(chosen.module):
-        raise MtpanoError(f"backend '{backend}' is not installed: {chosen.install}")
-    return chosen.open(asked)
+    return found
 
 
-def _open_first(asked: _Request) -> Engine:
-    reasons = []
-    for name, backend in BACKENDS.items():
-        if asked.device not in ("auto", *backend.devices) or not _installed(backend.module):
-            continue
-        try:
-            return backend.open(asked)
-        except MtpanoError as error:
-            if asked.cancel is not None and asked.cancel.is_set():
-                raise
-            log.info("backend %s is passed over: %s", name, error)
-            reasons.append(str(error))
-    if reasons:
-        raise MtpanoError("; ".join(reasons))
-    raise MtpanoError(
-        f"no engine for device '{asked.device}' is installed: pip install openvino (processors and "
-        "Intel GPUs), onnxruntime (processors) or tensorrt (NVIDIA GPUs)"
-    )
+def _open(name: str, asked: _Request) -> Engine:
+    backend = BACKENDS[name]
+    if not _installed(backend.module):
+        raise NotInstalled(f"backend '{name}' is not installed: {backend.install}")
+    try:
+        opener = backend.load()
+    except (ImportError, OSError) as error:
+        raise MtpanoError(
+            f"backend '{name}' cannot be imported ({error}): install it again, {backend.install}"
+        ) from error
+    return opener(asked)
 
 
 def _installed(module: str) -> bool:

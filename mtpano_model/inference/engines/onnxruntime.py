@@ -10,11 +10,10 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.engines import OUTPUT_SLOTS
+from mtpano_model.inference.engines import OUTPUT_SLOTS, NotInstalled
 
-_CUDA = "CUDAExecutionProvider"
 # From the most special to the most general: a session falls back along this line, node by node.
-_PROVIDERS = ("TensorrtExecutionProvider", _CUDA, "CPUExecutionProvider")
+_PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 _NEEDED = dict(zip(("tensorrt", "cuda", "cpu"), _PROVIDERS, strict=True))
 _TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
 
@@ -27,25 +26,23 @@ class OnnxRuntimeEngine:
     def __init__(
         self,
         path: Path,
-        device: str = "auto",
+        device: str = "cpu",
         threads: int | None = None,
         precision: str | None = None,
     ) -> None:
         providers = [p for p in _PROVIDERS if p in ort.get_available_providers()]
-        if device == "auto":
-            device = "cuda" if _CUDA in providers else "cpu"
+        needed = _NEEDED[device]
+        if needed not in providers:
+            raise NotInstalled(
+                f"this ONNX Runtime has no {needed}: pip install onnxruntime-gpu in place of "
+                "onnxruntime, or use device cpu"
+            )
         self.device = device
         self.precision = precision or "fp32"
         if self.precision != "fp32":
             raise MtpanoError(
                 f"backend 'onnxruntime' has no precision '{precision}': it runs the graph as it "
                 "is, expected fp32"
-            )
-        needed = _NEEDED[device]
-        if needed not in providers:
-            raise MtpanoError(
-                f"this ONNX Runtime has no {needed}: pip install onnxruntime-gpu in place of "
-                "onnxruntime, or use device cpu"
             )
         providers = providers[providers.index(needed) :]
         options = ort.SessionOptions()

@@ -25,11 +25,11 @@ class OpenVinoEngine:
     def __init__(
         self,
         path: Path,
-        device: str = "auto",
+        device: str = "cpu",
         threads: int | None = None,
         precision: str | None = None,
     ) -> None:
-        self.device = "cpu" if device == "auto" else device
+        self.device = device
         self.precision = precision or "fp32"
         if self.precision not in _PRECISIONS:
             raise MtpanoError(
