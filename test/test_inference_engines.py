@@ -99,13 +99,23 @@ def test_an_engine_reads_pictures_that_are_not_contiguous(tmp_path, backend):
     np.testing.assert_array_equal(engine.infer(wide[:, :, :128])["depth"], expected)
 
 
-def test_openvino_runs_bf16_only_when_asked(tmp_path):
+def test_openvino_runs_short_types_only_when_asked_and_where_there_are_some(tmp_path):
     installed("openvino")
+    from mtpano_model.inference.engines.openvino import _core
+
+    has = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     path = write_fake_model(tmp_path / "m.onnx")
     exact = open_engine(path, "openvino").infer(picture())["depth"]
-    short = open_engine(path, "openvino", precision="bf16")
-    assert short.precision == "bf16"
-    np.testing.assert_allclose(short.infer(picture())["depth"], exact, rtol=2e-2)
+    for precision in ("bf16", "fp16"):
+        if precision.upper() in has:
+            short = open_engine(path, "openvino", precision=precision)
+            assert short.precision == precision
+            np.testing.assert_allclose(short.infer(picture())["depth"], exact, rtol=2e-2)
+        else:
+            with pytest.raises(
+                MtpanoError, match=rf"no {precision} on this cpu .*: use precision .*fp32"
+            ):
+                open_engine(path, "openvino", precision=precision)
 
 
 def test_auto_prefers_openvino_and_falls_back_when_it_is_absent(tmp_path, monkeypatch):

@@ -30,8 +30,8 @@ class OpenVinoEngine:
         precision: str | None = None,
     ) -> None:
         self.device = device
-        self.precision = precision or "fp32"
-        if self.precision not in _PRECISIONS:
+        wanted = precision or "fp32"
+        if wanted not in _PRECISIONS:
             raise MtpanoError(
                 f"backend 'openvino' has no precision '{precision}': expected "
                 f"{', '.join(_PRECISIONS)}"
@@ -46,7 +46,7 @@ class OpenVinoEngine:
             )
         config: dict[str, Any] = {
             "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": _PRECISIONS[self.precision],
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[wanted],
         }
         if target == "CPU":
             # A robot has other work: a thread pinned to a busy core holds up all the others.
@@ -57,6 +57,13 @@ class OpenVinoEngine:
             compiled = core.compile_model(core.read_model(path), target, config)
         except RuntimeError as error:
             raise MtpanoError(f"OpenVINO cannot load {path}: {_last_line(error)}") from error
+        self.precision = _precision_of(compiled)
+        if precision is not None and self.precision != precision:
+            others = " or ".join(dict.fromkeys((self.precision, "fp32")))
+            raise MtpanoError(
+                f"OpenVINO has no {precision} on this {self.device} (it would compute in "
+                f"{self.precision}): use precision {others}"
+            )
         self._request = compiled.create_infer_request()
         self._slots = [_outputs(compiled) for _ in range(OUTPUT_SLOTS)]
         self._next = 0
@@ -88,6 +95,15 @@ def _core() -> ov.Core:
     gone: the next signal then ends the process with a segmentation fault.
     """
     return ov.Core()
+
+
+def _precision_of(compiled: ov.CompiledModel) -> str:
+    """What it computes in: the hint given before compiling is a wish, which a device may not have.
+
+    "f32" and the like, as OpenVINO writes it, where we have no name for it.
+    """
+    name = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
+    return next((ours for ours, theirs in _PRECISIONS.items() if theirs == name), name)
 
 
 def _outputs(compiled: ov.CompiledModel) -> tuple[dict[str, NDArray[Any]], dict[str, ov.Tensor]]:
