@@ -140,9 +140,23 @@ def test_two_writers_keep_apart(tmp_path):
 
 
 def test_another_description_is_refused(tmp_path):
-    StoreWriter(tmp_path, META).close()
+    with StoreWriter(tmp_path, META) as writer:
+        writer.add("p0", members(0))
     with pytest.raises(MtpanoError, match="made with class_set indoor18, now it is nyu40"):
         StoreWriter(tmp_path, {**META, "class_set": "nyu40"})
+    with pytest.raises(MtpanoError, match=r"made with labels.seed None, now it is 1: use"):
+        StoreWriter(tmp_path, {**META, "labels": {**META["labels"], "seed": 1}})
+
+
+def test_until_it_holds_something_a_store_takes_another_description(tmp_path):
+    wanted = {**META, "class_set": "nyu40"}
+    StoreWriter(tmp_path, META).close()
+    early = StoreWriter(tmp_path, META, worker=1)
+    with StoreWriter(tmp_path, wanted) as writer:
+        writer.add("p0", members(0))
+    assert Store(tmp_path).class_set == "nyu40"
+    with pytest.raises(MtpanoError, match="made with class_set nyu40, now it is indoor18"):
+        early.add("p1", members(1))
 
 
 def test_no_store_and_half_copied_ones_say_so(tmp_path, caplog):

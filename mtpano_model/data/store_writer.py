@@ -34,8 +34,8 @@ class StoreWriter:
     """Appends panoramas to a store, going on where an earlier writer stopped or was killed.
 
     root: the store's folder, made if it is missing.
-    meta: its description (class_set, size, labels: how labels are made). A store made with another
-        description is refused.
+    meta: its description (class_set, size, labels: how labels are made). A store that holds
+        panoramas of another description is refused.
     worker: number of this writer; several may write one store at a time under different numbers.
     shard_bytes: a shard that is longer than this is finished and the next one begun.
 
@@ -51,18 +51,17 @@ class StoreWriter:
         shard_bytes: int = 512 << 20,
     ):
         self.root, self.worker, self.shard_bytes = Path(root), worker, shard_bytes
+        self._meta = json.loads(json.dumps({"format": FORMAT, **meta}))  # as it will read back
         with self._disk_errors_are_told():
             self.root.mkdir(parents=True, exist_ok=True)
             self._lock = self._take_lock()
-            self._describe({"format": FORMAT, **meta})
-        self.names = set()
-        for index in self.root.glob("shard-*.jsonl"):
-            self.names |= {place.name for place in read_index(index)}
+            self._describe()
         self._tar: IO[bytes] | None = None
         self._index: IO[bytes] | None = None
         self._end = 0
         self._count = 0
         self._resume()
+        self.names = {place.name for index in self._indices() for place in read_index(index)}
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
@@ -75,6 +74,7 @@ class StoreWriter:
             self.finish_shard()
         with self._disk_errors_are_told():
             if self._tar is None:
+                self._describe()  # again: another writer may have been the first to add something
                 self._open_shard(self._next_shard())
             place = Place(name, self._end, {kind: len(data) for kind, data in members.items()})
             blocks = _tar_blocks(f"{self._count:06d}", members)
@@ -152,19 +152,25 @@ class StoreWriter:
         self._index.truncate(sum(len(line) + 1 for line in lines))
         self._index.seek(0, os.SEEK_END)
 
-    def _describe(self, meta: dict[str, Any]) -> None:
-        meta = json.loads(json.dumps(meta))  # as it will read back
+    def _describe(self) -> None:
+        """Write store.json; MtpanoError where it says something else of panoramas that are there.
+
+        Until there are some, the latest attempt is right.
+        """
         path = self.root / "store.json"
-        if not path.exists():
-            write_json(path, meta)
+        if not path.exists() or not any(map(read_index, self._indices())):
+            write_json(path, self._meta)
             return
-        stored = read_meta(self.root)
+        stored, meta = _settings(read_meta(self.root)), _settings(self._meta)
         for key in sorted({*meta, *stored}):
             if meta.get(key) != stored.get(key):
                 raise MtpanoError(
                     f"store '{self.root}' was made with {key} {stored.get(key)}, now it is "
                     f"{meta.get(key)}: use the same settings or another --out"
                 )
+
+    def _indices(self) -> Iterator[Path]:
+        return self.root.glob("shard-*.jsonl")
 
     def _take_lock(self) -> IO[bytes]:
         lock = (self.root / f".writer-{self.worker}.lock").open("wb")
@@ -199,6 +205,12 @@ class StoreWriter:
                 f"{len(getattr(self, 'names', ()))} panoramas in the store are safe; free some "
                 "space and run the same command again to go on"
             ) from error
+
+
+def _settings(meta: dict[str, Any]) -> dict[str, Any]:
+    """A description with its `labels` one by one, `labels.seed` and so on."""
+    labels = {f"labels.{key}": value for key, value in meta.get("labels", {}).items()}
+    return {**{key: value for key, value in meta.items() if key != "labels"}, **labels}
 
 
 def _tar_blocks(key: str, members: Mapping[str, bytes]) -> bytes:
