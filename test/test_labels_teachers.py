@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import math
+import pickle
 import sys
 import types
 
@@ -79,6 +81,8 @@ class FakeMoGe:
     def from_pretrained(cls, source):
         if "missing" in source:
             raise OSError("no such repository")
+        if "damaged" in source:
+            raise pickle.UnpicklingError("invalid load key")
         return cls()
 
     def to(self, device):
@@ -130,6 +134,8 @@ def test_moge_without_normals_leaves_them_to_others_and_says_what_is_missing(
     assert open_teacher("moge2", "indoor18").tasks == ("depth",)
     with pytest.raises(MtpanoError, match="'moge2:missing' cannot be loaded"):
         open_teacher("moge2:missing", "indoor18")
+    with pytest.raises(MtpanoError, match="'moge2:damaged' cannot be loaded"):
+        open_teacher("moge2:damaged", "indoor18")
     monkeypatch.setitem(sys.modules, "moge.model.v2", None)
     with pytest.raises(MtpanoError, match="pip install git"):
         open_teacher("moge2", "indoor18")
@@ -223,6 +229,23 @@ def test_wrong_names_and_sources_say_what_is_right(tmp_path):
     pytest.importorskip("ai_edge_litert")
     with pytest.raises(MtpanoError, match="is no TFLite model"):
         open_teacher(f"ade20k32:{tmp_path / 'bad.tflite'}", "indoor18")
+
+
+def test_damaged_weights_of_the_hub_are_one_sentence(tmp_path):
+    save_segformer(tmp_path)
+    weights = tmp_path / "model.safetensors"
+    whole = weights.read_bytes()
+    for damaged in (whole[: len(whole) // 2], b""):
+        weights.write_bytes(damaged)
+        with pytest.raises(MtpanoError, match=r"cannot be loaded.*give a folder"):
+            open_teacher(f"segformer:{tmp_path}", "indoor18")
+    weights.unlink()
+    archive = io.BytesIO()
+    torch.save({"weight": torch.zeros(1000)}, archive)
+    for damaged in (archive.getvalue()[:500], b"no pickle", b""):
+        (tmp_path / "pytorch_model.bin").write_bytes(damaged)
+        with pytest.raises(MtpanoError, match=r"cannot be loaded.*give a folder"):
+            open_teacher(f"segformer:{tmp_path}", "indoor18")
 
 
 def test_a_store_names_who_labelled_it_and_under_which_licence():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from torch import Tensor
 
 from mtpano_model.errors import MtpanoError
@@ -14,6 +16,13 @@ from mtpano_model.errors import MtpanoError
 # ImageNet's colours in 0..255, which all these models were trained with.
 _MEAN = (123.675, 116.28, 103.53)
 _STD = (58.395, 57.12, 57.375)
+
+# What reading weights raises: a file that is missing, is another model's, or is cut short (as a
+# safetensors file, a zip archive or a pickle).
+UNREADABLE = (
+    OSError, ValueError, ImportError, KeyError,
+    RuntimeError, EOFError, SafetensorError, UnpicklingError,
+)  # fmt: skip
 
 
 def load(kind: str, source: str, **options: Any) -> Any:
@@ -30,7 +39,7 @@ def load(kind: str, source: str, **options: Any) -> Any:
         ) from error
     try:
         return factory.from_pretrained(source, **options)
-    except (OSError, ValueError, ImportError) as error:
+    except UNREADABLE as error:
         reason = " ".join(str(error).split())[:200]
         raise MtpanoError(
             f"teacher '{source}' cannot be loaded ({reason}): give a folder with its config and "

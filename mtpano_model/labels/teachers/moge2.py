@@ -11,6 +11,7 @@ from mtpano_model.data.panorama import Panorama
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.perspective import Views
 from mtpano_model.labels.teacher import TeacherLabels
+from mtpano_model.labels.teachers.hub import UNREADABLE
 
 DEFAULT = "Ruicheng/moge-2-vitl-normal"
 
@@ -54,7 +55,7 @@ def _load(source: str) -> Any:
         ) from error
     try:
         return MoGeModel.from_pretrained(source)
-    except (OSError, ValueError, KeyError) as error:
+    except UNREADABLE as error:
         raise MtpanoError(
             f"teacher 'moge2:{source}' cannot be loaded ({error}): give a model.pt or a repository "
             "of the Hugging Face hub while online"
