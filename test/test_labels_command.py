@@ -22,6 +22,7 @@ from mtpano_model.commands import main
 from mtpano_model.data.pseudo_labelled import PseudoLabelled
 from mtpano_model.data.store import Store
 
+PICTURES = str(Path(__file__).parents[1] / "docs" / "images")
 SMALL = ["--patches", "12", "--patch-size", "64"]
 
 
@@ -178,7 +179,17 @@ def test_killed_and_run_again_it_has_every_panorama_once(tmp_path):
         (["--data", "rooms"], "--data rooms needs --root"),
         (["--input", "x", "--data", "rooms"], "missing or doubled"),
         (["--input", "x", "--worker", "2/2"], "worker '2/2' is no share"),
-        (["--input", "x", "--limit", "0"], "expected 1 or more"),
+        (["--input", "x", "--limit", "0"], "--limit 0 is too small: expected 1 or more"),
+        (["--input", "x", "--threads", "0"], "--threads 0 is too small"),
+        (["--input", "x", "--root", "y"], "give it with --data, not --input"),
+        (["--input", ".", "--every", "2"], "--topic and --every choose among a bag's pictures"),
+        (["--data", "rooms", "--root", "y", "--topic", "/a"], "and rooms is no bag"),
+        (["--input", PICTURES, "--device", "foo"], "device 'foo' is not here: expected auto"),
+        (
+            ["--input", PICTURES, "--device", "cuda:99"],
+            "device 'cuda:99' is not here: expected auto",
+        ),
+        (["--input", PICTURES, "--batch", "0"], "batches of 0 patches: expected 1 or more"),
     ],
 )
 def test_wrong_arguments_are_one_sentence(tmp_path, capsys, arguments, message):

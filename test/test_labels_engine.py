@@ -241,6 +241,8 @@ def test_the_oracle_says_when_there_is_no_truth():
     [
         {"height": 15},
         {"patches": 0},
+        {"batch": 0},
+        {"batch": -2},
         {"hfov_deg": (100.0, 80.0)},
         {"hfov_deg": (80.0, 180.0)},
         {"pitch_deg": (-91.0, 0.0)},

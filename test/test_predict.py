@@ -186,7 +186,9 @@ def test_output_sizes(setting, image, expected):
     assert resolve_output_size(setting, image, (64, 128)) == expected
 
 
-@pytest.mark.parametrize("setting", ["", "0x0", "-1x-2", "600x300", "input ", "1e2x2e2"])
+@pytest.mark.parametrize(
+    "setting", ["", "0x0", "-1x-2", "600x300", "input ", "1e2x2e2", "100000x200000"]
+)
 def test_output_sizes_that_make_no_sense(setting):
     with pytest.raises(MtpanoError, match="output size"):
         resolve_output_size(setting, (64, 128), (64, 128))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.evaluation.card import update_card
+from mtpano_model.evaluation.card import split_card, update_card
 from mtpano_model.evaluation.data_sets import DataName, open_comparison
 from mtpano_model.evaluation.predictor import open_predictor
 from mtpano_model.evaluation.protocols import find_protocol
@@ -72,8 +73,8 @@ class Args:
 
 def run(args: Args) -> int:
     """Evaluate, write the report and print the figures."""
-    if args.limit is not None and args.limit < 1:
-        raise MtpanoError(f"limit {args.limit} is too small: expected 1 or more")
+    card_key = args.card_key or f"{args.data}-{args.split or 'all'}"
+    _check(args, card_key)
     protocol = find_protocol(args.protocol or args.data)
     predictor = open_predictor(
         args.model,
@@ -113,9 +114,26 @@ def run(args: Args) -> int:
         raise MtpanoError(f"cannot write to {args.out}: {error}") from error
     if args.card is not None:
         metrics = json.loads((args.out / "metrics.json").read_text(encoding="utf-8"))
-        update_card(args.card, args.card_key or f"{args.data}-{about['split']}", metrics)
+        update_card(args.card, card_key, metrics)
     _print(outcome.metrics, about, args.out)
     return 0
+
+
+def _check(args: Args, card_key: str) -> None:
+    """What would otherwise be noticed after minutes of measuring."""
+    if args.limit is not None and args.limit < 1:
+        raise MtpanoError(f"limit {args.limit} is too small: expected 1 or more")
+    for name in ("pictures", "roll_frames"):
+        if getattr(args, name) < 0:
+            raise MtpanoError(f"{name} {getattr(args, name)} is too small: expected 0 or more")
+    if args.card is not None:
+        split_card(args.card, card_key)
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MtpanoError(f"cannot write to {args.out}: {error}") from error
+    if not os.access(args.out, os.W_OK):
+        raise MtpanoError(f"cannot write to {args.out}: choose another --out")
 
 
 def _size(text: str | None) -> tuple[int, int] | None:

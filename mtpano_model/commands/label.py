@@ -86,13 +86,10 @@ def run(args: Args) -> int:
     from mtpano_model.labels.teachers import describe, open_teacher
 
     worker, workers = _share(args.worker)
+    _check_counts(args)
     torch.set_num_threads(args.threads)
     source = _source(args)
     device = _device(args.device)
-    teachers = [
-        open_teacher(spec, args.class_set, device, args.teacher_scale_drift)
-        for spec in args.teacher
-    ]
     config = LabelConfig(
         height=args.height or _own_height(source) or 512,
         patches=args.patches,
@@ -103,6 +100,10 @@ def run(args: Args) -> int:
         batch=args.batch,
         seed=args.seed,
     )
+    teachers = [
+        open_teacher(spec, args.class_set, device, args.teacher_scale_drift)
+        for spec in args.teacher
+    ]
     engine = LabelEngine(teachers, config, device)
     made = {k: v for k, v in asdict(replace(config, pitch_deg=engine.pitch_deg)).items()
             if k not in ("batch", "height", "class_set")}  # fmt: skip
@@ -141,17 +142,29 @@ def _share(text: str) -> tuple[int, int]:
     raise MtpanoError(f"worker '{text}' is no share: expected K/N with K below N, such as 0/4")
 
 
+def _check_counts(args: Args) -> None:
+    for name in ("every", "limit", "threads"):
+        count = getattr(args, name)
+        if count is not None and count < 1:
+            raise MtpanoError(f"--{name} {count} is too small: expected 1 or more")
+
+
 def _source(args: Args) -> PanoramaSource:
+    from mtpano_model.data.folder import FolderPanoramas
+    from mtpano_model.data.rosbag import BagPanoramas, is_bag
+
     if (args.input is None) == (args.data is None):
         raise MtpanoError("what to label is missing or doubled: give --input, or --data and --root")
-    if args.every < 1 or (args.limit is not None and args.limit < 1):
-        raise MtpanoError(f"--every {args.every}, --limit {args.limit}: expected 1 or more")
+    if args.input is not None and args.root is not None:
+        raise MtpanoError("--root is the folder of a data set: give it with --data, not --input")
+    if args.input is not None and is_bag(args.input):
+        return BagPanoramas(args.input, args.topic, args.every)
+    if args.topic is not None or args.every != 1:
+        raise MtpanoError(
+            f"--topic and --every choose among a bag's pictures, and {args.input or args.data} is "
+            "no bag: leave them out"
+        )
     if args.input is not None:
-        from mtpano_model.data.folder import FolderPanoramas
-        from mtpano_model.data.rosbag import BagPanoramas, is_bag
-
-        if is_bag(args.input):
-            return BagPanoramas(args.input, args.topic, args.every)
         return FolderPanoramas(args.input)
     if args.root is None:
         raise MtpanoError(f"--data {args.data} needs --root, the folder of the data set")
@@ -177,10 +190,12 @@ def _own_height(source: PanoramaSource) -> int | None:
 def _device(wanted: str) -> str:
     import torch
 
+    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    known = ["cuda", *gpus, "cpu"] if gpus else ["cpu"]
     if wanted == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if wanted.startswith("cuda") and not torch.cuda.is_available():
-        raise MtpanoError(f"device '{wanted}' is not there: use --device cpu")
+        return known[0]
+    if wanted not in known:
+        raise MtpanoError(f"device '{wanted}' is not here: expected auto, {', '.join(known)}")
     return wanted
 
 

@@ -16,19 +16,27 @@ def update_card(path: Path, key: str, metrics: dict[str, Any]) -> None:
     The markers are `<!-- metrics:KEY -->` and `<!-- /metrics:KEY -->`, each on a line of its own;
     all else in the file stays. MtpanoError where they are missing.
     """
+    before, behind = split_card(path, key)
+    path.write_text(f"{before}\n{metric_table(metrics)}\n{behind}", encoding="utf-8")
+
+
+def split_card(path: Path, key: str) -> tuple[str, str]:
+    """The card's text up to the table of `key`, and behind it; each has its marker.
+
+    MtpanoError unless there is one place for the table.
+    """
     begin, end = f"<!-- metrics:{key} -->", f"<!-- /metrics:{key} -->"
     if not path.is_file():
         raise MtpanoError(f"model card {path} does not exist: give an existing Markdown file")
     text = path.read_text(encoding="utf-8")
-    pattern = re.compile(re.escape(begin) + r"\n.*?" + re.escape(end), re.DOTALL)
-    if len(pattern.findall(text)) != 1:
+    places = list(re.finditer(re.escape(begin) + r"\n.*?" + re.escape(end), text, re.DOTALL))
+    if len(places) != 1:
         raise MtpanoError(
             f"model card {path} has not exactly one place for these numbers: put the lines "
             f"'{begin}' and '{end}' where they belong"
         )
-    table = metric_table(metrics)
-    new = pattern.sub(lambda _: f"{begin}\n{table}\n{end}", text)
-    path.write_text(new, encoding="utf-8")
+    first, last = places[0].span()
+    return text[:first] + begin, end + text[last:]
 
 
 def metric_table(metrics: dict[str, Any]) -> str:

@@ -7,6 +7,8 @@ import re
 from mtpano_model.errors import MtpanoError
 
 INPUT_HEIGHT_CAP = 512
+# Some 3 GB of depth, normals and labels; memory would end before the sentence that says so.
+MAX_ROWS = 8192
 
 
 def parse_output_size(setting: str) -> tuple[int, int] | None:
@@ -24,6 +26,10 @@ def parse_output_size(setting: str) -> tuple[int, int] | None:
         raise MtpanoError(
             f"output size '{setting}' is not 2:1: expected HEIGHTxWIDTH with twice as many columns "
             "as rows, such as 256x512"
+        )
+    if height > MAX_ROWS:
+        raise MtpanoError(
+            f"output size '{setting}' is too large: expected at most {MAX_ROWS}x{2 * MAX_ROWS}"
         )
     return height, width
 

@@ -41,6 +41,8 @@ class LabelConfig:
             raise MtpanoError(
                 f"{self.patches} patches of {self.patch_size} pixels: expected at least one of 8"
             )
+        if self.batch < 1:
+            raise MtpanoError(f"batches of {self.batch} patches: expected 1 or more")
         low, high = self.hfov_deg
         if not 1 <= low <= high <= 170:
             raise MtpanoError(f"fields of view {low} to {high} degrees: expected 1 to 170, rising")
