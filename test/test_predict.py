@@ -15,6 +15,7 @@ from test_cloud import read_pcd, read_ply
 from mtpano_model.classes import load_class_set
 from mtpano_model.commands import main, predict
 from mtpano_model.errors import MtpanoError
+from mtpano_model.inference import sheet
 from mtpano_model.inference.output_size import resolve_output_size
 
 CLASSES = load_class_set("indoor18")
@@ -207,3 +208,14 @@ def test_a_sheet_has_a_row_for_every_picture(model, folder, tmp_path):
     # The first row shows the picture itself, in the colour that it has all over.
     middle = one[24 + tile // 4, tile // 2, ::-1].astype(int)
     assert np.abs(middle - CLASSES.palette[5]).max() < 8
+
+
+def test_many_pictures_get_several_sheets(model, folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(sheet, "PAGE_ROWS", 2)
+    out = tmp_path / "out"
+    options = ("--cloud", "none", "--no-panels", "--sheet")
+    (folder / "c.png").write_bytes((folder / "a.png").read_bytes())
+    run(model, folder, out, *options)
+    assert sorted(path.name for path in out.glob("sheet*")) == ["sheet_01.jpg", "sheet_02.jpg"]
+    heights = [cv2.imread(str(path)).shape[0] for path in sorted(out.glob("sheet*"))]
+    assert heights[0] > heights[1] + 100

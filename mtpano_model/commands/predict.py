@@ -25,7 +25,7 @@ from mtpano_model.inference.picture_files import (
     write_picture,
 )
 from mtpano_model.inference.pictures import Rgb, colorize_normals, panel
-from mtpano_model.inference.sheet import contact_sheet, sheet_row
+from mtpano_model.inference.sheet import SheetPages
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,8 @@ class Args:
 
     For every picture NAME it writes panel_NAME.png (everything at a glance), depth_NAME.png,
     normals_NAME.png, labels_NAME.png and cloud_NAME.ply or .pcd; about.json beside them says what
-    the numbers mean, and sheet.jpg (--sheet) shows all pictures on one page.
+    the numbers mean, and sheet.jpg (--sheet) shows all pictures on one page, or sheet_01.jpg and
+    so on a hundred each.
     """
 
     pictures: Positional[Path]
@@ -68,7 +69,7 @@ class Args:
     panels: bool = True
     """Write the panels, the slowest of the outputs."""
     sheet: bool = False
-    """Write sheet.jpg too: all pictures on one page, a row each."""
+    """Write sheet.jpg too: all pictures, a row each; above a hundred sheet_01.jpg and so on."""
     allow_non_2to1: bool = False
     """Take pictures of another shape too, as if they were squeezed equirectangular ones."""
 
@@ -106,7 +107,7 @@ def _predict_all(
 ) -> tuple[list[dict[str, float]], list[str]]:
     """Milliseconds by stage of every picture that worked, and why the others did not."""
     times, failures = [], []
-    rows, labels = [], []
+    sheet = SheetPages(args.out, estimator.info.classes, len(paths))
     for name, path in zip(_progress(_unique_names(paths), len(paths)), paths, strict=True):
         try:
             rgb = read_picture(path)
@@ -118,12 +119,9 @@ def _predict_all(
         frame = estimator.predict(rgb, size, rules)
         _write(name, path, rgb, frame, args, estimator)
         if args.sheet:
-            rows.append(sheet_row(rgb, frame, estimator.info.classes))
-            labels.append(frame.labels)
+            sheet.add(rgb, frame)
         times.append(frame.milliseconds)
-    if rows:
-        sheet = contact_sheet(rows, labels, estimator.info.classes)
-        write_picture(args.out / "sheet.jpg", sheet)
+    sheet.finish_page()
     return times, failures
 
 

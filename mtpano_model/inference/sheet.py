@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +14,44 @@ from mtpano_model.inference.cloud import cloud_from_frame
 from mtpano_model.inference.colors import colorize_depth, colorize_labels, colorize_normals
 from mtpano_model.inference.drawing import Rgb
 from mtpano_model.inference.frame import Frame
+from mtpano_model.inference.picture_files import write_picture
 from mtpano_model.inference.pictures import depth_limit, fit, legend, view
 
 _TITLES = ("Panorama", "Depth", "Normals", "Semantics", "Cloud", "from the other side")
 _GAP = 6
 _HEAD = 24
+PAGE_ROWS = 100  # a JPEG ends at 65,500 rows of pixels, some 400 of ours
+
+
+class SheetPages:
+    """Contact sheets of PAGE_ROWS pictures each, written into `folder` as they fill.
+
+    total: how many pictures there may be: one page is sheet.jpg, several sheet_01.jpg and so on.
+    """
+
+    def __init__(self, folder: Path, classes: ClassSet, total: int):
+        self._folder, self._classes = folder, classes
+        self._single = total <= PAGE_ROWS
+        self._written = 0
+        self._rows: list[Rgb] = []
+        self._labels: list[NDArray[np.integer]] = []
+
+    def add(self, rgb: NDArray[np.uint8], frame: Frame) -> None:
+        """One picture more; OSError where its page cannot be written."""
+        self._rows.append(sheet_row(rgb, frame, self._classes))
+        self._labels.append(frame.labels)
+        if len(self._rows) == PAGE_ROWS:
+            self.finish_page()
+
+    def finish_page(self) -> None:
+        """Write the page that is being filled, if there is anything on it."""
+        if not self._rows:
+            return
+        self._written += 1
+        name = "sheet.jpg" if self._single else f"sheet_{self._written:02d}.jpg"
+        page = contact_sheet(self._rows, self._labels, self._classes)
+        write_picture(self._folder / name, page)
+        self._rows, self._labels = [], []
 
 
 def sheet_row(rgb: NDArray[np.uint8], frame: Frame, classes: ClassSet, width: int = 1920) -> Rgb:
