@@ -7,9 +7,10 @@ padded (`step`) and because a robot's bag must never fail on one damaged picture
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,18 @@ class BagImages:
     seconds: float
 
 
-class _Damaged(Exception):
-    """One message's pixels cannot be decoded; its neighbours may be fine."""
+@dataclass(frozen=True)
+class BagPicture:
+    """One recorded message.
+
+    stamp: nanoseconds, the header's, or the time of recording where the header has none or is
+        damaged.
+    decode: gives RGB uint8 [H, W, 3]; ValueError where it is damaged (its neighbours may be fine),
+        MtpanoError for an encoding that is no picture.
+    """
+
+    stamp: int
+    decode: Callable[[], NDArray[np.uint8]]
 
 
 def image_topics(bag_path: str | Path) -> dict[str, str]:
@@ -94,10 +105,22 @@ def read_images(
     bag_path: the bag's folder (with metadata.yaml) or a single .mcap / .db3 file.
     topic: image topic; None takes the only one (see `find_images`).
 
-    The stamp is the header's, or the time of recording where the header has none. A picture that
-    cannot be decoded is skipped with a warning. Raises MtpanoError for an unreadable bag, a missing
-    topic or an encoding that is no picture.
+    A picture that cannot be decoded is skipped with a warning. Raises MtpanoError for an unreadable
+    bag, a missing topic or an encoding that is no picture.
     """
+    topic = find_images(bag_path, topic).topic
+    for picture in read_pictures(bag_path, topic):
+        try:
+            rgb = picture.decode()
+        except ValueError as damage:
+            log.warning("%s: skipped a picture of %s at %d ns: %s", bag_path, topic, picture.stamp,
+                        damage)  # fmt: skip
+            continue
+        yield picture.stamp, rgb
+
+
+def read_pictures(bag_path: str | Path, topic: str | None = None) -> Iterator[BagPicture]:
+    """Every recorded message of one topic, still encoded; arguments and errors as `read_images`."""
     from rosbags.typesys import Stores, get_typestore  # seconds of import, only when a bag is read
 
     store = get_typestore(Stores.ROS2_HUMBLE)
@@ -114,13 +137,21 @@ def read_images(
             try:
                 with _decodable():
                     message: Any = store.deserialize_cdr(raw, connection.msgtype)
-                    rgb = decode_image(message)
-            except _Damaged as damage:
-                log.warning("%s: skipped a picture of %s at %d ns: %s", bag_path, name, recorded,
-                            damage)  # fmt: skip
+            except ValueError as damage:
+                yield BagPicture(recorded, partial(_fail, damage))
                 continue
             stamp = message.header.stamp
-            yield (stamp.sec * 1_000_000_000 + stamp.nanosec) or recorded, rgb
+            stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
+            yield BagPicture(stamp_ns or recorded, partial(_decode, message))
+
+
+def _fail(damage: ValueError) -> NDArray[np.uint8]:
+    raise damage
+
+
+def _decode(message: Any) -> NDArray[np.uint8]:
+    with _decodable():
+        return decode_image(message)
 
 
 def decode_image(message: Any) -> NDArray[np.uint8]:
@@ -221,8 +252,8 @@ def _readable(path: str | Path) -> Iterator[None]:
 def _decodable() -> Iterator[None]:
     try:
         yield
-    except MtpanoError:
+    except (MtpanoError, ValueError):
         raise
     except Exception as error:
         # The CDR reader raises anything from IndexError to struct.error on damaged bytes.
-        raise _Damaged(f"{type(error).__name__}: {error}") from error
+        raise ValueError(f"{type(error).__name__}: {error}") from error

@@ -17,6 +17,8 @@ from box_room import COLORS, write_rooms
 from damaged_pictures import oversized_png
 from fake_model import write_fake_model
 
+from mtpano_model import bags
+from mtpano_model.bags import decode_image
 from mtpano_model.classes import load_class_set
 from mtpano_model.commands import main
 from mtpano_model.data.pseudo_labelled import PseudoLabelled
@@ -111,6 +113,28 @@ def test_a_bag_becomes_a_store(model, tmp_path, capsys):
     error = capsys.readouterr().err
     assert "no image topic '/other'" in error
     assert "/camera" in error
+
+
+def test_damaged_and_repeated_pictures_of_a_bag_are_counted_and_shift_nothing(
+    model, tmp_path, capsys, caplog, monkeypatch
+):
+    pictures = [compressed(picture(40), 5_000_000_000 + n) for n in (0, 1, 2, 3, 2, 5, 6)]
+    pictures[2].data = pictures[2].data[:20]
+    pictures[6].header.stamp = pictures[0].header.stamp
+    bag = write_bag(tmp_path / "bag", {"/camera": pictures})
+    decoded = []
+    monkeypatch.setattr(bags, "decode_image", lambda m: decoded.append(m) or decode_image(m))
+    arguments = ("--teacher", model, "--out", tmp_path / "store", "--height", 64, "--every", 2)
+    assert label("--input", bag, *arguments) == 0
+    assert Store(tmp_path / "store").names == ["bag/5000000000", "bag/5000000002"]
+    assert "2 panoramas labelled, 2 skipped" in capsys.readouterr().out
+    assert any("bag/5000000002" in m and "no picture" in m for m in caplog.messages)
+    assert any("bag/5000000000" in m and "the same stamp" in m for m in caplog.messages)
+    assert len(decoded) == 3  # what is not wanted, and what was there before, is never decoded
+    monkeypatch.chdir(bag)
+    for place in (".", "bag.db3", bag / "bag.db3"):  # one bag, one name
+        assert label("--input", place, *arguments) == 0
+        assert "0 panoramas labelled" in capsys.readouterr().out
 
 
 def test_the_oracle_on_rooms_writes_how_good_the_labels_are(tmp_path, capsys):
