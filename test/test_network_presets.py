@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 
 import pytest
 import torch
@@ -15,6 +16,8 @@ from mtpano_model.network import PDBridgeNet, PDBridgeNetConfig, preset
 from mtpano_model.network.backbones.pretrained import load_imagenet_weights
 from mtpano_model.network.config import PRESETS, BackboneConfig, DecoderConfig
 from mtpano_model.network.pretrained import from_pretrained, save_pretrained
+from mtpano_model.training.config import TrainConfig
+from mtpano_model.training.starting_point import starting_network
 
 CONVNEXT = {
     "backbone": BackboneConfig("dinov3_convnext", widths=(8, 12, 16, 24), depths=(1, 1, 1, 1)),
@@ -112,6 +115,21 @@ def test_checkpoints_come_back_as_they_were(tmp_path, half):
     for (name, a), b in zip(net.state_dict().items(), back.state_dict().values(), strict=True):
         expected = a.half().float() if half and a.is_floating_point() else a
         torch.testing.assert_close(expected, b, rtol=0, atol=0, msg=name)
+
+
+@pytest.mark.parametrize("changes", [{}, CONVNEXT], ids=["vit", "convnext"])
+@pytest.mark.parametrize("stored", ["backbone.model.", "backbone.model.model."])
+def test_checkpoints_of_either_transformers_are_read(tmp_path, changes, stored):
+    """4.56 and 4.57 keep DINOv3's blocks in the model itself, 5 one level deeper."""
+    name = "small" if changes else "base"
+    net = seeded(tiny(name, **changes))
+    blocks = re.compile(r"^backbone\.model\.(?:model\.)?(?=layer\.|stages\.)")
+    state = {blocks.sub(stored, key): x for key, x in net.state_dict().items()}
+    assert any(key.startswith((f"{stored}layer.0", f"{stored}stages.0")) for key in state)
+    save_pretrained(net, tmp_path / "net", state=state)
+    begun = starting_network(TrainConfig(network=""), tmp_path / "net.safetensors")
+    for back in (from_pretrained(tmp_path / "net"), begun):
+        torch.testing.assert_close(back.state_dict(), net.state_dict(), rtol=0, atol=0)
 
 
 def test_unreadable_checkpoints_say_what_is_wrong(tmp_path):

@@ -15,8 +15,8 @@ from mtpano_model.commands import main
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network import PDBridgeNet, preset
 from mtpano_model.network.parity import TOLERANCE, compare, load_fixture
-from mtpano_model.network.pretrained import from_pretrained
-from mtpano_model.network.released import match_backbone, our_name, read_released_checkpoint
+from mtpano_model.network.pretrained import from_pretrained, own_name
+from mtpano_model.network.released import our_name, read_released_checkpoint
 
 
 def test_every_released_tensor_has_its_place_and_shape(shared):
@@ -25,7 +25,7 @@ def test_every_released_tensor_has_its_place_and_shape(shared):
     with torch.device("meta"):
         net = PDBridgeNet(preset("released"))
     ours = {name: "x".join(map(str, t.shape)) for name, t in net.state_dict().items()}
-    theirs = {match_backbone(net, our_name(name)): shape for name, shape in table.items()}
+    theirs = {own_name(net, our_name(name)): shape for name, shape in table.items()}
     assert len(table) == 1201
     assert theirs == ours
     assert sum(p.numel() for p in net.parameters()) == pytest.approx(589.5e6, rel=1e-4)
@@ -55,7 +55,7 @@ def test_a_normals_loss_reaches_what_it_reaches_in_the_release(shared):
     net.predict(stored["input"]).final["normals"].square().mean().backward()
     parameters = dict(net.named_parameters())
     for released, norm in expected.items():
-        gradient = parameters[match_backbone(net, our_name(released))].grad
+        gradient = parameters[own_name(net, our_name(released))].grad
         if norm is None:
             assert gradient is None or not gradient.any(), released
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from mtpano_model.network.pd_bridgenet import PDBridgeNet
 
 FORMAT = 1
 DEFAULT_CHECKPOINT = Path(__file__).parents[1] / "weights" / "default.safetensors"
+# DINOv3's blocks, which transformers 5 keeps one level deeper than 4.56
+_BLOCKS = re.compile(r"^backbone\.model\.(?:model\.)?(?=(?:layer|stages)\.)")
 
 
 def save_pretrained(
@@ -83,6 +86,17 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
     return {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
 
 
+def own_names(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A checkpoint's tensors under the names that `net` has for them."""
+    return {own_name(net, name): tensor for name, tensor in tensors.items()}
+
+
+def own_name(net: PDBridgeNet, name: str) -> str:
+    """What `net` calls a tensor that another version of transformers may have named."""
+    deeper = hasattr(getattr(net.backbone, "model", None), "model")
+    return _BLOCKS.sub("backbone.model.model." if deeper else "backbone.model.", name)
+
+
 def load_exactly(
     net: PDBridgeNet,
     tensors: dict[str, Tensor],
@@ -125,5 +139,5 @@ def from_pretrained(path: str | Path = "default") -> PDBridgeNet:
     path = DEFAULT_CHECKPOINT if str(path) == "default" else Path(path)
     tensors = read_tensors(path)
     net = PDBridgeNet(PDBridgeNetConfig.from_dict(read_facts(path)["config"]))
-    load_exactly(net, tensors, str(path))
+    load_exactly(net, own_names(net, tensors), str(path))
     return net.eval()

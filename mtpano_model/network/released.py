@@ -16,7 +16,7 @@ from torch import Tensor
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network.pd_bridgenet import PDBridgeNet
-from mtpano_model.network.pretrained import load_exactly
+from mtpano_model.network.pretrained import load_exactly, own_name
 
 # (pattern in the release, replacement in ours); the first that matches wins.
 _RULES = [
@@ -116,7 +116,7 @@ def load_released(net: PDBridgeNet, tensors: dict[str, Tensor], source: str) -> 
     Names and shapes must fit one to one; MtpanoError lists missing, unexpected and misshapen
     tensors, the release's name for each that the file has, and nothing is loaded.
     """
-    names = {match_backbone(net, our_name(name)): name for name in tensors}
+    names = {own_name(net, our_name(name)): name for name in tensors}
     if len(names) < len(tensors):
         raise MtpanoError(
             f"{source} holds two tensors for one place in the network: expected the authors' "
@@ -129,11 +129,3 @@ def load_released(net: PDBridgeNet, tensors: dict[str, Tensor], source: str) -> 
         for name, released in names.items()
     }
     load_exactly(net, ours, source, names)
-
-
-def match_backbone(net: PDBridgeNet, name: str) -> str:
-    """transformers 5 keeps the blocks one level deeper than 4.57 (`model.layer.N`)."""
-    deeper = not hasattr(net.backbone.model, "layer")
-    if deeper and name.startswith("backbone.model.layer."):
-        return name.replace("backbone.model.layer.", "backbone.model.model.layer.", 1)
-    return name

@@ -28,6 +28,7 @@ from mtpano_model.network.pd_bridgenet import PDBridgeNet
 from mtpano_model.network.pretrained import (
     DEFAULT_CHECKPOINT,
     load_exactly,
+    own_names,
     read_tensors,
     save_pretrained,
 )
@@ -148,7 +149,7 @@ class RunState:
         return self.net.state_dict(), self.optimizer.state_dict()
 
     def _restore(self, folder: Path) -> None:
-        weights = read_tensors(folder / "net")
+        weights = own_names(self.net, read_tensors(folder / "net"))
         device = "cpu" if self._sharded else next(self.net.parameters()).device
         optimizer = torch.load(folder / "optimizer.pt", map_location=device, weights_only=True)
         if self._sharded:
@@ -164,9 +165,8 @@ class RunState:
             load_exactly(self.net, weights, str(folder))
             self.optimizer.load_state_dict(optimizer)
         if self.average is not None:
-            self.average.state = {
-                k: v.to(device) for k, v in read_tensors(folder / "average").items()
-            }
+            averages = own_names(self.net, read_tensors(folder / "average"))
+            self.average.state = {name: x.to(device) for name, x in averages.items()}
 
     def _save_weights(
         self, folder: Path, weights: dict[str, Tensor], facts: dict[str, Any]

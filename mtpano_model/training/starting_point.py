@@ -14,7 +14,7 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.sphere import frame_matrix
 from mtpano_model.network import PDBridgeNet, PDBridgeNetConfig, preset
 from mtpano_model.network.backbones.pretrained import load_imagenet_weights
-from mtpano_model.network.pretrained import load_exactly, read_facts, read_tensors
+from mtpano_model.network.pretrained import load_exactly, own_names, read_facts, read_tensors
 from mtpano_model.training.checkpoint import best_weights
 from mtpano_model.training.config import TrainConfig
 
@@ -36,7 +36,7 @@ def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
     net = PDBridgeNet(network)
     if init is not None:
         source = best_weights(init)
-        tensors = _with_maps_of_its_size(net, read_tensors(source))
+        tensors = _with_maps_of_its_size(net, own_names(net, read_tensors(source)))
         adapted = _what_fits if config.init_partly else _with_fresh_class_layers
         load_exactly(net, adapted(net, tensors), str(source))
         if _config_of(source).normals_frame != "optical":

@@ -1,4 +1,4 @@
-"""DINOv3 backbones through transformers (>= 4.57; parameter names differ from 5.0 on).
+"""DINOv3 backbones through transformers (>= 4.56; parameter names differ from 5.0 on).
 
 Weights: `facebook/dinov3-vit*` and `facebook/dinov3-convnext*` under the DINOv3 licence, loaded by
 the user with `load_dinov3_weights`; none are shipped.
@@ -26,7 +26,7 @@ try:
     )
 except ImportError as error:
     raise MtpanoError(
-        "a DINOv3 backbone needs transformers 4.57 or newer: run `pip install 'transformers>=4.57'`"
+        "a DINOv3 backbone needs transformers 4.56 or newer: run `pip install 'transformers>=4.56'`"
     ) from error
 
 
