@@ -177,7 +177,7 @@ def test_metadata_says_what_a_robot_needs():
     assert facts["output_size"] == [32, 64]
     assert facts["frame"] == "optical"
     assert [c["name"] for c in facts["classes"]][:3] == ["wall", "floor", "ceiling"]
-    assert facts["license"] == "Apache-2.0"
+    assert facts["license"] == "unknown", "nobody said under which licence these weights are"
 
 
 def test_no_path_of_this_machine_travels_in_the_model():
@@ -199,7 +199,8 @@ def test_weights_beyond_protobufs_limit_go_beside_the_file(tmp_path, monkeypatch
 
 
 def test_the_command_writes_what_was_asked_for(tmp_path, capsys):
-    save_pretrained(seeded(tiny("nano")), tmp_path / "net")
+    extra = {"license": "CC0", "trained_on": "noise"}
+    save_pretrained(seeded(tiny("nano")), tmp_path / "net", extra=extra)
     out = tmp_path / "net_gpu.onnx"
     arguments = [str(tmp_path / "net.safetensors"), "--tail", "gpu", "--size", "96x192"]
     assert main(["export", *arguments, "--precision", "fp16", "--out", str(out)]) == 0
@@ -207,6 +208,7 @@ def test_the_command_writes_what_was_asked_for(tmp_path, capsys):
     with load_estimator(out, backend="onnxruntime") as estimator:
         assert estimator.info.input_size == (96, 192)
         assert estimator.info.tail == "gpu"
+        assert (estimator.info.license, estimator.info.trained_on) == ("CC0", "noise")
         frame = estimator.predict(_picture())
     assert frame.depth.shape == (96, 192)
 

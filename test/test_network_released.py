@@ -15,7 +15,7 @@ from mtpano_model.commands import main
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network import PDBridgeNet, preset
 from mtpano_model.network.parity import TOLERANCE, compare, load_fixture
-from mtpano_model.network.pretrained import from_pretrained, own_name
+from mtpano_model.network.pretrained import from_pretrained, own_name, read_facts
 from mtpano_model.network.released import our_name, read_released_checkpoint
 
 
@@ -80,6 +80,7 @@ def _convert(checkpoint, out, shared):
 def test_a_converted_checkpoint_gives_the_reference_outputs(shared, tmp_path, prefix):
     out = tmp_path / "model.safetensors"
     assert _convert(_checkpoint(tmp_path, shared, prefix), out, shared) == 0
+    assert read_facts(out)["extra"]["license"] == "not stated by the MTPano authors"
     stored = load_file(shared / "reference" / "reference_a" / "io.safetensors")
     with torch.inference_mode():
         final = from_pretrained(out).predict(stored["input"].float()).final

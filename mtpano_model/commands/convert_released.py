@@ -39,7 +39,10 @@ def run(args: Args) -> int:
         config = fixture_config(json.loads(args.fixture.read_text(encoding="utf-8")))
     net = PDBridgeNet(config)
     load_released(net, tensors, str(args.checkpoint))
-    extra = {"trained_on": f"the MTPano authors' checkpoint {args.checkpoint.name}"}
+    extra = {
+        "license": "not stated by the MTPano authors",
+        "trained_on": f"the MTPano authors' checkpoint {args.checkpoint.name}",
+    }
     save_pretrained(net, args.out, extra=extra)
     parameters = sum(p.numel() for p in net.parameters())
     print(f"{args.out.with_suffix('.safetensors')}: {parameters / 1e6:.1f} M parameters")

@@ -33,10 +33,10 @@ class Args:
     """int8: folder of panoramas to calibrate on."""
     calibration_frames: int = 48
     """int8: how many of them to take, evenly spread over the folder."""
-    license: str = "Apache-2.0"
-    """Licence of the weights, for the model's metadata."""
+    license: str | None = None
+    """Licence of the weights, for the model's metadata; by default what the checkpoint says."""
     trained_on: str | None = None
-    """What the weights learnt from, for the metadata; by default what the checkpoint says."""
+    """What the weights learnt from, likewise."""
 
 
 def run(args: Args) -> int:
@@ -48,7 +48,7 @@ def run(args: Args) -> int:
     from mtpano_model.export.save import save_model, store_weights_in_half, update_metadata
     from mtpano_model.inference.gpu_tail import join_gpu_tail
     from mtpano_model.inference.half_precision import compute_in_half
-    from mtpano_model.network.pretrained import from_pretrained, read_facts
+    from mtpano_model.network.pretrained import UNKNOWN_ORIGIN, from_pretrained, read_facts
     from mtpano_model.training.checkpoint import best_weights
 
     checkpoint = best_weights(Path(args.checkpoint))
@@ -56,9 +56,10 @@ def run(args: Args) -> int:
     size = parse_size(args.size) if args.size else net.config.image_size
     check_size(net, size)
     pictures = _calibration_pictures(args, size) if args.precision == "int8" else []
-    trained_on = args.trained_on or read_facts(checkpoint)["extra"].get("trained_on", "unknown")
+    said = {**UNKNOWN_ORIGIN, **read_facts(checkpoint)["extra"]}
+    facts = ModelFacts(args.license or said["license"], args.trained_on or said["trained_on"])
 
-    model: onnx.ModelProto = export_cpu_tail(net, size, ModelFacts(args.license, trained_on))
+    model: onnx.ModelProto = export_cpu_tail(net, size, facts)
     if args.precision == "int8":
         from mtpano_model.export.int8 import quantize
 

@@ -31,7 +31,7 @@ OUTPUTS = ("depth", "normals", "semseg")
 class ModelFacts:
     """What a model file says about itself beside the network's own configuration."""
 
-    license: str = "Apache-2.0"
+    license: str = "unknown"
     trained_on: str = "unknown"
 
 

@@ -17,6 +17,7 @@ from mtpano_model.network.config import PDBridgeNetConfig
 from mtpano_model.network.pd_bridgenet import PDBridgeNet
 
 FORMAT = 1
+UNKNOWN_ORIGIN = {"license": "unknown", "trained_on": "unknown"}  # of weights that do not say
 DEFAULT_CHECKPOINT = Path(__file__).parents[1] / "weights" / "default.safetensors"
 # DINOv3's blocks, which transformers 5 keeps one level deeper than 4.56
 _BLOCKS = re.compile(r"^backbone\.model\.(?:model\.)?(?=(?:layer|stages)\.)")
@@ -33,7 +34,8 @@ def save_pretrained(
     """Write PATH.safetensors and PATH.json (suffixes are set for you).
 
     half: store floating tensors as float16, half the size; they load back as float32.
-    extra: JSON-able facts to keep beside the configuration (data, steps, metrics).
+    extra: JSON-able facts to keep beside the configuration (license and trained_on, which an
+        export repeats; steps, metrics).
     state: weights to write instead of the network's own, e.g. their moving average.
     """
     path = Path(path)

@@ -35,7 +35,7 @@ from mtpano_model.training.optimizer import build_optimizer, set_learning, set_l
 from mtpano_model.training.origin import origin_of
 from mtpano_model.training.processes import start_fabric
 from mtpano_model.training.settings import plain
-from mtpano_model.training.starting_point import starting_network
+from mtpano_model.training.starting_point import licence_of, starting_network
 from mtpano_model.training.stream import TrainingData, stage_batches
 from mtpano_model.training.validation import Metrics, score, validate
 
@@ -67,6 +67,7 @@ def train(
     fabric = start_fabric(config)
     torch.manual_seed(config.seed)
     net = starting_network(config, init)
+    licence = licence_of(config, init, checkpoint)
     layout = memory_format(fabric.device)
     net.to(memory_format=layout)  # type: ignore[call-overload]
     first_answers = FirstAnswers(net, fabric.device) if config.keep_unlabelled else None
@@ -192,10 +193,10 @@ def train(
                     if config.patience and last_stage:
                         _note_score(progress, metrics, config.patience)
                         if progress.stale == 0:
-                            state.save_best(out, _facts(config, metrics))
+                            state.save_best(out, _facts(config, metrics, licence))
                 due = time.monotonic() - saved_at > 60 * config.checkpoint_minutes
                 if progress.stopped or fabric.broadcast(due) or progress.step == config.total_steps:
-                    state.save(out, config, _facts(config, metrics))
+                    state.save(out, config, _facts(config, metrics, licence))
                     saved_at = time.monotonic()
                 if progress.stopped:
                     logger.info("no better for %d validations: stopping", config.patience)
@@ -327,8 +328,8 @@ def _note_score(progress: Progress, metrics: Metrics, patience: int) -> None:
     progress.stopped = progress.stale >= patience
 
 
-def _facts(config: TrainConfig, metrics: Metrics) -> dict[str, object]:
-    return {"training": config.preset, "data": config.data, "metrics": metrics}
+def _facts(config: TrainConfig, metrics: Metrics, licence: dict[str, str]) -> dict[str, object]:
+    return {"training": config.preset, "data": config.data, "metrics": metrics, **licence}
 
 
 def _short(metrics: Metrics) -> str:

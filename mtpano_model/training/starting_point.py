@@ -14,7 +14,13 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.sphere import frame_matrix
 from mtpano_model.network import PDBridgeNet, PDBridgeNetConfig, preset
 from mtpano_model.network.backbones.pretrained import load_imagenet_weights
-from mtpano_model.network.pretrained import load_exactly, own_names, read_facts, read_tensors
+from mtpano_model.network.pretrained import (
+    UNKNOWN_ORIGIN,
+    load_exactly,
+    own_names,
+    read_facts,
+    read_tensors,
+)
 from mtpano_model.training.checkpoint import best_weights
 from mtpano_model.training.config import TrainConfig
 
@@ -48,6 +54,29 @@ def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
 
         load_dinov3_weights(net.backbone, config.backbone_weights)  # type: ignore[arg-type]
     return net.train()
+
+
+def licence_of(config: TrainConfig, init: Path | None, resumed: Path | None) -> dict[str, str]:
+    """`license` and `trained_on` of what a run trains, for `save_pretrained`.
+
+    Weights that it starts from hand on their licence; that of others is their owner's to say.
+    resumed: the checkpoint folder that the run goes on from, which has noted both.
+    """
+    if resumed is not None:
+        noted = read_facts(resumed / "net")["extra"]
+        return {key: noted.get(key, unknown) for key, unknown in UNKNOWN_ORIGIN.items()}
+    before = {**UNKNOWN_ORIGIN, "trained_on": "nothing"}
+    if init is not None:
+        before = {**UNKNOWN_ORIGIN, **read_facts(best_weights(init))["extra"]}
+    elif _network_config(config, init).backbone.kind == "efficientnet_lite":
+        before["trained_on"] = "ImageNet (backbone)"
+    elif config.backbone_weights:
+        name = Path(config.backbone_weights).name
+        before = {"license": "DINOv3 License", "trained_on": f"DINOv3 weights {name} (backbone)"}
+    return {
+        "license": before["license"],
+        "trained_on": f"{config.data} (preset {config.preset}); before: {before['trained_on']}",
+    }
 
 
 def class_set_of(config: TrainConfig, init: Path | None) -> str:
