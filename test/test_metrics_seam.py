@@ -38,9 +38,19 @@ def test_roll_error_is_zero_for_a_function_of_pixels_and_not_for_one_of_columns(
         depth = x[..., 0] * np.linspace(1, 2, SIZE[1])
         return depth, np.broadcast_to([0.0, 0, -1], (*SIZE, 3)), x[..., 1] + np.arange(SIZE[1])
 
-    right = roll_error(honest, rgb, 8)
+    turned = np.roll(rgb, 8, axis=1)
+    right = roll_error(honest(rgb), honest(turned), 8)
     assert right == pytest.approx({"depth_rel": 0, "normals_deg": 0, "labels": 0}, abs=1e-4)
-    wrong = roll_error(seamed, rgb, 8)
+    wrong = roll_error(seamed(rgb), seamed(turned), 8)
     assert wrong["normals_deg"] == pytest.approx(90)  # 8 of 32 columns are a quarter turn
     assert wrong["depth_rel"] > 0.1
     assert wrong["labels"] == 1
+
+
+def test_what_is_sky_before_or_after_the_roll_leaves_the_depth_error_finite() -> None:
+    depth = np.full((1, 4), 2.0)
+    rolled = np.array([[2.2, np.inf, np.nan, 2.2]])
+    rest = np.zeros((1, 4, 3)), np.zeros((1, 4), int)
+    assert roll_error((depth, *rest), (rolled, *rest), 1)["depth_rel"] == pytest.approx(0.1)
+    nowhere = np.full((1, 4), np.inf)
+    assert roll_error((nowhere, *rest), (rolled, *rest), 1)["depth_rel"] == 0

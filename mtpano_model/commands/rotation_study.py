@@ -84,7 +84,7 @@ def run(args: Args) -> int:
 
 
 def _features(predictor: NetworkPredictor, comparison: Comparison, count: int) -> dict[str, Any]:
-    net, size = predictor.graph.net, predictor.size
+    net, size = predictor.net, predictor.size
     chosen = spread(len(comparison.frames), count)
     pictures = [ground_truth(comparison.frames[index])[0] for index in chosen]
     quarter = size[1] // 4

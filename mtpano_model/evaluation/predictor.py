@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -11,11 +11,9 @@ from numpy.typing import NDArray
 
 from mtpano_model.classes import ClassSet, load_class_set
 from mtpano_model.evaluation.metrics import Maps
-from mtpano_model.export.onnx_graph import OUTPUTS, CPUTailGraph, check_size
+from mtpano_model.export.onnx_graph import OUTPUTS, CPUTailGraph, check_size, git_revision
 from mtpano_model.inference import Estimator, load_estimator
-from mtpano_model.inference.postprocess import argmax_labels
-from mtpano_model.inference.preprocess import preprocess
-from mtpano_model.inference.resize import resize_linear, resize_nearest
+from mtpano_model.inference.model_info import ModelInfo
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.network.pretrained import from_pretrained
 from mtpano_model.training.checkpoint import best_weights
@@ -38,16 +36,9 @@ class OnnxPredictor:
     """A robot's model, run exactly as the robot runs it."""
 
     def __init__(self, estimator: Estimator):
-        info = estimator.info
-        self.classes = info.classes
         self.estimator = estimator
-        self.about = {
-            "model": str(info.path),
-            "preset": info.preset,
-            "input": _times(info.input_size),
-            "engine": f"{info.backend} {info.precision} on {info.device}",
-            "revision": info.revision,
-        }
+        self.classes = estimator.info.classes
+        self.about = _about(estimator.info)
 
     def __call__(self, rgb: NDArray[np.uint8], size: Size) -> Maps:
         frame = self.estimator.predict(rgb, size)
@@ -55,37 +46,82 @@ class OnnxPredictor:
 
 
 class NetworkPredictor:
-    """A network in torch; the tail is that of the exported model, so the figures are the same.
+    """A network in torch between the robot's own pre- and postprocessing.
 
-    size: (H, W) that pictures are brought to, the configuration's image size if None.
+    size: (H, W) that pictures are brought to, the configuration's image size if None. device: one
+    of torch's.
     """
 
-    def __init__(self, net: PDBridgeNet, name: str = "", size: Size | None = None):
-        self.size = size or net.config.image_size
+    def __init__(
+        self, net: PDBridgeNet, name: str = "", size: Size | None = None, device: str = "cpu"
+    ):
+        self.net, self.size = net, size or net.config.image_size
         check_size(net, self.size)
-        self.graph = CPUTailGraph(net).eval()
-        self.names = [name for name in OUTPUTS if name in net.config.tasks]
         self.classes = load_class_set(net.config.class_set)
-        self.about = {
-            "model": name,
-            "preset": net.config.name,
-            "input": _times(self.size),
-            "engine": f"torch {torch.__version__}",
-        }
+        height, width = (side // net.decode_stride for side in self.size)
+        info = ModelInfo(
+            path=Path(name),
+            classes=self.classes,
+            input_size=self.size,
+            output_size=(height, width),
+            tail="cpu",
+            precision=_TorchEngine.precision,
+            preset=net.config.name,
+            revision=git_revision(),
+            license="unknown",
+            trained_on="unknown",
+        )
+        self._estimator = Estimator(_TorchEngine(net, device, len(self.classes)), info)
+        self.about = _about(self._estimator.info)
+
+    def __call__(self, rgb: NDArray[np.uint8], size: Size) -> Maps:
+        frame, tasks = self._estimator.predict(rgb, size), self.net.config.tasks
+        return Maps(
+            frame.depth if "depth" in tasks else None,
+            frame.normals if "normals" in tasks else None,
+            frame.labels if "semseg" in tasks else None,
+        )
+
+
+class _TorchEngine:
+    """The graph that an export would hold, in torch.
+
+    Values to which no rule of the postprocessing applies stand in for tasks that it lacks.
+    """
+
+    name = f"torch {torch.__version__}"
+    precision = "fp32"
+
+    def __init__(self, net: PDBridgeNet, device: str, num_classes: int):
+        self.device = device
+        self._graph = CPUTailGraph(net).to(device).eval()
+        self._names = [name for name in OUTPUTS if name in net.config.tasks]
+        self._num_classes = num_classes
 
     @torch.inference_mode()
-    def __call__(self, rgb: NDArray[np.uint8], size: Size) -> Maps:
-        batch = torch.from_numpy(preprocess(rgb, self.size))
-        values = (value[0].float().numpy() for value in self.graph(batch))
-        found = dict(zip(self.names, values, strict=True))
-        depth = normals = labels = None
-        if "depth" in found:
-            depth = resize_linear(found["depth"][0], size)
-        if "normals" in found:
-            normals = np.stack([resize_linear(plane, size) for plane in found["normals"]], -1)
-        if "semseg" in found:
-            labels = resize_nearest(argmax_labels(found["semseg"])[0], size)
-        return Maps(depth, normals, labels)
+    def infer(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        values = self._graph(torch.from_numpy(image).to(self.device))
+        found = {k: v.float().cpu().numpy() for k, v in zip(self._names, values, strict=True)}
+        size = values[0].shape[-2:]
+        return {
+            "depth": np.ones((1, 1, *size), np.float32),
+            "normals": np.zeros((1, 3, *size), np.float32),
+            "semseg": np.full((1, self._num_classes, *size), np.nan, np.float32),
+            **found,
+        }
+
+    def close(self) -> None:
+        pass
+
+
+def _about(info: ModelInfo) -> dict[str, str]:
+    return {
+        "model": str(info.path),
+        "preset": info.preset,
+        "input": _times(info.input_size),
+        "engine": f"{info.backend} {info.precision} on {info.device}",
+        "revision": info.revision,
+    }
 
 
 def open_predictor(

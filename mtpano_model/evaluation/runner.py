@@ -103,7 +103,7 @@ def evaluate(
             prediction = predict(predictor, comparison, rgb)
             outcome.frames.append((index, sample.name, evaluation.update(prediction, truth)))
             if index in rolled:
-                rolls.append(_roll_error(predictor, rgb))
+                rolls.append(_roll_error(predictor, comparison, rgb, prediction))
     if not outcome.frames:
         raise MtpanoError(
             f"none of {len(indices)} frames could be read, the first because {outcome.skipped[0]}"
@@ -159,14 +159,13 @@ def progress_bar(disable: bool = False) -> Progress:
     )
 
 
-def _roll_error(predictor: Predictor, rgb: NDArray[np.uint8]) -> Figures:
-    height, width, _ = rgb.shape
-    maps = predictor(rgb, (height, width))
+def _roll_error(
+    predictor: Predictor, comparison: Comparison, rgb: NDArray[np.uint8], maps: Maps
+) -> Figures:
+    """`roll_error` of a picture whose maps are known; empty where the model lacks a task."""
     if maps.depth is None or maps.normals is None or maps.labels is None:
         return {}
-
-    def run(picture: NDArray[np.uint8]) -> Any:
-        found = predictor(picture, (height, width))
-        return found.depth, found.normals, found.labels
-
-    return roll_error(run, rgb, round(_ROLL * width))
+    shift = round(_ROLL * rgb.shape[1])
+    rolled: Any = predict(predictor, comparison, np.roll(rgb, shift, axis=1))
+    after = rolled.depth, rolled.normals, rolled.labels
+    return roll_error((maps.depth, maps.normals, maps.labels), after, shift)

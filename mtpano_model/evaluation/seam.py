@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
 
+from mtpano_model.evaluation.figures import Figures
 from mtpano_model.evaluation.normals_metrics import angles_deg
 from mtpano_model.geometry.sphere import yaw_matrix, yaw_of_column_shift
 
@@ -54,21 +53,22 @@ class SeamJumps:
 Prediction = tuple[NDArray[np.floating], NDArray[np.floating], NDArray[np.integer]]
 
 
-def roll_error(
-    predict: Callable[[NDArray[np.uint8]], Prediction], rgb: NDArray[np.uint8], shift: int
-) -> dict[str, float]:
+def roll_error(prediction: Prediction, rolled: Prediction, shift: int) -> Figures:
     """|f(roll x) - roll f(x)|: how far a prediction depends on where the seam lies.
 
-    predict: RGB [H, W, 3] -> (depth [H, W], normals [H, W, 3], labels [H, W]). shift: columns to
-    the right. Returns depth_rel (mean relative difference), normals_deg (mean angle after the
-    normals were turned along) and labels (share that differ).
+    prediction: f(x) as (depth [H, W], normals [H, W, 3], labels [H, W]); rolled: f(roll x).
+    shift: columns to the right. Returns depth_rel (mean relative difference where both depths are
+    finite, 0 if nowhere), normals_deg (mean angle after the normals were turned along) and labels
+    (share that differ).
     """
-    depth, normals, labels = predict(rgb)
-    rolled_depth, rolled_normals, rolled_labels = predict(np.roll(rgb, shift, axis=1))
-    turn = yaw_matrix(yaw_of_column_shift(shift, rgb.shape[1])).astype(np.float32)
+    depth, normals, labels = prediction
+    rolled_depth, rolled_normals, rolled_labels = rolled
+    turn = yaw_matrix(yaw_of_column_shift(shift, depth.shape[1])).astype(np.float32)
     expected = np.roll(depth, shift, axis=1)
+    both = np.isfinite(expected) & np.isfinite(rolled_depth)
+    change = np.abs(rolled_depth[both] - expected[both]) / expected[both]
     return {
-        "depth_rel": float(np.nanmean(np.abs(rolled_depth - expected) / expected)),
+        "depth_rel": float(change.mean()) if both.any() else 0.0,
         "normals_deg": float(
             angles_deg(rolled_normals, np.roll(normals, shift, axis=1) @ turn.T).mean()
         ),

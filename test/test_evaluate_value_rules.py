@@ -1,0 +1,40 @@
+"""Models at evaluation: a checkpoint's values obey the robot's rules, and flags must apply."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from networks import seeded, tiny
+
+from mtpano_model.classes import load_class_set
+from mtpano_model.evaluation.predictor import NetworkPredictor
+
+SIZE = (64, 128)
+
+
+def test_a_checkpoint_sees_no_surface_where_a_robot_sees_none() -> None:
+    """The sky is open and a depth of 0 is none, as in the exported model's frames."""
+    classes = load_class_set("ade20k32")
+    sky, ground = classes.names.index("sky"), classes.names.index("floor")
+    config = tiny("nano", class_set="ade20k32", num_classes=len(classes), depth_activation="relu")
+    net = seeded(config)
+
+    def say(depth: float, upper: int, lower: int) -> None:
+        def logits(_module: object, _inputs: object, maps: torch.Tensor) -> torch.Tensor:
+            maps = torch.zeros_like(maps)
+            half = maps.shape[-2] // 2
+            maps[:, upper, :half] = maps[:, lower, half:] = 1
+            return maps
+
+        net.decoders["semseg"].register_forward_hook(logits)
+        net.decoders["depth"].register_forward_hook(lambda *x: torch.full_like(x[-1], depth))
+
+    picture = np.zeros((*SIZE, 3), np.uint8)
+    say(2.0, sky, ground)
+    maps = NetworkPredictor(net)(picture, SIZE)
+    assert np.isposinf(maps.depth[:31]).all()
+    assert np.isnan(maps.normals[:31]).all()
+    np.testing.assert_allclose(maps.depth[33:], 2, rtol=1e-5)
+    assert np.isfinite(maps.normals[33:]).all()
+    say(0.0, ground, ground)
+    assert np.isnan(NetworkPredictor(net)(picture, SIZE).depth).all()
