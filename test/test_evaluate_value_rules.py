@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 import torch
 from networks import seeded, tiny
 
 from mtpano_model.classes import load_class_set
-from mtpano_model.evaluation.predictor import NetworkPredictor
+from mtpano_model.errors import MtpanoError
+from mtpano_model.evaluation.predictor import NetworkPredictor, open_predictor
+from mtpano_model.network.pretrained import save_pretrained
 
 SIZE = (64, 128)
 
@@ -38,3 +43,28 @@ def test_a_checkpoint_sees_no_surface_where_a_robot_sees_none() -> None:
     assert np.isfinite(maps.normals[33:]).all()
     say(0.0, ground, ground)
     assert np.isnan(NetworkPredictor(net)(picture, SIZE).depth).all()
+
+
+def test_flags_of_the_other_kind_of_model_are_refused(tmp_path: Path) -> None:
+    save_pretrained(seeded(tiny("nano")), tmp_path / "net")
+    checkpoint = str(tmp_path / "net.safetensors")
+    for flags in ({"backend": "openvino"}, {"precision": "fp16"}):
+        with pytest.raises(MtpanoError, match=r"is a checkpoint.*leave --backend"):
+            open_predictor(checkpoint, **flags)
+    with pytest.raises(MtpanoError, match=r"default is an ONNX model.*leave --network-size"):
+        open_predictor("default", size=(64, 128))
+
+
+def test_a_checkpoint_runs_on_the_device_that_was_asked_for(tmp_path: Path, monkeypatch) -> None:
+    save_pretrained(seeded(tiny("nano")), tmp_path / "net")
+    checkpoint = str(tmp_path / "net.safetensors")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert open_predictor(checkpoint, device="auto").about["engine"].endswith("fp32 on cpu")
+    for device in ("cuda", "gpu"):
+        with pytest.raises(MtpanoError, match=f"'{device}' is not there.*--device cpu"):
+            open_predictor(checkpoint, device=device)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with monkeypatch.context() as context:  # "meta" stands for the GPU: values have no place there
+        context.setattr("mtpano_model.evaluation.predictor.torch_device", lambda wanted: "meta")
+        net = open_predictor(checkpoint, device="cuda").net  # type: ignore[attr-defined]
+    assert {x.device.type for x in net.parameters()} == {"meta"}

@@ -46,7 +46,7 @@ class Args:
     size: str | None = None
     """HEIGHTxWIDTH at which the data set is read and compared; its usual size if not given."""
     network_size: str | None = None
-    """HEIGHTxWIDTH that pictures are brought to before a checkpoint's network."""
+    """HEIGHTxWIDTH that pictures are brought to before a checkpoint's network; no ONNX model's."""
     align: Literal["none", "median"] = "none"
     """median: scale each depth prediction to the frame's median first, in all depth figures."""
     protocol: (
@@ -60,7 +60,7 @@ class Args:
     backend: Literal["auto", "openvino", "onnxruntime", "tensorrt"] = "auto"
     """Engine that runs an ONNX model."""
     device: Literal["auto", "cpu", "cuda", "gpu"] = "auto"
-    """Where the engine runs."""
+    """Where the engine runs; of a checkpoint cpu or cuda, auto takes a GPU if there is one."""
     threads: int | None = None
     """Processor threads; the engine's own choice if not given."""
     precision: Literal["fp32", "bf16", "fp16"] | None = None

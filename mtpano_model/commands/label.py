@@ -84,12 +84,13 @@ def run(args: Args) -> int:
     from mtpano_model.labels.engine import LabelEngine
     from mtpano_model.labels.session import NotMine, label_all
     from mtpano_model.labels.teachers import describe, open_teacher
+    from mtpano_model.torch_device import torch_device
 
     worker, workers = _share(args.worker)
     _check_counts(args)
     torch.set_num_threads(args.threads)
     source = _source(args)
-    device = _device(args.device)
+    device = torch_device(args.device)
     config = LabelConfig(
         height=args.height or _own_height(source) or 512,
         patches=args.patches,
@@ -185,18 +186,6 @@ def _own_height(source: PanoramaSource) -> int | None:
         return None
     readable = (item for item in source.panoramas() if isinstance(item, Panorama))
     return next((panorama.image.shape[0] for panorama in readable), None)
-
-
-def _device(wanted: str) -> str:
-    import torch
-
-    gpus = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    known = ["cuda", *gpus, "cpu"] if gpus else ["cpu"]
-    if wanted == "auto":
-        return known[0]
-    if wanted not in known:
-        raise MtpanoError(f"device '{wanted}' is not here: expected auto, {', '.join(known)}")
-    return wanted
 
 
 @contextmanager

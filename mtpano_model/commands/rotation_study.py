@@ -47,6 +47,8 @@ class Args:
     """Steps of pitch, an odd number has 0 among them."""
     feature_frames: int = 4
     """Frames on which features are compared; 0 for none."""
+    device: Literal["auto", "cpu", "cuda", "gpu"] = "auto"
+    """Where the engine runs; of a checkpoint cpu or cuda, auto takes a GPU if there is one."""
     threads: int | None = None
     """Processor threads; the engine's own choice if not given."""
 
@@ -57,7 +59,7 @@ def run(args: Args) -> int:
         raise MtpanoError(
             f"rolls {args.rolls}, pitches {args.pitches}, limit {args.limit}: expected 1 or more"
         )
-    predictor = open_predictor(args.model, threads=args.threads)
+    predictor = open_predictor(args.model, device=args.device, threads=args.threads)
     comparison = open_comparison(args.data, args.root, predictor.classes, args.split)
     pitches = np.linspace(-args.max_pitch, args.max_pitch, args.pitches).tolist()
     rolled, pitched = turn_study(

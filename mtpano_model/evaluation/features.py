@@ -31,15 +31,19 @@ class FeatureStability:
 
 @torch.inference_mode()
 def token_features(net: PDBridgeNet, rgb: NDArray[np.uint8], size: tuple[int, int]) -> list[Tensor]:
-    """Tokens [C, h, w] of the deepest tap: as the backbone gives it, invariant, variant."""
+    """Tokens [C, h, w] of the deepest tap: as the backbone gives it, invariant, variant.
+
+    The network runs where its weights are; the tokens come to the CPU.
+    """
     caught: list[Tensor] = []
 
     def catch(_: object, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, Tensor]) -> None:
-        caught.extend(feature[0].float() for feature in (inputs[0], *outputs))
+        caught.extend(feature[0].float().cpu() for feature in (inputs[0], *outputs))
 
     handle = net.refiners[-1].register_forward_hook(catch)
     try:
-        picture = torch.from_numpy(preprocess(rgb, size)).permute(0, 3, 1, 2).float()
+        device = next(net.parameters()).device
+        picture = torch.from_numpy(preprocess(rgb, size)).to(device).permute(0, 3, 1, 2).float()
         net.predict(net.normalize(picture), full_size=False)
     finally:
         handle.remove()

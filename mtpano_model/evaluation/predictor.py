@@ -10,12 +10,14 @@ import torch
 from numpy.typing import NDArray
 
 from mtpano_model.classes import ClassSet, load_class_set
+from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.metrics import Maps
 from mtpano_model.export.onnx_graph import OUTPUTS, CPUTailGraph, check_size, git_revision
 from mtpano_model.inference import Estimator, load_estimator
 from mtpano_model.inference.model_info import ModelInfo
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.network.pretrained import from_pretrained
+from mtpano_model.torch_device import torch_device
 from mtpano_model.training.checkpoint import best_weights
 
 Size = tuple[int, int]
@@ -135,14 +137,25 @@ def open_predictor(
 ) -> Predictor:
     """A model by bundled name, .onnx file, training run, checkpoint folder or .safetensors file.
 
-    backend, device, precision are the engines'; size, the network's input, is for checkpoints.
+    device: of the engine, or of torch. backend, precision: of an ONNX model's engine; size: of a
+    checkpoint's input; MtpanoError where the model is of the other kind.
     """
     path = Path(model).expanduser()
     if path.is_dir() or path.suffix in (".safetensors", ".json"):
+        if backend != "auto" or precision is not None:
+            raise MtpanoError(
+                f"{model} is a checkpoint, which runs in torch and fp32: leave --backend and "
+                "--precision out, or export it first"
+            )
         weights = best_weights(path)
         if threads is not None:
             torch.set_num_threads(threads)
-        return NetworkPredictor(from_pretrained(weights), str(weights), size)
+        return NetworkPredictor(from_pretrained(weights), str(weights), size, torch_device(device))
+    if size is not None:
+        raise MtpanoError(
+            f"{model} is an ONNX model, whose input size is fixed: leave --network-size out, or "
+            "export its checkpoint at that --size"
+        )
     return OnnxPredictor(load_estimator(model, backend, device, threads, precision))
 
 
