@@ -1,4 +1,4 @@
-"""Licence and origin travel with weights: from what a run starts with to what it leaves behind."""
+"""What goes with weights: licence and origin from run to run, and a place for what they become."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from box_rooms import box_data, quick_config
 
 from mtpano_model.network import PDBridgeNet, preset
 from mtpano_model.network.pretrained import read_facts, save_pretrained
-from mtpano_model.training.checkpoint import best_weights, latest_checkpoint
+from mtpano_model.training.checkpoint import best_weights, lasting_folder, latest_checkpoint
 from mtpano_model.training.config import Stage, TrainConfig
 from mtpano_model.training.loop import train
 from mtpano_model.training.starting_point import licence_of
@@ -37,3 +37,12 @@ def test_the_shipped_model_states_its_licence_and_other_starts_do_not_claim_it()
     }
     dinov3 = replace(config, network="base", backbone_weights="facebook/dinov3-vits16")
     assert licence_of(dinov3, None, None)["license"] == "DINOv3 License"
+
+
+def test_an_export_goes_where_training_deletes_nothing(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    for folder in (run / "checkpoints" / "step_00000007", run / "best"):
+        folder.mkdir(parents=True)
+        assert lasting_folder(folder / "average.safetensors") == run
+    assert lasting_folder(tmp_path / "net.safetensors") == tmp_path
+    assert lasting_folder(best_weights(Path("default"))) == Path()

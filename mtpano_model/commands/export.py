@@ -20,7 +20,8 @@ class Args:
     checkpoint: Annotated[str, tyro.conf.Positional]
     """A run's folder, a .safetensors checkpoint (its .json beside it), or "default"."""
     out: Path | None = None
-    """The ONNX file to write; by default beside the checkpoint."""
+    """The ONNX file to write; by default in the run's folder, beside a .safetensors file, or, for
+    "default", in the working directory, named after weights, size, tail and precision."""
     tail: Literal["cpu", "gpu"] = "cpu"
     """cpu: outputs at the decoder's resolution, the host finishes; gpu: finished in the graph."""
     size: str | None = None
@@ -49,7 +50,7 @@ def run(args: Args) -> int:
     from mtpano_model.inference.gpu_tail import join_gpu_tail
     from mtpano_model.inference.half_precision import compute_in_half
     from mtpano_model.network.pretrained import UNKNOWN_ORIGIN, from_pretrained, read_facts
-    from mtpano_model.training.checkpoint import best_weights
+    from mtpano_model.training.checkpoint import best_weights, lasting_folder
 
     checkpoint = best_weights(Path(args.checkpoint))
     net = from_pretrained(checkpoint)
@@ -72,9 +73,8 @@ def run(args: Args) -> int:
     if args.half_weights:
         store_weights_in_half(model)
 
-    out = args.out or checkpoint.with_name(
-        f"{checkpoint.stem}_{size[0]}x{size[1]}_{args.tail}_{args.precision}.onnx"
-    )
+    name = f"{checkpoint.stem}_{size[0]}x{size[1]}_{args.tail}_{args.precision}.onnx"
+    out = args.out or lasting_folder(checkpoint) / name
     save_model(model, out)
     for problem in unsupported_operators(out):
         logging.getLogger(__name__).warning("TensorRT will not take this model: %s", problem)

@@ -201,6 +201,21 @@ def best_weights(path: Path) -> Path:
     return path
 
 
+def lasting_folder(weights: Path) -> Path:
+    """Where something made of a weights file can stay.
+
+    Beside it, or in the run's own folder, for training deletes what lies below; the working
+    directory for the shipped weights.
+    """
+    if weights == DEFAULT_CHECKPOINT:
+        return Path()
+    folder = weights.parent
+    if folder.parent.name == "checkpoints":
+        return folder.parent.parent
+    is_best = folder.name == "best" and (folder.parent / "checkpoints").is_dir()
+    return folder.parent if is_best else folder
+
+
 def _complete(run: Path) -> list[Path]:
     return sorted(p for p in (run / "checkpoints").glob("step_*") if p.suffix != ".part")
 
