@@ -229,6 +229,12 @@ def test_bad_requests_say_what_to_do(tmp_path, monkeypatch, capsys, arguments, s
     assert said in capsys.readouterr().err
 
 
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(MtpanoError, match=r"model\.onnx cannot be written"):
+        save_model(_model("nano"), tmp_path / "file" / "model.onnx")
+
+
 def test_a_class_count_that_disagrees_is_refused():
     with pytest.raises(MtpanoError, match="7 classes"):
         export_cpu_tail(seeded(tiny("nano", num_classes=7)))

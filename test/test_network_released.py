@@ -102,6 +102,16 @@ def test_what_does_not_fit_is_named_and_nothing_written(shared, tmp_path, capsys
     assert not (tmp_path / "out.safetensors").exists()
 
 
+def test_what_cannot_be_read_or_written_is_one_sentence(shared, tmp_path, capsys):
+    checkpoint = _checkpoint(tmp_path, shared)
+    (tmp_path / "file").touch()
+    assert _convert(checkpoint, tmp_path / "file" / "out.safetensors", shared) == 1
+    assert "out.safetensors cannot be written" in capsys.readouterr().err
+    arguments = [str(checkpoint), "--out", str(tmp_path / "out")]
+    assert main(["convert-released", *arguments, "--fixture", str(tmp_path / "none.json")]) == 1
+    assert "none.json cannot be read" in capsys.readouterr().err
+
+
 class _Evil:
     def __reduce__(self):
         return (print, ("this pickle ran code",))
@@ -144,6 +154,10 @@ def test_the_parity_command_passes_and_fails(shared, tmp_path, capsys):
     assert "final.normals" in capsys.readouterr().out
     for name in ("config.json", "weights.safetensors", "io.safetensors"):
         shutil.copyfile(folder / name, tmp_path / name)
+    (tmp_path / "weights.safetensors").write_bytes(b"cut")
+    assert main(["parity", str(tmp_path)]) == 1
+    assert "weights.safetensors cannot be read" in capsys.readouterr().err
+    shutil.copyfile(folder / "weights.safetensors", tmp_path / "weights.safetensors")
     facts = json.loads((tmp_path / "config.json").read_text())
     facts["num_attention_heads"] = 2  # fits the weights, not the numbers
     (tmp_path / "config.json").write_text(json.dumps(facts))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
+
+from mtpano_model.errors import MtpanoError
 
 
 @dataclass
@@ -28,22 +29,27 @@ class Args:
 
 def run(args: Args) -> int:
     """Convert and say what was written."""
+    from safetensors import SafetensorError
+
     from mtpano_model.network import PDBridgeNet, preset
-    from mtpano_model.network.parity import fixture_config
+    from mtpano_model.network.parity import read_fixture_config
     from mtpano_model.network.pretrained import save_pretrained
     from mtpano_model.network.released import load_released, read_released_checkpoint
 
     tensors = read_released_checkpoint(args.checkpoint)
-    config = preset("released")
-    if args.fixture is not None:
-        config = fixture_config(json.loads(args.fixture.read_text(encoding="utf-8")))
+    config = preset("released") if args.fixture is None else read_fixture_config(args.fixture)
     net = PDBridgeNet(config)
     load_released(net, tensors, str(args.checkpoint))
     extra = {
         "license": "not stated by the MTPano authors",
         "trained_on": f"the MTPano authors' checkpoint {args.checkpoint.name}",
     }
-    save_pretrained(net, args.out, extra=extra)
+    try:
+        save_pretrained(net, args.out, extra=extra)
+    except (OSError, SafetensorError) as error:
+        raise MtpanoError(
+            f"{args.out} cannot be written ({error}): check free space and permissions"
+        ) from error
     parameters = sum(p.numel() for p in net.parameters())
     print(f"{args.out.with_suffix('.safetensors')}: {parameters / 1e6:.1f} M parameters")
     return 0

@@ -1,4 +1,4 @@
-"""Writing a model: small weights, fp16 arithmetic, the GPU tail, files above 2 GB."""
+"""Writing a model: weights stored in half, its metadata, files above 2 GB."""
 
 from __future__ import annotations
 
@@ -55,26 +55,30 @@ def update_metadata(model: onnx.ModelProto, **facts: Any) -> None:
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write PATH, whole or not at all; weights above 2 GB go to PATH.data beside it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write PATH, whole or not at all; weights above 2 GB go to PATH.data beside it.
+
+    MtpanoError where it cannot be written.
+    """
     large = sum(len(t.raw_data) for t in model.graph.initializer) > _PROTOBUF_LIMIT
     partial = path.with_name(f".{path.name}.partial")
     try:
-        if large:
-            # the graph names its data file, so that one is written under its final name
-            onnx.save_model(
-                model,
-                partial,
-                save_as_external_data=True,
-                all_tensors_to_one_file=True,
-                location=f"{path.name}.data",
-            )
-        else:
-            onnx.save_model(model, partial)
-        os.replace(partial, path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            if large:
+                # the graph names its data file, so that one is written under its final name
+                onnx.save_model(
+                    model,
+                    partial,
+                    save_as_external_data=True,
+                    all_tensors_to_one_file=True,
+                    location=f"{path.name}.data",
+                )
+            else:
+                onnx.save_model(model, partial)
+            os.replace(partial, path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise MtpanoError(
             f"{path} cannot be written ({error.strerror}): check free space and permissions"
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)

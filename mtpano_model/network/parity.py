@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network.config import BackboneConfig, DecoderConfig, PDBridgeNetConfig, preset
 from mtpano_model.network.pd_bridgenet import PDBridgeNet
+from mtpano_model.network.pretrained import read_tensors
 from mtpano_model.network.released import load_released
 
 TOLERANCE = 2e-5
@@ -25,8 +25,18 @@ def is_network_fixture(folder: Path) -> bool:
     return all((folder / name).is_file() for name in _FILES)
 
 
-def fixture_config(facts: dict[str, Any]) -> PDBridgeNetConfig:
+def read_fixture_config(file: Path) -> PDBridgeNetConfig:
     """The `released` preset at the size that a fixture's config.json states."""
+    try:
+        return _config(json.loads(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise MtpanoError(
+            f"{file} cannot be read as a reference fixture's config.json "
+            f"({type(error).__name__}: {error}): copy it again"
+        ) from error
+
+
+def _config(facts: dict[str, Any]) -> PDBridgeNetConfig:
     return preset(
         "released",
         name="released-fixture",
@@ -60,10 +70,10 @@ def load_fixture(folder: str | Path) -> tuple[PDBridgeNet, dict[str, Tensor]]:
             f"{folder} is not a reference fixture: {missing[0]} is missing, expected "
             f"{', '.join(_FILES)}"
         )
-    net = PDBridgeNet(fixture_config(json.loads((folder / "config.json").read_text())))
-    load_released(net, load_file(folder / "weights.safetensors"), str(folder))
-    stored = {name: tensor.float() for name, tensor in load_file(folder / "io.safetensors").items()}
-    return net.eval(), stored
+    net = PDBridgeNet(read_fixture_config(folder / "config.json"))
+    load_released(net, read_tensors(folder / "weights.safetensors"), str(folder))
+    stored = read_tensors(folder / "io.safetensors")
+    return net.eval(), {name: tensor.float() for name, tensor in stored.items()}
 
 
 @torch.inference_mode()
