@@ -52,13 +52,13 @@ def page(results: Mapping[str, Any]) -> str:
         "# Benchmarks",
         f"Written by `./run bench` in {results['seconds']:.0f} s on {machine['cores']} cores of "
         f"{machine['cpu']} ({machine['memory_gib']} GiB, load {machine['load_before']:.1f} before "
-        f"the start). Network: {model['name']} ({model['preset']}, {model['input_size']}, "
-        f"{model['precision']}) on {model['backend']}; the naive node runs the same weights in "
-        "PyTorch eager, float32.",
+        f"the start). Network: {model['name']} ({model['preset']}, {model['input_size']} as height "
+        f"x width, {model['precision']}) on {model['backend']}; the naive node runs the same "
+        "weights in PyTorch eager, float32.",
         TERMS,
         "![images a second](throughput.svg)",
         "## Ours in relation to",
-        "Camera 1024x512, cloud on, one subscriber.",
+        "Camera 1024x512 (width x height, as all cameras here), cloud on, one subscriber.",
         table(
             ("ratio", "value", "goal"),
             ((what, results[key], goal) for key, (what, goal) in RATIOS.items()),
