@@ -9,9 +9,12 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or install extra 'ros'")
 
+from std_msgs.msg import Header
+
 from mtpano_model.geometry.sphere import rays
 from mtpano_model.inference.cloud import cloud_from_frame
 from mtpano_model.inference.frame import Frame
+from mtpano_ros.messages import cloud_message
 from mtpano_ros.point_cloud import FIELDS, POINT_STEP, CloudPacker, cloud_size, voxel_choice
 
 # A room around the camera, metres to the walls: right, left, below, above, ahead, behind.
@@ -101,6 +104,20 @@ def test_normals_colours_and_labels_stay_with_their_pixel(pack):
     unpacked = np.stack([bits >> 16 & 255, bits >> 8 & 255, bits & 255], axis=-1)
     assert np.array_equal(unpacked, rgb)
     assert not np.any(bits >> 24)
+
+
+def test_the_reader_that_users_have_reads_the_cloud(pack):
+    pytest.importorskip("sensor_msgs_py", reason="sensor_msgs_py is not installed: source ROS 2")
+    from sensor_msgs_py.point_cloud2 import read_points
+
+    frame, rgb = box_room(32), picture(32)
+    packed = pack(frame, rgb)
+    message = cloud_message(Header(), packed.shape[:2])
+    message.data = packed.tobytes()
+    points = read_points(message, skip_nans=True)
+    distance = np.sqrt(points["x"] ** 2 + points["y"] ** 2 + points["z"] ** 2)
+    np.testing.assert_allclose(distance.ravel(), frame.depth.ravel(), rtol=1e-5)
+    assert np.array_equal(points["label"].ravel(), frame.labels.ravel())
 
 
 def test_bgr_pictures_give_the_same_colours(pack):
