@@ -98,6 +98,23 @@ def test_reducing_invents_no_value(tree: Path) -> None:
     assert set(small.semseg.unique().tolist()) <= set(full.semseg.unique().tolist())
 
 
+def test_labels_are_read_under_the_centre_of_what_a_pixel_averages(tree: Path) -> None:
+    """Columns 4i to 4i+3 become column i, whose centre lies before column 4i+2."""
+    depth = np.tile(np.arange(1, SIZE[1] + 1, dtype=np.uint16) * 1000, (SIZE[0], 1))
+    cv2.imwrite(str(tree / "000000_depth.png"), depth)
+    small = RoomsDataset(tree, size=(SIZE[0] // 4, SIZE[1] // 4))[0]
+    assert small.depth[0, 0].tolist() == [4 * i + 3 for i in range(SIZE[1] // 4)]
+
+
+def test_enlarging_interpolates_the_picture(tree: Path) -> None:
+    image = np.zeros((*SIZE, 3), np.uint8)
+    image[:, SIZE[1] // 2 :] = 200
+    png = cv2.imencode(".png", image)[1]  # exact colours; the reader looks inside
+    (tree / "000000.jpg").write_bytes(png.tobytes())
+    large = RoomsDataset(tree, size=(4 * SIZE[0], 4 * SIZE[1]))[0].image
+    assert len(large.unique()) > 2
+
+
 def test_the_cache_returns_the_same_and_is_not_touched_by_its_users(tree: Path) -> None:
     cached, plain = RoomsDataset(tree, cache=True), RoomsDataset(tree)
     cached.preload()

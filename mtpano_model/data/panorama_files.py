@@ -96,11 +96,7 @@ def read_picture(path: Path, flags: int) -> NDArray[Any]:
 
 def read_rgb(path: Path, size: Size | None) -> NDArray[np.uint8]:
     """Picture as RGB uint8 [H, W, 3], area-averaged where it shrinks to `size` (H, W)."""
-    image = read_picture(path, cv2.IMREAD_COLOR)
-    if size is not None and image.shape[:2] != size:
-        shrinks = size[0] < image.shape[0]
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-        image = cv2.resize(image, size[::-1], interpolation=method)
+    image = resize_rgb(read_picture(path, cv2.IMREAD_COLOR), size)
     return np.ascontiguousarray(image[..., ::-1])
 
 
@@ -120,10 +116,26 @@ def read_label(path: Path, size: Size | None, channels: int) -> NDArray[Any]:
             f"{path} has shape {'x'.join(map(str, label.shape))}: expected {channels} channels, "
             "as the data set's own files have"
         )
-    if size is not None and label.shape[:2] != size:
-        label = np.ascontiguousarray(label)
-        label = cv2.resize(label, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-    return label
+    return resize_label(label, size)
+
+
+def resize_rgb(image: NDArray[np.uint8], size: Size | None) -> NDArray[np.uint8]:
+    """Picture [h, w, 3] at `size` (H, W): area-averaged where it shrinks, else bilinear."""
+    if size is None or image.shape[:2] == size:
+        return image
+    method = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size[::-1], interpolation=method), np.uint8)
+
+
+def resize_label(label: NDArray[Any], size: Size | None) -> NDArray[Any]:
+    """Labels [h, w(, 3)] at `size` (H, W): the pixel under each new pixel's centre.
+
+    No value is invented across an edge.
+    """
+    if size is None or label.shape[:2] == size:
+        return label
+    label = np.ascontiguousarray(label)
+    return cv2.resize(label, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
 
 
 def _png_palette(path: Path) -> NDArray[np.uint8] | None:

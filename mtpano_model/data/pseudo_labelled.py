@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from mtpano_model.classes import DEFAULT_SET, IGNORE, load_class_set
+from mtpano_model.data.panorama_files import resize_rgb
 from mtpano_model.data.pseudo_encoding import (
     decode_classes,
     decode_confidence,
@@ -91,10 +91,7 @@ class PseudoLabelled:
 
     def _decode(self, name: str, members: dict[str, bytes], depth_kind: str) -> Sample:
         height, width = self.size
-        image = decode_rgb(members["jpg"])
-        if image.shape[:2] != self.size:
-            area = cv2.INTER_AREA if height < image.shape[0] else cv2.INTER_LINEAR
-            image = cv2.resize(image, (width, height), interpolation=area)  # type: ignore
+        image = resize_rgb(decode_rgb(members["jpg"]), self.size)
         classes = np.full(self.size, IGNORE, np.uint8)
         confidence = np.zeros(self.size, np.float32)
         if "classes" in members:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,8 +33,7 @@ class RoomsDataset:
 
     split: "val" are the frames of one room in ten, chosen by `is_validation_room`; "train" the
         others; "all" every frame of the index.
-    size: (H, W) to reduce to: RGB by area, depth, normals and classes by the nearest pixel, so
-        that no value is invented across an edge. None keeps the files' size.
+    size: (H, W) to bring them to (`resize_rgb`, `resize_label`); None keeps the files' size.
     class_set: "indoor18" (through the class table) or "nyu40".
     cache: keep the encoded frames in memory after they were first read (1.2 MB a frame at
         256x512, 0.3 MB at 128x256).
@@ -105,14 +103,8 @@ class RoomsDataset:
             raise MtpanoError(
                 f"frame {stem} has pictures of different sizes {sorted(shapes)}: expected one size"
             )
-        if self.size is not None and self.size != depth.shape:
-            size = self.size[::-1]  # OpenCV's order
-            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-            depth, normals, semseg = (  # type: ignore[assignment]
-                cv2.resize(np.ascontiguousarray(a), size, interpolation=cv2.INTER_NEAREST)
-                for a in (depth, normals, semseg)
-            )
-        return _Encoded(*(np.ascontiguousarray(a) for a in (image, depth, normals, semseg)))
+        labels = (files.resize_label(a, self.size) for a in (depth, normals, semseg))
+        return _Encoded(files.resize_rgb(image, self.size), *map(np.ascontiguousarray, labels))
 
 
 def is_validation_room(room: int | str) -> bool:
