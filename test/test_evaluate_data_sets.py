@@ -14,8 +14,9 @@ from public_trees import Room, write_matterport3d, write_stanford2d3d, write_str
 from mtpano_model.classes import IGNORE, load_class_set
 from mtpano_model.commands import main
 from mtpano_model.commands.evaluate import Args, run
+from mtpano_model.data.sources import KINDS, SOURCES
 from mtpano_model.errors import MtpanoError
-from mtpano_model.evaluation.data_sets import SOURCES, open_comparison
+from mtpano_model.evaluation.data_sets import open_comparison
 from mtpano_model.evaluation.metrics import Maps
 from mtpano_model.evaluation.normals_metrics import angles_deg
 from mtpano_model.evaluation.protocols import PROTOCOLS, find_protocol
@@ -118,4 +119,4 @@ def test_a_store_tells_how_far_a_model_agrees_with_the_teachers(
 
 
 def test_every_source_has_a_protocol_of_its_name() -> None:
-    assert set(SOURCES) <= set(PROTOCOLS)
+    assert set(KINDS) == set(SOURCES) <= set(PROTOCOLS)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mtpano_model.data.sources import DataName
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.card import split_card, update_card
-from mtpano_model.evaluation.data_sets import DataName, open_comparison
+from mtpano_model.evaluation.data_sets import open_comparison
 from mtpano_model.evaluation.predictor import open_predictor
 from mtpano_model.evaluation.protocols import find_protocol
 from mtpano_model.evaluation.report import metric_rows, write_report
@@ -49,9 +50,7 @@ class Args:
     """HEIGHTxWIDTH that pictures are brought to before a checkpoint's network; no ONNX model's."""
     align: Literal["none", "median"] = "none"
     """median: scale each depth prediction to the frame's median first, in all depth figures."""
-    protocol: (
-        Literal["rooms", "store", "structured3d", "stanford2d3d", "matterport3d", "360mtl"] | None
-    ) = None
+    protocol: Literal[DataName, "360mtl"] | None = None
     """What is scored and how it is averaged; the data set's own if not given."""
     pictures: int = 3
     """So many best and worst frames of each task are drawn; 0 for none."""

@@ -7,8 +7,9 @@ import logging
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
+from mtpano_model.data.sources import MeasuredName
 from mtpano_model.errors import MtpanoError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Args:
     """Image topic of the bag; its only one if not given."""
     every: int = 1
     """Take every so many-th picture of the bag."""
-    data: Literal["rooms", "structured3d", "stanford2d3d", "matterport3d"] | None = None
+    data: MeasuredName | None = None
     """Instead of --input: the pictures of a data set, below --root."""
     root: Path | None = None
     """Folder of the data set."""
@@ -170,7 +171,7 @@ def _source(args: Args) -> PanoramaSource:
     if args.root is None:
         raise MtpanoError(f"--data {args.data} needs --root, the folder of the data set")
     from mtpano_model.data.panorama import DatasetPanoramas
-    from mtpano_model.evaluation.data_sets import SOURCES
+    from mtpano_model.data.sources import SOURCES
 
     assert args.data is not None
     # The truth is read at the canvas's size, so that the oracle and label_quality.json agree on it.

@@ -8,8 +8,9 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mtpano_model.data.sources import DataName
 from mtpano_model.errors import MtpanoError
-from mtpano_model.evaluation.data_sets import Comparison, DataName, open_comparison
+from mtpano_model.evaluation.data_sets import Comparison, open_comparison
 from mtpano_model.evaluation.features import feature_stability, pca_pictures
 from mtpano_model.evaluation.predictor import NetworkPredictor, open_predictor
 from mtpano_model.evaluation.protocols import find_protocol

@@ -1,18 +1,60 @@
-"""The labelled data sets by name, each split into training and held-out frames."""
+"""The labelled data sets by name; nothing of them is imported before one is opened."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from mtpano_model.classes import DEFAULT_SET
-from mtpano_model.data.sample import PanoramaDataset
 from mtpano_model.errors import MtpanoError
 
-KINDS = ("rooms", "structured3d", "stanford2d3d", "matterport3d", "store")
+if TYPE_CHECKING:
+    from mtpano_model.data.sample import PanoramaDataset
+
+MeasuredName = Literal["rooms", "structured3d", "stanford2d3d", "matterport3d"]
+DataName = Literal[MeasuredName, "store"]
+KINDS: tuple[DataName, ...] = get_args(DataName)
 # The last panoramas by name are held out: a recording's neighbouring frames are nearly the same.
 _HELD_OUT_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A data set.
+
+    reader: MODULE.NAME in this package of what is called with (root, split, size, class_set).
+    own_set: the class set of its labels, None: its root says so. size: (H, W) at which it is read
+    unless told otherwise, None: the files' own. splits: the names it knows beside "all".
+    """
+
+    reader: str
+    own_set: str | None
+    size: tuple[int, int] | None
+    splits: tuple[str, ...]
+
+    def open(
+        self, root: str | Path, split: str, size: tuple[int, int] | None, class_set: str
+    ) -> PanoramaDataset:
+        """Frames of a split, or all; size (H, W), None keeps the files'."""
+        module, name = self.reader.split(".")
+        reader = getattr(import_module(f"mtpano_model.data.{module}"), name)
+        return reader(root, split, size, class_set)
+
+
+_LARGE = (512, 1024)
+_THREE = ("train", "val", "test")
+SOURCES: dict[DataName, DataSource] = {
+    "rooms": DataSource("rooms.RoomsDataset", "nyu40", None, ("train", "val")),
+    "structured3d": DataSource("structured3d.Structured3DDataset", "nyu40", _LARGE, _THREE),
+    "stanford2d3d": DataSource(
+        "stanford2d3d.Stanford2D3DDataset", "stanford13", _LARGE, ("train", "val")
+    ),
+    "matterport3d": DataSource("matterport3d.Matterport3DDataset", "nyu40", _LARGE, _THREE),
+    "store": DataSource("sources.open_store", None, None, ("train", "val")),
+}
 
 
 def open_frames(
@@ -26,23 +68,11 @@ def open_frames(
 
     Each kind's reader says how it splits; a label store holds out its last tenth by name.
     """
+    if kind not in KINDS:
+        raise MtpanoError(f"unknown data set '{kind}': expected one of {', '.join(KINDS)}")
     if kind == "rooms":
         return open_rooms(root, split, size, class_set)
-    if kind == "structured3d":
-        from mtpano_model.data.structured3d import Structured3DDataset
-
-        return Structured3DDataset(root, split, size, class_set)
-    if kind == "stanford2d3d":
-        from mtpano_model.data.stanford2d3d import Stanford2D3DDataset
-
-        return Stanford2D3DDataset(root, split, size, class_set)
-    if kind == "matterport3d":
-        from mtpano_model.data.matterport3d import Matterport3DDataset
-
-        return Matterport3DDataset(root, split, size, class_set)
-    if kind == "store":
-        return open_store(root, split, size, class_set)
-    raise MtpanoError(f"unknown data set '{kind}': expected one of {', '.join(KINDS)}")
+    return SOURCES[kind].open(root, split, size, class_set)
 
 
 def open_rooms(

@@ -1,49 +1,18 @@
-"""Data sets and label stores by name, in the class set in which model and labels compare."""
+"""A data set in the class set in which a model's and its labels compare."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.classes import DEFAULT_SET, ClassSet, load_class_set
-from mtpano_model.data.matterport3d import Matterport3DDataset
-from mtpano_model.data.rooms import RoomsDataset
 from mtpano_model.data.sample import PanoramaDataset
-from mtpano_model.data.sources import open_store
-from mtpano_model.data.stanford2d3d import Stanford2D3DDataset
+from mtpano_model.data.sources import SOURCES, DataName
 from mtpano_model.data.store import read_meta
-from mtpano_model.data.structured3d import Structured3DDataset
 from mtpano_model.errors import MtpanoError
-
-DataName = Literal["rooms", "structured3d", "stanford2d3d", "matterport3d", "store"]
-
-
-@dataclass(frozen=True)
-class DataSource:
-    """How a data set is opened: (root, split, size, class_set) -> frames.
-
-    own_set: the class set of its labels, None: its root says so. size: at which it is read unless
-    told otherwise, None: the files' own. splits: the names it knows beside "all".
-    """
-
-    open: Callable[..., Any]
-    own_set: str | None
-    size: tuple[int, int] | None
-    splits: tuple[str, ...]
-
-
-SOURCES: dict[DataName, DataSource] = {
-    "rooms": DataSource(RoomsDataset, "nyu40", None, ("train", "val")),
-    "structured3d": DataSource(Structured3DDataset, "nyu40", (512, 1024), ("train", "val", "test")),
-    "stanford2d3d": DataSource(Stanford2D3DDataset, "stanford13", (512, 1024), ("train", "val")),
-    "matterport3d": DataSource(Matterport3DDataset, "nyu40", (512, 1024), ("train", "val", "test")),
-    "store": DataSource(open_store, None, None, ("train", "val")),
-}
 
 
 @dataclass(frozen=True)
@@ -85,5 +54,5 @@ def open_comparison(
             f"the model's class set '{model_classes.name}' has no mapping to {DEFAULT_SET}: its "
             f"labels cannot be compared with those of {name}"
         )
-    frames = source.open(root, split or "all", size or source.size, class_set=common.name)
+    frames = source.open(root, split or "all", size or source.size, common.name)
     return Comparison(frames, common, None if same else model_classes.lookup_to_default())

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mtpano_model.data.augment import AugmentConfig
+from mtpano_model.data.sources import DataName
 from mtpano_model.errors import MtpanoError
 from mtpano_model.training.losses import LossConfig
-
-DataKind = Literal["rooms", "structured3d", "stanford2d3d", "matterport3d", "store"]
 
 
 def _refuse_below(config: Any, least: dict[str, int], where: str = "") -> None:
@@ -136,7 +135,7 @@ class TrainConfig:
     network: str = "small"
     backbone_weights: str = ""
     init_partly: bool = False
-    data: DataKind = "rooms"
+    data: DataName = "rooms"
     class_set: str = ""
     stages: tuple[Stage, ...] = (Stage(128, 256, 8000, 8), Stage(256, 512, 1500, 4))
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
