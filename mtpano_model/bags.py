@@ -79,12 +79,6 @@ class BagPicture:
     decode: Callable[[], NDArray[np.uint8]]
 
 
-def image_topics(bag_path: str | Path) -> dict[str, str]:
-    """Topic -> message type of every image topic in the bag; MtpanoError if it cannot be read."""
-    with _opened(bag_path) as reader:
-        return _image_topics(reader)
-
-
 def find_images(bag_path: str | Path, topic: str | None = None) -> BagImages:
     """The pictures of one topic: the given one, or the bag's only one.
 

@@ -16,7 +16,7 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,11 +128,6 @@ class Store:
     def __len__(self) -> int:
         return len(self.names)
 
-    def shards(self) -> list[list[int]]:
-        """Indices of the panoramas of each shard, in the order in which they lie there."""
-        groups = [np.flatnonzero(self._shard == n).tolist() for n in range(len(self._paths))]
-        return [group for group in groups if group]
-
     def kinds(self, index: int) -> list[str]:
         """Members that a panorama has."""
         return list(self._place(index).sizes)
@@ -188,15 +183,6 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
     if len(data) < size:
         raise OSError(0, f"only {len(data)} of {size} bytes are there")
     return data
-
-
-def iterate_shards(
-    store: Store, worker: int = 0, workers: int = 1
-) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """(name, members) of every panorama of this worker's shards, read front to back."""
-    for indices in store.shards()[worker::workers]:
-        for index in indices:
-            yield store.names[index], store.read(index)
 
 
 def write_json(path: Path, value: Any) -> None:

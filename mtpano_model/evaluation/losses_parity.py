@@ -56,7 +56,7 @@ def compare(folder: Path) -> dict[str, float]:
     tensors, values = read_fixture(folder)
     batch = fixture_batch(tensors)
     differences = {}
-    for name, ours in _our_values(tensors, batch, values):
+    for name, ours in _our_values(tensors, batch):
         differences[name] = _relative(ours, _look_up(values, name))
     return differences | _compare_targets(tensors)
 
@@ -138,7 +138,7 @@ def _look_up(values: dict[str, Any], path: str) -> Any:
 
 
 def _our_values(
-    tensors: dict[str, Tensor], batch: Batch, values: dict[str, Any]
+    tensors: dict[str, Tensor], batch: Batch
 ) -> Iterator[tuple[str, float | list[float]]]:
     """(path in values.json, our number) of everything that both sides know."""
     terms = losses.multi_task_loss(fixture_predictions(tensors), batch, _PAPER, clamp=True)

@@ -53,20 +53,6 @@ class Views:
         )
         return cls(rotation.float(), (hfov / 2).tan().float(), size)
 
-    @property
-    def focal(self) -> Tensor:
-        """Focal length in pixels, [N]."""
-        return self.size[1] / (2 * self.tan_half)
-
-    @property
-    def intrinsics(self) -> Tensor:
-        """Camera matrices in pixels, [N, 3, 3]; a pixel's centre is at its index + 0.5."""
-        matrix = torch.zeros_like(self.rotation)
-        matrix[:, 0, 0] = matrix[:, 1, 1] = self.focal
-        matrix[:, 0, 2], matrix[:, 1, 2] = self.size[1] / 2, self.size[0] / 2
-        matrix[:, 2, 2] = 1
-        return matrix
-
     def __len__(self) -> int:
         return len(self.rotation)
 
@@ -147,14 +133,6 @@ def to_patches(panorama: Tensor, views: Views, mode: Mode = "bilinear") -> Tenso
     return Places(dx, dy, dz, panorama.shape[-2:]).sample(panorama, mode)
 
 
-def rotate_panorama(panorama: Tensor, rotation: Tensor, mode: Mode = "bilinear") -> Tensor:
-    """Turn the world by rotations [N, 3, 3]: what was seen along d is afterwards at rotation @ d.
-
-    panorama: [N, C, H, W]. Vectors are moved, not turned: `rotate` them too.
-    """
-    return Places.turned(rotation, panorama.shape[-2:]).sample(panorama, mode)
-
-
 class Places:
     """Where on N panoramas of `size` (H, W) to look, for any number of maps of that size.
 
@@ -170,7 +148,11 @@ class Places:
 
     @classmethod
     def turned(cls, rotation: Tensor, size: Sequence[int]) -> Places:
-        """Where each pixel of a panorama comes from when rotations [N, 3, 3] turn the world."""
+        """Where each pixel of a panorama comes from when rotations [N, 3, 3] turn the world.
+
+        What was seen along d is afterwards at rotation @ d. Sampled vectors are moved, not turned:
+        `rotate` them too.
+        """
         height, width = size
         rays = torch.from_numpy(sphere.rays(height, width).copy()).to(rotation)
         # R^T d, as one row per component.
