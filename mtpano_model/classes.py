@@ -75,12 +75,27 @@ def load_class_set(name: str) -> ClassSet:
     return ClassSet(
         name=name,
         names=tuple(row["name"] for row in rows),
-        palette=tuple(_rgb(row["color"]) for row in rows),
+        palette=tuple(rgb_of(row["color"]) for row in rows),
         open=tuple(row["open"] == "1" for row in rows),
         indoor18=tuple(row["indoor18"] or None for row in rows),
     )
 
 
-def _rgb(color: str) -> tuple[int, int, int]:
+def class_lookup(own: str, wanted: str) -> NDArray[np.uint8]:
+    """Table [256]: id of one class set -> id of another, IGNORE where there is none.
+
+    MtpanoError unless they are the same or the wanted one is the default set.
+    """
+    if own == wanted:
+        return np.arange(256, dtype=np.uint8)
+    if wanted == DEFAULT_SET:
+        return load_class_set(own).lookup_to_default()
+    raise MtpanoError(
+        f"labels of class set '{own}' cannot be turned into '{wanted}': use {own} or {DEFAULT_SET}"
+    )
+
+
+def rgb_of(color: str) -> tuple[int, int, int]:
+    """0..255 of "#rrggbb"; ValueError where that is no hexadecimal number."""
     value = int(color.removeprefix("#"), 16)
-    return value >> 16, value >> 8 & 255, value & 255
+    return value >> 16 & 255, value >> 8 & 255, value & 255

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtpano_model.classes import DEFAULT_SET, IGNORE, load_class_set
+from mtpano_model.classes import IGNORE, class_lookup, load_class_set
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError
 
@@ -183,17 +183,8 @@ class ClassConverter:
     """Ids of a data set's own class set -> uint8 ids of `class_set` ("indoor18" or the own one)."""
 
     def __init__(self, own_set: str, class_set: str):
-        own = load_class_set(own_set)
-        if class_set == own_set:
-            table = np.arange(256, dtype=np.uint8)
-        elif class_set == DEFAULT_SET:
-            table = own.lookup_to_default()
-        else:
-            raise MtpanoError(
-                f"labels of class set '{own_set}' cannot be turned into '{class_set}': use "
-                f"{own_set} or {DEFAULT_SET}"
-            )
-        self._table = np.append(table[: len(own)], np.uint8(IGNORE))
+        table = class_lookup(own_set, class_set)[: len(load_class_set(own_set))]
+        self._table = np.append(table, np.uint8(IGNORE))
 
     def __call__(self, ids: NDArray[np.int32], path: Path) -> NDArray[np.uint8]:
         """-1 becomes IGNORE, and so do ids outside the table, with a warning that names `path`."""

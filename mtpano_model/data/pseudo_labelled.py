@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtpano_model.classes import DEFAULT_SET, IGNORE, load_class_set
+from mtpano_model.classes import IGNORE, class_lookup
 from mtpano_model.data.panorama_files import resize_rgb
 from mtpano_model.data.pseudo_encoding import (
     decode_classes,
@@ -123,20 +123,6 @@ class PseudoLabelled:
         yaw, pitch, hfov = np.radians(read_views(members)[int(kind.removeprefix("patch"))])
         view = Views.look([yaw], [pitch], [hfov], (depth.shape[0], depth.shape[1]))
         return to_canvas(depth[None, None], view, self.size, "nearest")[0][0]
-
-
-def class_lookup(own: str, wanted: str) -> NDArray[np.uint8]:
-    """Table [256]: id of one class set -> id of another, 255 where there is none.
-
-    MtpanoError unless they are the same or the wanted one is the default set.
-    """
-    if own == wanted:
-        return np.arange(256, dtype=np.uint8)
-    if wanted == DEFAULT_SET:
-        return load_class_set(own).lookup_to_default()
-    raise MtpanoError(
-        f"labels of class set '{own}' cannot be turned into '{wanted}': use {own} or {DEFAULT_SET}"
-    )
 
 
 def _planes(array: NDArray) -> Tensor:

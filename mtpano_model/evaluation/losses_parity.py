@@ -31,7 +31,7 @@ from mtpano_model.evaluation.semseg_metrics import SemsegMetrics
 from mtpano_model.network.geometry_maps import geometry_maps
 from mtpano_model.network.pd_bridgenet import Predictions
 from mtpano_model.training import losses
-from mtpano_model.training.auxiliary import EDGE_THRESHOLD, edge_distance_field, image_gradient
+from mtpano_model.training.auxiliary import edge_distance_field, edges, image_gradient
 
 TENSORS, VALUES = "tensors.safetensors", "values.json"
 TOLERANCE = 1e-4  # relative
@@ -265,8 +265,7 @@ def _released_points(depth: Tensor, valid: Tensor) -> NDArray[np.float32]:
 def _edf_pixels_off(gradient: NDArray[np.float32], sdf: NDArray[np.float32]) -> float:
     """Share of pixels off by more than EDF_TOLERANCE, of those whose nearest edge needs no wrap."""
     ours = edge_distance_field(gradient)[0]
-    edge = np.hypot(*gradient) > EDGE_THRESHOLD
-    edge[:8] = edge[-8:] = False
+    edge = edges(gradient)
     if not edge.any():
         return 0.0  # the release has infinity there, ours half the width: nothing to compare
     plain = cv2.distanceTransform((~edge).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from mtpano_model.classes import ClassSet, available_class_sets, load_class_set
+from mtpano_model.classes import ClassSet, available_class_sets, load_class_set, rgb_of
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.onnx_header import OnnxHeader, read_onnx_header
 
@@ -152,15 +152,10 @@ def _class_set(facts: dict[str, Any]) -> ClassSet:
     return ClassSet(
         name=set_name,
         names=names,
-        palette=tuple(_rgb(entry["color"]) for entry in entries),
+        palette=tuple(rgb_of(entry["color"]) for entry in entries),
         open=tuple(bool(entry["open"]) for entry in entries),
         indoor18=to_default,
     )
-
-
-def _rgb(color: str) -> tuple[int, int, int]:
-    value = int(color.removeprefix("#"), 16)
-    return value >> 16 & 255, value >> 8 & 255, value & 255
 
 
 def _size(pair: Any) -> tuple[int, int]:

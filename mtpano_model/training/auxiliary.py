@@ -13,7 +13,7 @@ from torch import Tensor
 
 from mtpano_model.geometry import sphere
 
-EDGE_THRESHOLD = 0.5
+_EDGE_THRESHOLD = 0.5
 _POLE_ROWS = 8  # rows at either pole in which stretched texture would count as edges
 
 
@@ -35,14 +35,20 @@ def image_gradient(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     return gradient
 
 
+def edges(gradient: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where the magnitude of a gradient [2, H, W] is above 0.5; nowhere in eight rows at a pole."""
+    edge = np.hypot(gradient[0], gradient[1]) > _EDGE_THRESHOLD
+    edge[:_POLE_ROWS] = edge[-_POLE_ROWS:] = False
+    return edge
+
+
 def edge_distance_field(gradient: NDArray[np.float32]) -> NDArray[np.float32]:
     """log(1 + Euclidean pixels to the nearest edge), [2, H, W] -> [1, H, W].
 
-    An edge is a gradient magnitude above 0.5; the eight rows at either pole hold none. Distances
-    go across the seam and are capped at W / 2, which is also their value where there is no edge.
+    Distances go across the seam and are capped at W / 2, which is also their value where there is
+    no edge.
     """
-    edge = np.hypot(gradient[0], gradient[1]) > EDGE_THRESHOLD
-    edge[:_POLE_ROWS] = edge[-_POLE_ROWS:] = False
+    edge = edges(gradient)
     half = edge.shape[1] // 2
     if not edge.any():
         return np.full((1, *edge.shape), np.log1p(half), np.float32)

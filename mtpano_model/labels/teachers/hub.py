@@ -12,10 +12,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from mtpano_model.errors import MtpanoError
-
-# ImageNet's colours in 0..255, which all these models were trained with.
-_MEAN = (123.675, 116.28, 103.53)
-_STD = (58.395, 57.12, 57.375)
+from mtpano_model.network.config import IMAGENET_MEAN, IMAGENET_STD
 
 # What reading weights raises: a file that is missing, is another model's, or is cut short (as a
 # safetensors file, a zip archive or a pickle).
@@ -50,7 +47,8 @@ def load(kind: str, source: str, **options: Any) -> Any:
 def normalised(patches: Tensor, multiple: int) -> Tensor:
     """uint8 [N, 3, h, w] -> float with ImageNet statistics, sides rounded to a multiple."""
     mean, std = (
-        torch.tensor(values, device=patches.device)[:, None, None] for values in (_MEAN, _STD)
+        torch.tensor(values, device=patches.device)[:, None, None]
+        for values in (IMAGENET_MEAN, IMAGENET_STD)
     )
     picture = (patches.float() - mean) / std
     size = [max(1, round(side / multiple)) * multiple for side in patches.shape[-2:]]

@@ -9,9 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtpano_model.classes import ClassSet, available_class_sets, load_class_set
+from mtpano_model.classes import ClassSet, available_class_sets, class_lookup, load_class_set
 from mtpano_model.data.panorama import Panorama
-from mtpano_model.data.pseudo_labelled import class_lookup
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.sphere import frame_matrix
 from mtpano_model.labels.teacher import TeacherLabels

@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtpano_model.classes import IGNORE, available_class_sets, load_class_set
-from mtpano_model.data.pseudo_labelled import class_lookup
+from mtpano_model.classes import IGNORE, available_class_sets, class_lookup, load_class_set
 from mtpano_model.errors import MtpanoError
 
 
