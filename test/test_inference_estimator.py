@@ -54,6 +54,12 @@ def test_a_painted_picture_comes_back_as_its_classes_depths_and_normals(estimato
     assert frame.non_finite == 0
 
 
+@pytest.mark.parametrize("image", [np.zeros((1, 64, 128, 3), np.int8), np.zeros((64, 128, 3))])
+def test_no_engine_computes_on_another_type_or_shape(estimator, image):
+    with pytest.raises(ValueError, match=r"the image is .*, expected uint8 \[1, 64, 128, 3\]"):
+        estimator.infer(image)
+
+
 @pytest.mark.parametrize("source", [(64, 128), (256, 512), (32, 64), (100, 200)])
 @pytest.mark.parametrize("size", [None, (64, 128), (128, 256), (32, 64)])
 def test_any_picture_gives_the_size_asked_for(estimator, source, size):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.inference.engines import Engine, open_engine
+from mtpano_model.inference.engines import Engine, check_image, open_engine
 from mtpano_model.inference.frame import Frame
 from mtpano_model.inference.model_info import ModelInfo, find_model, read_model_info
 from mtpano_model.inference.postprocess import Postprocessor, ValueRules
@@ -49,7 +49,9 @@ class Estimator:
         """Run the network on uint8 [1, H, W, 3].
 
         The arrays belong to the engine and keep their values through its next two calls.
+        ValueError for an image of another type or shape.
         """
+        check_image(batch, (1, *self.info.input_size, 3))
         return self.engine.infer(batch)
 
     def postprocess(

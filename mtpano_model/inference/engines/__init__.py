@@ -42,6 +42,14 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+def check_image(image: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """ValueError unless `image` is uint8 of `shape`: some engines compute on whatever they get."""
+    if image.shape != shape or image.dtype != np.uint8:
+        raise ValueError(
+            f"the image is {image.dtype} {list(image.shape)}, expected uint8 {list(shape)}"
+        )
+
+
 @dataclass(frozen=True)
 class _Request:
     """What the caller of `open_engine` asked for."""

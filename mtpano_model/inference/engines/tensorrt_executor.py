@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.engines import OUTPUT_SLOTS
+from mtpano_model.inference.engines import OUTPUT_SLOTS, check_image
 from mtpano_model.inference.engines.tensorrt_library import make_logger, start
 from mtpano_model.inference.engines.tensorrt_memory import Cuda, CudaError
 from mtpano_model.inference.engines.tensorrt_plans import PlanRejected
@@ -110,11 +110,7 @@ class Executor:
         if not self._slots:
             raise RuntimeError("the engine is closed")
         if image is not self._input:
-            if image.shape != self._input.shape or image.dtype != np.uint8:
-                raise ValueError(
-                    f"the image is {image.dtype} {list(image.shape)}, expected uint8 "
-                    f"{list(self._input.shape)}"
-                )
+            check_image(image, self._input.shape)
             np.copyto(self._input, image)
         outputs = self._slots[self._next]
         self._next = (self._next + 1) % len(self._slots)
