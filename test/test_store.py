@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -169,6 +170,51 @@ def test_no_store_and_half_copied_ones_say_so(tmp_path, caplog):
     assert "2 of its 3 panoramas are skipped" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[]", "it is \\[\\], expected an object"),
+        ('{"format": 1, "size": [8, 16], "labels": {}}', "class_set None, expected a name"),
+        ('{"format": 1, "class_set": "indoor18", "size": 5}', "size 5, expected \\[rows, columns"),
+        ('{"format": 1, "class_set": "a", "size": [8, 16], "labels": 3}', "labels 3, expected"),
+        ('{"format": 2}', "has format 2: this version reads 1"),
+        ("{", "is damaged"),
+    ],
+)
+def test_a_damaged_description_is_one_sentence(tmp_path, text, words):
+    (tmp_path / "store.json").write_text(text)
+    with pytest.raises(MtpanoError, match=words):
+        Store(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"offset": "x"}, {"sizes": [1]}, {"sizes": {"jpg": None}}, {"name": 3}]
+)
+def test_a_damaged_line_of_an_index_ends_it_and_is_told(tmp_path, caplog, change):
+    with StoreWriter(tmp_path, META) as writer:
+        for n in range(3):
+            writer.add(f"p{n}", members(n))
+    index = next(tmp_path.glob("*.jsonl"))
+    lines = index.read_text().splitlines()
+    lines[1] = json.dumps({**json.loads(lines[1]), **change})
+    index.write_text("\n".join(lines) + "\n")
+    assert check_prefix(tmp_path) == 1
+    assert "line 2 of" in caplog.text
+
+
+def test_a_writer_claims_no_panorama_whose_bytes_are_gone(tmp_path):
+    writer = StoreWriter(tmp_path, META)
+    for n in range(3):
+        writer.add(f"p{n}", members(n))
+    del writer
+    part = next(tmp_path.glob("*.part"))
+    part.write_bytes(part.read_bytes()[:4000])
+    with StoreWriter(tmp_path, META) as again:
+        assert again.names == {"p0"}
+        again.add("p1", members(1))
+    assert check_prefix(tmp_path) == 2
+
+
 # --- what is in it -------------------------------------------------------------------------------
 
 
@@ -277,3 +323,21 @@ def test_a_damaged_picture_names_its_panorama(labelled):
     shard.write_bytes(data)
     with pytest.raises(MtpanoError, match=r"'full'.*is damaged"):
         PseudoLabelled(labelled)[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"jpg": b""}, "0 bytes are no picture"),
+        ({"jpg": None}, "it has no 'jpg'"),
+        ({"confidence": None}, "it has no 'confidence'"),
+        ({"json": b"[]"}, "list indices"),
+        ({"json": b'{"views": []}'}, "out of bounds"),
+    ],
+)
+def test_a_panorama_that_lacks_something_is_named(tmp_path, change, words):
+    whole = {**encoding.encode(some_labels()), **change}
+    with StoreWriter(tmp_path, {**META, "size": [16, 32]}) as writer:
+        writer.add("odd", {kind: data for kind, data in whole.items() if data is not None})
+    with pytest.raises(MtpanoError, match=rf"'odd'.*is damaged \(.*{words}.*copy the store again"):
+        PseudoLabelled(tmp_path).draw(0, np.random.default_rng(0))

@@ -201,7 +201,10 @@ def _label(data: bytes, size: Size | None) -> NDArray[Any]:
 
 
 def _decode(data: bytes, flags: int) -> NDArray[Any]:
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:  # of no bytes, or of a header that promises more than 2^30 pixels
+        raise ValueError(f"{len(data)} bytes are no picture ({error.err})") from error
     if picture is None:
         raise ValueError(f"{len(data)} bytes are no picture")
     return picture

@@ -83,10 +83,11 @@ class PseudoLabelled:
         members = self.store.read(self._places[index], (*_MERGED, "json", depth_kind))
         try:
             return self._decode(self.names[index], members, depth_kind)
-        except ValueError as error:
+        except (ValueError, LookupError, TypeError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise MtpanoError(
                 f"panorama '{self.names[index]}' of store '{self.store.root}' is damaged "
-                f"({error}): copy the store again"
+                f"({reason}): copy the store again"
             ) from error
 
     def _decode(self, name: str, members: dict[str, bytes], depth_kind: str) -> Sample:

@@ -63,8 +63,8 @@ def read_meta(root: str | Path) -> dict[str, Any]:
     """The store's description; MtpanoError where there is none or it is of another format."""
     path = Path(root) / "store.json"
     try:
-        meta = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        meta = _checked(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
         raise MtpanoError(
             f"'{root}' is no label store (it has no store.json): make one with `mtpano label`"
         ) from None
@@ -78,16 +78,44 @@ def read_meta(root: str | Path) -> dict[str, Any]:
     return meta
 
 
+def _checked(meta: Any) -> dict[str, Any]:
+    """The description, if it is one of our format or of another; ValueError where it is damaged."""
+    if not isinstance(meta, dict):
+        raise ValueError(f"it is {meta}, expected an object")
+    if meta.get("format") != FORMAT:
+        return meta
+    size = meta.get("size")
+    if not isinstance(size, list) or [type(side) for side in size] != [int, int] or min(size) < 1:
+        raise ValueError(f"size {size}, expected [rows, columns]")
+    if not isinstance(meta.get("class_set"), str):
+        raise ValueError(f"class_set {meta.get('class_set')}, expected a name")
+    if not isinstance(meta.get("labels", {}), dict):
+        raise ValueError(f"labels {meta['labels']}, expected an object")
+    return meta
+
+
 def read_index(path: Path) -> list[Place]:
-    """Panoramas of a shard's index, without a last line that was cut off or does not parse."""
-    places = []
+    """Panoramas of a shard's index, up to a line that is cut off or, with a warning, damaged."""
+    places: list[Place] = []
     for line in path.read_bytes().split(b"\n")[:-1]:
         try:
-            entry = json.loads(line)
-            places.append(Place(entry["name"], entry["offset"], entry["sizes"]))
+            places.append(_place(json.loads(line)))
         except (ValueError, KeyError, TypeError):
+            log.warning(
+                "line %d of %s is damaged: it and what follows are skipped, copy it again",
+                len(places) + 1, path,
+            )  # fmt: skip
             break
     return places
+
+
+def _place(entry: Any) -> Place:
+    """ValueError, KeyError or TypeError where an index line holds something else."""
+    place = Place(entry["name"], entry["offset"], entry["sizes"])
+    numbers = [place.offset, *place.sizes.values()] if isinstance(place.sizes, dict) else [None]
+    if not isinstance(place.name, str) or any(type(n) is not int or n < 0 for n in numbers):
+        raise ValueError(f"no panorama's place: {entry}")
+    return place
 
 
 def shard_path(index: Path) -> Path:
