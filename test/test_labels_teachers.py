@@ -22,10 +22,12 @@ from tiny_teachers import (
     save_segformer,
 )
 
+from mtpano_model import inference
 from mtpano_model.classes import load_class_set
 from mtpano_model.data.panorama import Panorama
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.perspective import Views, to_patches
+from mtpano_model.inference import load_estimator
 from mtpano_model.labels.config import LabelConfig
 from mtpano_model.labels.engine import LabelEngine
 from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
@@ -189,6 +191,22 @@ def test_an_exported_model_teaches_what_it_predicts(tmp_path):
     )
     with pytest.raises(MtpanoError, match="cannot be turned into 'nyu40'"):
         open_teacher(f"pd-bridgenet:{model}", "nyu40")
+
+
+@pytest.mark.parametrize(("asked", "given"), [("auto", "auto"), ("cpu", "cpu")])
+def test_an_exported_model_has_the_engines_devices_not_torchs(tmp_path, monkeypatch, asked, given):
+    model = write_fake_model(tmp_path / "model.onnx")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)  # which the engine may not share
+    devices = []
+    monkeypatch.setattr(
+        inference,
+        "load_estimator",
+        lambda model, device: devices.append(device) or load_estimator(model),
+    )
+    open_teacher(f"pd-bridgenet:{model}", "indoor18", asked)
+    assert devices == [given]
+    with pytest.raises(MtpanoError, match="does not run on device 'cuda:0'"):
+        load_estimator(model, device="cuda:0")
 
 
 # --- names, classes, errors ----------------------------------------------------------------------

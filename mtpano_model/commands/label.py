@@ -103,7 +103,7 @@ def run(args: Args) -> int:
         seed=args.seed,
     )
     teachers = [
-        open_teacher(spec, args.class_set, device, args.teacher_scale_drift)
+        open_teacher(spec, args.class_set, args.device, args.teacher_scale_drift)
         for spec in args.teacher
     ]
     engine = LabelEngine(teachers, config, device)

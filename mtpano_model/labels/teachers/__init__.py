@@ -27,9 +27,13 @@ def open_teacher(
 ) -> Teacher | PanoramaTeacher:
     """A teacher by NAME or NAME:SOURCE, e.g. `moge2` or `segformer:/models/segformer-b5`.
 
-    class_set: what its classes are turned into. scale_drift: of the oracle's depth, a patch.
+    class_set: what its classes are turned into. device: as of `torch_device`, or of an .onnx model
+    the engine's: its auto may find a GPU that torch does not. scale_drift: of the oracle's depth, a
+    patch.
     MtpanoError for an unknown name, a source that cannot be read, or a library that is missing.
     """
+    from mtpano_model.torch_device import torch_device  # loads torch
+
     name, _, source = spec.partition(":")
     if name not in TEACHERS:
         near = get_close_matches(name, TEACHERS, n=1)
@@ -39,7 +43,8 @@ def open_teacher(
     teacher = getattr(import_module(f"mtpano_model.labels.teachers.{module}"), kind)
     if name == "oracle":
         return teacher(class_set, scale_drift)
-    return teacher(source or None, class_set, device)
+    place = device if source.endswith(".onnx") else torch_device(device)
+    return teacher(source or None, class_set, place)
 
 
 def describe(teachers: Sequence[Teacher | PanoramaTeacher]) -> list[dict[str, str]]:
