@@ -148,6 +148,26 @@ def test_nan_and_nonsense_of_a_teacher_is_left_out(caplog):
     assert "box: 4 of 24 patches have no usable depth" in caplog.text
 
 
+def test_normals_of_a_depth_edge_are_dropped_with_its_depth():
+    """Two walls, one behind the other, and between them normals of neither."""
+
+    def step(patches, views):
+        shape = (len(patches), 1, 128, 128)
+        depth = torch.full(shape, 2.0)
+        depth[..., 64:] = 4
+        normals = torch.zeros(len(patches), 3, 128, 128)
+        normals[:, 2] = -1
+        normals[..., 63:65] = torch.tensor([1.0, 0, 0])[:, None, None]
+        return TeacherLabels(depth=depth, normals=normals)
+
+    config = replace(CONFIG, patches=1, pitch_deg=(0.0, 0.0))
+    labels = LabelEngine([Fixed(("depth", "normals"), step)], config).label(box())
+    known = labels.normals.any(-1)
+    wall = labels.normals[known][0]
+    assert known.sum() > 300
+    np.testing.assert_allclose(labels.normals[known], np.tile(wall, (known.sum(), 1)), atol=1e-5)
+
+
 def test_a_truth_without_any_depth_keeps_its_classes():
     blind = replace(TRUTH, depth_valid=torch.zeros_like(TRUTH.depth_valid))
     panorama = Panorama("blind", box().image, blind)

@@ -121,10 +121,11 @@ class LabelEngine:
                 labels = teacher.label(patches, part, panorama)
                 if "semseg" in teacher.tasks:
                     self._add_classes(votes, seen, labels, teacher.name)
+                edges = self._depth_edges(labels)
                 if "depth" in teacher.tasks:
-                    kept.append(self._add_depth(depths, seen, labels, part))
+                    kept.append(self._add_depth(depths, seen, labels, part, edges))
                 if "normals" in teacher.tasks:
-                    self._add_normals(normals, seen, labels, part)
+                    self._add_normals(normals, seen, labels, part, edges)
         facts: dict[str, Any] = {}
         if "semseg" in tasks:
             merged.classes, merged.confidence = votes.merge()
@@ -150,25 +151,47 @@ class LabelEngine:
         for n, pixels in enumerate(seen):
             votes.add(pixels, classes[n], confidence[n], valid[n])
 
+    def _depth_edges(self, labels: TeacherLabels) -> Tensor | None:
+        """Where a teacher's depth jumps, bool [N, 1, h, w]; None where it gives no depth.
+
+        Two surfaces blend there, in its normals too.
+        """
+        if labels.depth is None:
+            return None
+        z = labels.depth.float()
+        return depth_edges(z, known_depth(z), self.config.depth_edge)
+
     def _add_depth(
-        self, depths: DepthPatches, seen: list[Seen], labels: TeacherLabels, views: Views
+        self,
+        depths: DepthPatches,
+        seen: list[Seen],
+        labels: TeacherLabels,
+        views: Views,
+        edges: Tensor | None,
     ) -> Tensor:
         """Returns the patches' usable depth along the ray, 0 elsewhere, [N, 1, h, w]."""
         assert labels.depth is not None
+        assert edges is not None
         z = labels.depth.float()
-        valid = known_depth(z)
-        usable = erode(valid, self.config.erode) & ~depth_edges(z, valid, self.config.depth_edge)
+        usable = erode(known_depth(z), self.config.erode) & ~edges
         distance = torch.where(usable, z_to_range(z, views), 0)
         for n, pixels in enumerate(seen):
             depths.add(pixels, distance[n], usable[n])
         return distance
 
     def _add_normals(
-        self, mean: NormalMean, seen: list[Seen], labels: TeacherLabels, views: Views
+        self,
+        mean: NormalMean,
+        seen: list[Seen],
+        labels: TeacherLabels,
+        views: Views,
+        edges: Tensor | None,
     ) -> None:
         assert labels.normals is not None
         normals, known = unit_normals(labels.normals.float())
         usable = erode(known, self.config.erode)
+        if edges is not None:
+            usable = usable & ~edges
         for n, pixels in enumerate(seen):
             mean.add(pixels, normals[n], views.rotation[n], usable[n])
 
