@@ -195,4 +195,4 @@ class Laboratory:
 
     @staticmethod
     def _at(panorama: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-        return panorama if panorama.shape[:2] == size else resize(panorama, (size[1], size[0]))
+        return panorama if panorama.shape[:2] == size else resize(panorama, size)

@@ -29,6 +29,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.picture_size import parse_size
 from mtpano_ros.prefetch import Prefetcher
 from mtpano_ros.process import Spinner, run_command, spinning_node, split_ros_args
 from mtpano_ros.sources import PANORAMAS, Source, open_source
@@ -51,7 +52,8 @@ class Args:
     rate: float | None = None
     """Images per second; default: the video's or bag's own rate, otherwise 5."""
     size: str | None = None
-    """Resize to WIDTHxHEIGHT, such as 1024x512; default: as stored."""
+    """Resize to HEIGHTxWIDTH, such as 512x1024; the reverse is understood too, since panoramas are
+    wide. Default: as stored."""
     once: bool = False
     """Stop at the end of the input instead of starting over."""
     frames: int = 0
@@ -125,10 +127,10 @@ def create_publisher(spinner: Spinner, compressed: bool) -> Publisher:
 
 def message_maker(args: Args) -> Callable[[Pixels], Message]:
     """The function that turns an RGB array into the message to send, all but its stamp."""
-    size = parse_size(args.size)
+    size = None if args.size is None else wide_size(args.size)
 
     def prepare(rgb: Pixels) -> Message:
-        if size is not None and rgb.shape[1::-1] != size:
+        if size is not None and rgb.shape[:2] != size:
             rgb = resize(rgb, size)
         message = compressed_message(rgb, args.quality) if args.compressed else raw_message(rgb)
         message.header.frame_id = args.frame_id
@@ -138,20 +140,16 @@ def message_maker(args: Args) -> Callable[[Pixels], Message]:
 
 
 def resize(rgb: Pixels, size: tuple[int, int]) -> Pixels:
-    """The image at (width, height), averaged where it shrinks."""
-    shrinking = size[0] < rgb.shape[1]
+    """The image at (H, W), averaged where it shrinks."""
+    shrinking = size[1] < rgb.shape[1]
     method = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(rgb, size, interpolation=method), np.uint8)
+    return np.asarray(cv2.resize(rgb, size[::-1], interpolation=method), np.uint8)
 
 
-def parse_size(text: str | None) -> tuple[int, int] | None:
-    """(width, height) of "1024x512"; None stays None."""
-    if text is None:
-        return None
-    width, cross, height = text.lower().partition("x")
-    if not (cross and width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise MtpanoError(f"--size {text}: expected WIDTHxHEIGHT in pixels, such as 1024x512")
-    return int(width), int(height)
+def wide_size(text: str) -> tuple[int, int]:
+    """(H, W) of "512x1024" and of "1024x512"."""
+    height, width = sorted(parse_size(text))
+    return height, width
 
 
 def raw_message(rgb: Pixels) -> Image:

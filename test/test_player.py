@@ -16,7 +16,7 @@ from processes import running  # noqa: E402
 from rclpy.qos import QoSProfile, qos_profile_sensor_data  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
-from mtpano_ros.player import main, parse_size, repeat  # noqa: E402
+from mtpano_ros.player import main, repeat, wide_size  # noqa: E402
 from mtpano_ros.sources import Source  # noqa: E402
 
 PLAYER = "mtpano_ros.player"
@@ -129,7 +129,7 @@ def test_signals_end_it_quietly(folder, number):
 def test_mistakes_are_one_sentence_and_status_1(folder, capsys):
     for wrong, expected in {
         ("/no/such/place",): "'/no/such/place' does not exist",
-        (str(folder), "--size", "big"): "--size big: expected WIDTHxHEIGHT",
+        (str(folder), "--size", "big"): "size 'big' is not HEIGHTxWIDTH",
         (str(folder), "--rate", "0"): "--rate 0.0: expected",
         (str(folder), "--quality", "101"): "--quality 101: expected",
         (str(folder), "--wait-for-subscribers", "1", "--timeout", "0.2"): "0 of 1 subscribers",
@@ -140,9 +140,8 @@ def test_mistakes_are_one_sentence_and_status_1(folder, capsys):
         assert "Traceback" not in error
 
 
-def test_sizes_are_width_by_height():
-    assert parse_size("1024x512") == (1024, 512)
-    assert parse_size(None) is None
+def test_a_size_means_the_same_in_either_order():
+    assert wide_size("512x1024") == wide_size("1024x512") == (512, 1024)
 
 
 def test_short_inputs_are_decoded_once_and_long_ones_every_time():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,6 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.picture_size import parse_size
 
 
 @dataclass
@@ -80,14 +80,6 @@ def run(args: Args) -> int:
         logging.getLogger(__name__).warning("TensorRT will not take this model: %s", problem)
     print(f"{out}: {size[1]}x{size[0]} pixels, {args.tail} tail, {args.precision}")
     return 0
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """(height, width) of "256x512"; MtpanoError otherwise."""
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
-    if match is None:
-        raise MtpanoError(f"size {text!r} is not HEIGHTxWIDTH: expected something like 256x512")
-    return int(match[1]), int(match[2])
 
 
 def _calibration_pictures(args: Args, size: tuple[int, int]) -> list[Any]:

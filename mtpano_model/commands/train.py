@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from mtpano_model.data.sample import PanoramaDataset
 from mtpano_model.data.sources import KINDS, open_frames
 from mtpano_model.errors import MtpanoError
+from mtpano_model.picture_size import parse_size
 from mtpano_model.training.config import Stage, TrainConfig
 from mtpano_model.training.presets import training_preset
 from mtpano_model.training.settings import parse_assignments, read_yaml, updated
@@ -153,10 +153,7 @@ def _stages(args: Args, config: TrainConfig) -> tuple[Stage, ...]:
 def _stage(stage: Stage, size: str | None, steps: int | None, batch: int | None) -> Stage:
     changes: dict[str, Any] = {}
     if size is not None:
-        match = re.fullmatch(r"(\d+)x(\d+)", size)
-        if match is None:
-            raise MtpanoError(f"size '{size}' is not HEIGHTxWIDTH: give for example 128x256")
-        changes = {"height": int(match[1]), "width": int(match[2])}
+        changes = dict(zip(("height", "width"), parse_size(size), strict=True))
     if steps is not None:
         changes["steps"] = steps
     if batch is not None:

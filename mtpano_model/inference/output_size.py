@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
-
 from mtpano_model.errors import MtpanoError
+from mtpano_model.picture_size import parse_size
 
 INPUT_HEIGHT_CAP = 512
 # Some 3 GB of depth, normals and labels; memory would end before the sentence that says so.
@@ -15,14 +14,14 @@ def parse_output_size(setting: str) -> tuple[int, int] | None:
     """Check a setting; (H, W) where it names a size, None for "input" and "network"."""
     if setting in ("input", "network"):
         return None
-    match = re.fullmatch(r"\s*(\d+)\s*x\s*(\d+)\s*", setting)
-    if match is None:
+    try:
+        height, width = parse_size(setting)
+    except MtpanoError:
         raise MtpanoError(
             f"output size '{setting}' is not understood: expected input, network or "
             "HEIGHTxWIDTH such as 256x512"
-        )
-    height, width = int(match[1]), int(match[2])
-    if height < 1 or width != 2 * height:
+        ) from None
+    if width != 2 * height:
         raise MtpanoError(
             f"output size '{setting}' is not 2:1: expected HEIGHTxWIDTH with twice as many columns "
             "as rows, such as 256x512"
