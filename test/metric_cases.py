@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mtpano_model.classes import ClassSet
-from mtpano_model.evaluation.protocols import Protocol
 from mtpano_model.geometry.sphere import solid_angles
+from mtpano_model.metrics.protocols import Protocol
 
 SIZE = (16, 32)
 AREAS = solid_angles(*SIZE)

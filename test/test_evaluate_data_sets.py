@@ -17,11 +17,11 @@ from mtpano_model.commands.evaluate import Args, run
 from mtpano_model.data.sources import KINDS, SOURCES
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.data_sets import open_comparison
-from mtpano_model.evaluation.metrics import Maps
-from mtpano_model.evaluation.normals_metrics import angles_deg
-from mtpano_model.evaluation.protocols import PROTOCOLS, find_protocol
 from mtpano_model.evaluation.runner import evaluate
 from mtpano_model.geometry.sphere import rays
+from mtpano_model.metrics.evaluation import Maps
+from mtpano_model.metrics.normals import angles_deg
+from mtpano_model.metrics.protocols import PROTOCOLS, find_protocol
 
 
 @pytest.fixture(scope="module")

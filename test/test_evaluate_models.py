@@ -11,9 +11,9 @@ from evaluation_cases import SIZE, evaluate_with, write_known_rooms
 from fake_model import write_fake_model
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.evaluation.normals_metrics import angles_deg
 from mtpano_model.evaluation.predictor import NetworkPredictor, OnnxPredictor, open_predictor
 from mtpano_model.inference.preprocess import preprocess
+from mtpano_model.metrics.normals import angles_deg
 from mtpano_model.network import PDBridgeNet, preset
 from mtpano_model.network.pretrained import save_pretrained
 

@@ -17,9 +17,9 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.charts import LINE_COLORS, line_chart
 from mtpano_model.evaluation.data_sets import Comparison, open_comparison
 from mtpano_model.evaluation.features import feature_stability, pca_pictures, token_features
-from mtpano_model.evaluation.metrics import Maps
-from mtpano_model.evaluation.protocols import find_protocol
 from mtpano_model.evaluation.rotation import Turned, turn_study
+from mtpano_model.metrics.evaluation import Maps
+from mtpano_model.metrics.protocols import find_protocol
 from mtpano_model.network.pretrained import save_pretrained
 
 SIZE = (64, 128)

@@ -8,8 +8,8 @@ from metric_cases import RNG, SIZE, some_depth, some_normals
 
 from mtpano_model.classes import load_class_set
 from mtpano_model.errors import MtpanoError
-from mtpano_model.evaluation.metrics import Evaluation, Maps, delta_mtl
-from mtpano_model.evaluation.protocols import PROTOCOLS, find_protocol
+from mtpano_model.metrics.evaluation import Evaluation, Maps, delta_mtl
+from mtpano_model.metrics.protocols import PROTOCOLS, find_protocol
 
 
 def paper(miou: float, rmse: float, mean: float) -> dict[str, dict[str, float]]:

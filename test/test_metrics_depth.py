@@ -8,8 +8,8 @@ import torch
 import torchmetrics
 from metric_cases import AREAS, PLAIN, SIZE, some_depth
 
-from mtpano_model.evaluation.depth_metrics import DepthMetrics
-from mtpano_model.evaluation.protocols import find_protocol
+from mtpano_model.metrics.depth import DepthMetrics
+from mtpano_model.metrics.protocols import find_protocol
 
 
 def test_depth_by_hand() -> None:

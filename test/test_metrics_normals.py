@@ -7,8 +7,8 @@ import pytest
 import sklearn.metrics
 from metric_cases import AREAS, PLAIN, RNG, SIZE, some_normals
 
-from mtpano_model.evaluation.normals_metrics import NormalsMetrics, angles_deg, exact_figures
-from mtpano_model.evaluation.protocols import find_protocol
+from mtpano_model.metrics.normals import NormalsMetrics, angles_deg, exact_figures
+from mtpano_model.metrics.protocols import find_protocol
 
 
 def test_angles_by_hand() -> None:

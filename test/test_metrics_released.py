@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from metric_cases import PLAIN, some_classes
 
-from mtpano_model.evaluation.depth_metrics import DepthMetrics
-from mtpano_model.evaluation.normals_metrics import NormalsMetrics
-from mtpano_model.evaluation.protocols import Protocol
-from mtpano_model.evaluation.semseg_metrics import SemsegMetrics
 from mtpano_model.geometry.sphere import solid_angles
+from mtpano_model.metrics.depth import DepthMetrics
+from mtpano_model.metrics.normals import NormalsMetrics
+from mtpano_model.metrics.protocols import Protocol
+from mtpano_model.metrics.semseg import SemsegMetrics
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from metric_cases import RNG, SIZE
 
-from mtpano_model.evaluation.seam import SeamJumps, roll_error
 from mtpano_model.geometry.sphere import rays
+from mtpano_model.metrics.seam import SeamJumps, roll_error
 
 
 def test_seam_jumps_by_hand() -> None:

@@ -10,9 +10,9 @@ import torchmetrics
 from metric_cases import AREAS, PLAIN, RNG, SIZE, some_classes
 
 from mtpano_model.classes import IGNORE, load_class_set
-from mtpano_model.evaluation.protocols import find_protocol
-from mtpano_model.evaluation.semseg_metrics import SemsegMetrics
 from mtpano_model.geometry.sphere import solid_angles
+from mtpano_model.metrics.protocols import find_protocol
+from mtpano_model.metrics.semseg import SemsegMetrics
 
 
 def some_labels(frames: int, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -14,10 +14,10 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.card import split_card, update_card
 from mtpano_model.evaluation.data_sets import open_comparison
 from mtpano_model.evaluation.predictor import open_predictor
-from mtpano_model.evaluation.protocols import find_protocol
 from mtpano_model.evaluation.report import metric_rows, write_report
 from mtpano_model.evaluation.runner import evaluate
 from mtpano_model.inference.output_size import parse_output_size
+from mtpano_model.metrics.protocols import find_protocol
 
 logger = logging.getLogger(__name__)
 

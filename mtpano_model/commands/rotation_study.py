@@ -13,10 +13,10 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.data_sets import Comparison, open_comparison
 from mtpano_model.evaluation.features import feature_stability, pca_pictures
 from mtpano_model.evaluation.predictor import NetworkPredictor, open_predictor
-from mtpano_model.evaluation.protocols import find_protocol
 from mtpano_model.evaluation.rotation import turn_study
 from mtpano_model.evaluation.rotation_report import spread_lines, write_rotation_report
 from mtpano_model.evaluation.runner import ground_truth, spread
+from mtpano_model.metrics.protocols import find_protocol
 
 
 @dataclass

@@ -23,8 +23,8 @@ from mtpano_model.data.sources import open_rooms
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.data_sets import open_comparison
 from mtpano_model.evaluation.predictor import NetworkPredictor
-from mtpano_model.evaluation.protocols import find_protocol
 from mtpano_model.evaluation.runner import evaluate
+from mtpano_model.metrics.protocols import find_protocol
 from mtpano_model.network import PDBridgeNet, PDBridgeNetConfig, preset
 from mtpano_model.network.backbones.pretrained import load_imagenet_weights
 from mtpano_model.network.padding import Padding

@@ -12,7 +12,7 @@ import numpy as np
 from mtpano_model.evaluation import ablation
 from mtpano_model.evaluation.ablation import AblationConfig, Result, Variant
 from mtpano_model.evaluation.ablation_times import Times
-from mtpano_model.evaluation.metrics import delta_mtl
+from mtpano_model.metrics.evaluation import delta_mtl
 
 Figures = dict[str, dict[str, float]]
 

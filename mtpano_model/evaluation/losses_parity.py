@@ -24,10 +24,10 @@ from torch import Tensor
 from mtpano_model.classes import IGNORE, ClassSet
 from mtpano_model.data.sample import Batch
 from mtpano_model.errors import MtpanoError
-from mtpano_model.evaluation.depth_metrics import DepthMetrics
-from mtpano_model.evaluation.normals_metrics import angles_deg, exact_figures
-from mtpano_model.evaluation.protocols import Protocol
-from mtpano_model.evaluation.semseg_metrics import SemsegMetrics
+from mtpano_model.metrics.depth import DepthMetrics
+from mtpano_model.metrics.normals import angles_deg, exact_figures
+from mtpano_model.metrics.protocols import Protocol
+from mtpano_model.metrics.semseg import SemsegMetrics
 from mtpano_model.network.geometry_maps import geometry_maps
 from mtpano_model.network.pd_bridgenet import Predictions
 from mtpano_model.training import losses

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from mtpano_model.classes import ClassSet, load_class_set
 from mtpano_model.errors import MtpanoError
-from mtpano_model.evaluation.metrics import Maps
 from mtpano_model.export.onnx_graph import OUTPUTS, CPUTailGraph, check_size, git_revision
 from mtpano_model.inference import Estimator, load_estimator
 from mtpano_model.inference.model_info import ModelInfo
+from mtpano_model.metrics.evaluation import Maps
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.network.pretrained import from_pretrained
 from mtpano_model.torch_device import torch_device

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from mtpano_model.evaluation.data_sets import Comparison
-from mtpano_model.evaluation.figures import Figures
 from mtpano_model.evaluation.predictor import Predictor
 from mtpano_model.evaluation.report_pictures import confusion_picture, frame_sheet
 from mtpano_model.evaluation.runner import RANKING, Outcome, ground_truth, predict
 from mtpano_model.inference.picture_files import write_picture
+from mtpano_model.metrics.figures import Figures
 
 # (task, figure, how people call it, factor, unit)
 ROWS = (

@@ -7,8 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.classes import IGNORE, ClassSet
-from mtpano_model.evaluation.metrics import Maps
-from mtpano_model.evaluation.normals_metrics import angles_deg
 from mtpano_model.inference import drawing
 from mtpano_model.inference.colors import (
     UNKNOWN_COLOR,
@@ -19,6 +17,8 @@ from mtpano_model.inference.colors import (
 from mtpano_model.inference.drawing import Rgb
 from mtpano_model.inference.pictures import legend
 from mtpano_model.inference.resize import resize_image, resize_nearest
+from mtpano_model.metrics.evaluation import Maps
+from mtpano_model.metrics.normals import angles_deg
 
 _TILE = (220, 440)
 _GAP = 8

@@ -16,11 +16,11 @@ import numpy as np
 from mtpano_model.data.augment import roll_yaw, rotate
 from mtpano_model.data.sample import Sample
 from mtpano_model.evaluation.data_sets import Comparison
-from mtpano_model.evaluation.metrics import Evaluation
 from mtpano_model.evaluation.predictor import Predictor
-from mtpano_model.evaluation.protocols import Protocol
 from mtpano_model.evaluation.runner import ground_truth, predict, progress_bar, spread
 from mtpano_model.geometry.sphere import pitch_matrix
+from mtpano_model.metrics.evaluation import Evaluation
+from mtpano_model.metrics.protocols import Protocol
 
 Figures = dict[str, dict[str, float]]
 

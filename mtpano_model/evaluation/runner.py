@@ -21,11 +21,11 @@ from rich.progress import (
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.data_sets import Comparison
-from mtpano_model.evaluation.figures import Figures, mean_figures
-from mtpano_model.evaluation.metrics import Evaluation, Maps
 from mtpano_model.evaluation.predictor import Predictor
-from mtpano_model.evaluation.protocols import Protocol
-from mtpano_model.evaluation.seam import roll_error
+from mtpano_model.metrics.evaluation import Evaluation, Maps
+from mtpano_model.metrics.figures import Figures, mean_figures
+from mtpano_model.metrics.protocols import Protocol
+from mtpano_model.metrics.seam import roll_error
 
 logger = logging.getLogger(__name__)
 

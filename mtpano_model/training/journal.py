@@ -21,8 +21,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from mtpano_model.classes import ClassSet, load_class_set
 from mtpano_model.data.sample import PanoramaDataset, collate
-from mtpano_model.evaluation.metrics import Maps
 from mtpano_model.inference.colors import colorize_depth, colorize_labels, colorize_normals
+from mtpano_model.metrics.evaluation import Maps
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.training.validation import predicted_maps, true_maps
 

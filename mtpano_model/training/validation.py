@@ -11,8 +11,8 @@ import torch.nn.functional as F
 
 from mtpano_model.classes import IGNORE, load_class_set
 from mtpano_model.data.sample import Batch, PanoramaDataset, collate
-from mtpano_model.evaluation.metrics import Evaluation, Maps
-from mtpano_model.evaluation.protocols import PROTOCOLS, Protocol
+from mtpano_model.metrics.evaluation import Evaluation, Maps
+from mtpano_model.metrics.protocols import PROTOCOLS, Protocol
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.network.pd_bridgenet import Predictions
 

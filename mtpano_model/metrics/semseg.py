@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.classes import IGNORE, ClassSet
-from mtpano_model.evaluation.figures import Figures, mean_figures
-from mtpano_model.evaluation.protocols import Protocol
+from mtpano_model.metrics.figures import Figures, mean_figures
+from mtpano_model.metrics.protocols import Protocol
 
 COMMON_SHARE = 1e-3  # a class is common above this share of the ground truth's pixels
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.evaluation.figures import Figures, mean_figures
-from mtpano_model.evaluation.protocols import MIN_DEPTH_M, Protocol
+from mtpano_model.metrics.figures import Figures, mean_figures
+from mtpano_model.metrics.protocols import MIN_DEPTH_M, Protocol
 
 _DELTA = 1.25
 _FARTHEST_M = 1000.0  # stands for +Inf (open) where the protocol has no cap

@@ -10,13 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.classes import ClassSet
-from mtpano_model.evaluation.depth_metrics import DepthMetrics
-from mtpano_model.evaluation.figures import Figures
-from mtpano_model.evaluation.normals_metrics import NormalsMetrics
-from mtpano_model.evaluation.protocols import Protocol
-from mtpano_model.evaluation.seam import SeamJumps
-from mtpano_model.evaluation.semseg_metrics import SemsegMetrics
 from mtpano_model.geometry.sphere import solid_angles
+from mtpano_model.metrics.depth import DepthMetrics
+from mtpano_model.metrics.figures import Figures
+from mtpano_model.metrics.normals import NormalsMetrics
+from mtpano_model.metrics.protocols import Protocol
+from mtpano_model.metrics.seam import SeamJumps
+from mtpano_model.metrics.semseg import SemsegMetrics
 
 # What Delta_MTL averages (arXiv 2602.05330, table of the ablation), and whether more is better.
 DELTA_FIGURES = (("semseg", "miou", True), ("depth", "rmse", False), ("normals", "mean_deg", False))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.evaluation.figures import Figures, mean_figures
-from mtpano_model.evaluation.protocols import Protocol
+from mtpano_model.metrics.figures import Figures, mean_figures
+from mtpano_model.metrics.protocols import Protocol
 
 LIMITS_DEG = {"within_11_25": 11.25, "within_22_5": 22.5, "within_30": 30.0}
 _BINS_PER_DEGREE = 500  # the pooled median is exact to 0.002 degrees

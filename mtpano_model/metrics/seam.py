@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.evaluation.figures import Figures
-from mtpano_model.evaluation.normals_metrics import angles_deg
 from mtpano_model.geometry.sphere import yaw_matrix, yaw_of_column_shift
+from mtpano_model.metrics.figures import Figures
+from mtpano_model.metrics.normals import angles_deg
 
 
 class SeamJumps:
