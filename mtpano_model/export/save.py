@@ -65,13 +65,16 @@ def save_model(model: onnx.ModelProto, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             if large:
-                # the graph names its data file, so that one is written under its final name
+                # the graph names its data file, so that one is written under its final name;
+                # onnx would append to an older one
+                data = path.with_name(f"{path.name}.data")
+                data.unlink(missing_ok=True)
                 onnx.save_model(
                     model,
                     partial,
                     save_as_external_data=True,
                     all_tensors_to_one_file=True,
-                    location=f"{path.name}.data",
+                    location=data.name,
                 )
             else:
                 onnx.save_model(model, partial)
