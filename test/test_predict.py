@@ -18,6 +18,7 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import sheet
 from mtpano_model.inference.output_size import resolve_output_size
 
+SQUARE = str(Path(__file__).parents[1] / "docs" / "images" / "apartment.jpg")  # or nearly so
 CLASSES = load_class_set("indoor18")
 
 
@@ -89,6 +90,7 @@ def test_one_picture_with_a_pcd_cloud_at_a_stride(model, folder, tmp_path):
 def test_ranges_and_mask_reach_the_depth_file(model, folder, tmp_path):
     mask = np.zeros((64, 128), np.uint8)
     mask[48:] = 255
+    mask[:48] = 100  # dark, if not black
     cv2.imwrite(str(tmp_path / "mask.png"), mask)
     options = ("--max-range", "2", "--mask", str(tmp_path / "mask.png"), "--no-panels")
     assert run(model, folder / "a.png", tmp_path / "out", *options) == 0
@@ -138,7 +140,8 @@ def test_two_pictures_of_one_name_do_not_overwrite_each_other(model, folder, tmp
         (("--threads", "0"), "threads 0 is too few"),
         (("--min-range", "3", "--max-range", "2"), "min_range < max_range"),
         (("--cloud-stride", "0"), "expected 1 or more"),
-        (("--mask", "no_mask.png"), "no_mask.png"),
+        (("--mask", "no_mask.png"), "mask 'no_mask.png' does not exist"),
+        (("--mask", SQUARE), "expected 2:1 like the panorama it covers"),
         (("--model", "no_model.onnx"), "no_model.onnx"),
     ],
 )

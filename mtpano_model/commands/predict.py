@@ -17,6 +17,7 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import Estimator, Frame, ValueRules, load_estimator
 from mtpano_model.inference.cloud import cloud_from_frame
 from mtpano_model.inference.cloud_files import WRITERS
+from mtpano_model.inference.masks import load_mask
 from mtpano_model.inference.output_size import parse_output_size, resolve_output_size
 from mtpano_model.inference.picture_files import (
     depth_millimetres,
@@ -65,7 +66,7 @@ class Args:
     max_range: float = float("inf")
     """Metres; what is farther counts as open."""
     mask: Path | None = None
-    """A picture that is not black where the robot itself is seen; nothing is measured there."""
+    """A 2:1 picture that is white where the robot itself is seen; nothing is measured there."""
     panels: bool = True
     """Write the panels, the slowest of the outputs."""
     sheet: bool = False
@@ -80,7 +81,7 @@ def run(args: Args) -> int:
     if args.cloud_stride < 1:
         raise MtpanoError(f"cloud stride {args.cloud_stride} is too small: expected 1 or more")
     paths = find_pictures(args.pictures)
-    mask = None if args.mask is None else read_picture(args.mask).max(axis=2) > 0
+    mask = None if args.mask is None else load_mask(args.mask, args.allow_non_2to1)
     rules = ValueRules(args.min_range, args.max_range, mask)
     with load_estimator(
         args.model, args.backend, args.device, args.threads, args.precision
