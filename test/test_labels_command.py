@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -92,11 +93,13 @@ def test_a_second_run_adds_only_what_is_new(folder, model, tmp_path, capsys):
     assert "made with size [64, 128], now it is [32, 64]" in capsys.readouterr().err
 
 
-def test_workers_share_the_pictures_and_miss_none(folder, model, tmp_path):
+def test_workers_share_the_pictures_and_miss_none(folder, model, tmp_path, capsys):
     out = tmp_path / "store"
     for worker in ("0/2", "1/2"):
         label("--input", folder, "--teacher", model, "--out", out, "--height", 64,
               "--worker", worker)  # fmt: skip
+        done, total = re.findall(r"(\d+)/(\d+) panoramas", capsys.readouterr().err)[-1]
+        assert done == total
     assert sorted(Store(out).names) == ["panos/a.jpg", "panos/b.png", "panos/deeper/c.jpg"]
 
 

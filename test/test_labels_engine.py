@@ -199,6 +199,22 @@ def test_a_panorama_that_no_teacher_knows_anything_about_is_skipped_and_named(tm
     assert len(Store(tmp_path)) == 0
 
 
+def test_a_limit_counts_what_other_writers_add_meanwhile(tmp_path):
+    meta = {"class_set": "indoor18", "size": CONFIG.size}
+    engine = LabelEngine([Whole(("depth", "normals", "semseg"))], CONFIG)
+    with StoreWriter(tmp_path, meta) as writer, StoreWriter(tmp_path, meta, worker=1) as other:
+
+        class Source:
+            def panoramas(self, done):
+                for n in range(5):
+                    yield box(f"mine {n}")
+                    other.add(f"other {n}", encode(engine.label(box())))
+
+        outcome = label_all(Source(), engine, writer, (), limit=3)
+    assert outcome.labelled == 2
+    assert len(Store(tmp_path)) == 3
+
+
 def test_a_class_outside_the_table_is_an_error_not_a_label():
     engine = LabelEngine([Fixed(("semseg",), lambda p, v: _class(v, 18))], CONFIG)
     with pytest.raises(MtpanoError, match="'fixed' gave class 18, expected 0 to 17 or 255"):

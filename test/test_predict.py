@@ -18,7 +18,7 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import sheet
 from mtpano_model.inference.output_size import resolve_output_size
 
-SQUARE = str(Path(__file__).parents[1] / "docs" / "images" / "apartment.jpg")  # or nearly so
+NOT_2TO1 = str(Path(__file__).parents[1] / "docs" / "images" / "apartment.jpg")
 CLASSES = load_class_set("indoor18")
 
 
@@ -141,7 +141,7 @@ def test_two_pictures_of_one_name_do_not_overwrite_each_other(model, folder, tmp
         (("--min-range", "3", "--max-range", "2"), "min_range < max_range"),
         (("--cloud-stride", "0"), "expected 1 or more"),
         (("--mask", "no_mask.png"), "mask 'no_mask.png' does not exist"),
-        (("--mask", SQUARE), "expected 2:1 like the panorama it covers"),
+        (("--mask", NOT_2TO1), "expected 2:1 like the panorama it covers"),
         (("--model", "no_model.onnx"), "no_model.onnx"),
     ],
 )

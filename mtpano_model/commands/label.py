@@ -113,8 +113,8 @@ def run(args: Args) -> int:
     meta = {"class_set": config.class_set, "size": config.size, "labels": made}
     with StoreWriter(args.out, meta, worker) as writer:
         left_alone = NotMine(writer.names, worker, workers)
-        total = min(len(source), args.limit or len(source))
-        with _progress(total, len(writer.names), config.patches) as advance:
+        total = min(-(-len(source) // workers), args.limit or len(source))
+        with _progress(total, left_alone.mine_done(), config.patches) as advance:
             shown = _previewer(args, engine) if args.preview else None
 
             def on_done(item: Any, labels: Any) -> None:
@@ -123,7 +123,7 @@ def run(args: Args) -> int:
                     shown(item.name, labels)
 
             outcome = label_all(source, engine, writer, left_alone, args.limit, on_done)
-        held = len(writer.names)
+        held = writer.held()
     print(
         f"{args.out}: {outcome.labelled} panoramas labelled, {len(outcome.skipped)} skipped, "
         f"{held} in the store"
@@ -191,7 +191,10 @@ def _own_height(source: PanoramaSource) -> int | None:
 
 @contextmanager
 def _progress(total: int, done: int, patches: int) -> Iterator[Callable[[], None]]:
-    """A bar with the time that is left; yields what to call after each panorama."""
+    """A bar with the time that is left; yields what to call after each panorama.
+
+    total: a guess (a worker's share follows from names), put right at the end.
+    """
     from rich.console import Console
     from rich.progress import (
         BarColumn,
@@ -220,6 +223,7 @@ def _progress(total: int, done: int, patches: int) -> Iterator[Callable[[], None
             progress.update(task, speed=f"{speed * patches:.1f} patches/s")
 
         yield advance
+        progress.update(task, total=progress.tasks[0].completed)
 
 
 def _previewer(args: Args, engine: LabelEngine) -> Callable[[str, Any], None]:

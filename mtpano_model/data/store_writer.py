@@ -83,6 +83,10 @@ class StoreWriter:
         self.names.add(name)
         self._end, self._count = place.end, self._count + 1
 
+    def held(self) -> int:
+        """Panoramas in the store by now, those of other writers included."""
+        return sum(index.read_bytes().count(b"\n") for index in self._indices())
+
     def finish_shard(self) -> None:
         """Close the growing shard under its final name; the next panorama begins a new one."""
         if self._tar is None or self._index is None:

@@ -34,15 +34,21 @@ class NotMine(Collection[str]):
         self._done, self._worker, self._workers = done, worker, workers
 
     def __contains__(self, name: object) -> bool:
-        digest = hashlib.sha1(str(name).encode()).digest()
-        mine = int.from_bytes(digest[:8], "big") % self._workers == self._worker
-        return name in self._done or not mine
+        return name in self._done or not self._is_mine(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._done)
 
     def __len__(self) -> int:
         return len(self._done)
+
+    def mine_done(self) -> int:
+        """How many of this worker's own are in the store."""
+        return sum(map(self._is_mine, self._done))
+
+    def _is_mine(self, name: object) -> bool:
+        digest = hashlib.sha1(str(name).encode()).digest()
+        return int.from_bytes(digest[:8], "big") % self._workers == self._worker
 
 
 def label_all(
@@ -53,13 +59,18 @@ def label_all(
     limit: int | None = None,
     on_done: Callable[[Panorama | Skipped, PseudoLabels | None], None] = lambda *_: None,
 ) -> Outcome:
-    """Label what is missing in the store, at most until it holds `limit` panoramas.
+    """Label what is missing in the store, at most until all its writers together have brought it to
+    `limit` panoramas.
 
     A picture that cannot be used is skipped, told in the log and counted; on_done is called after
     each, with its labels if it has some.
     """
+
+    def is_full() -> bool:
+        return limit is not None and writer.held() >= limit
+
     outcome = Outcome()
-    if limit is not None and len(writer.names) >= limit:
+    if is_full():
         return outcome
     for item in source.panoramas(left_alone):
         labels = None
@@ -71,12 +82,14 @@ def label_all(
         if isinstance(item, Skipped):
             log.warning("skipped %s: %s", item.name, item.reason)
             outcome.skipped.append(item)
+        elif is_full():  # others were faster
+            break
         else:
             assert labels is not None
             writer.add(item.name, encode(labels))
             outcome.labelled += 1
         on_done(item, labels)
-        if limit is not None and len(writer.names) >= limit:
+        if is_full():
             break
     return outcome
 
