@@ -17,6 +17,8 @@ from mtpano_model.data.augment import (
     photometric,
     roll_yaw,
     rotate,
+    stretch,
+    wall_heading,
 )
 from mtpano_model.data.sample import Sample
 from mtpano_model.geometry import sphere
@@ -26,19 +28,28 @@ HEIGHT, WIDTH = 64, 128
 LOW, HIGH = np.array([-2.0, -1.6, -3.1]), np.array([1.3, 0.9, 2.4])
 
 
-def render(turn: np.ndarray | None = None, height: int = HEIGHT, width: int = WIDTH) -> Sample:
-    """The box room after `turn` (3x3, may mirror) moved everything in the camera's frame."""
+def render(
+    turn: np.ndarray | None = None,
+    height: int = HEIGHT,
+    width: int = WIDTH,
+    scale: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> Sample:
+    """The box room after `turn` (3x3, may mirror) moved everything in the camera's frame.
+
+    scale: of the room, textures included, along its own axes, before `turn`.
+    """
+    low, high = LOW * scale, HIGH * scale
     turn = np.eye(3) if turn is None else turn
     seen = sphere.rays(height, width).astype(np.float64)
     direction = seen @ turn  # into the room's axes: turn^T v
     with np.errstate(divide="ignore"):
-        distance = np.where(direction > 0, HIGH / direction, LOW / direction)
+        distance = np.where(direction > 0, high / direction, low / direction)
     axis = distance.argmin(-1)
     depth = distance.min(-1)
     side = np.take_along_axis(direction, axis[..., None], -1)[..., 0] > 0
     normal = np.zeros((height, width, 3))
     np.put_along_axis(normal, axis[..., None], np.where(side, -1.0, 1.0)[..., None], -1)
-    point = direction * depth[..., None]
+    point = direction * depth[..., None] / scale
     image = np.clip(127 + 40 * np.sin(2 * point) + 10 * normal, 0, 255).astype(np.uint8)
     return Sample(
         name="box",
@@ -91,6 +102,37 @@ def test_tilting_the_picture_is_tilting_the_camera(yaw: float, pitch: float, rol
     assert (made.depth_valid == true.depth_valid).float().mean() > 0.98
 
 
+@pytest.mark.parametrize("yaw", [0, 20, -44])
+def test_stretching_the_picture_is_rendering_the_longer_room(yaw: float) -> None:
+    turn = sphere.yaw_matrix(np.radians(yaw))
+    height, width = 256, 512
+    room = render(turn, height, width)
+    made = stretch(room, along=1.25, across=0.8)
+    true = render(turn, height, width, scale=(0.8, 1.0, 1.25))
+    assert np.degrees(wall_heading(room)) == pytest.approx(yaw, abs=1e-3)
+    same_wall = made.semseg == true.semseg
+    assert same_wall.float().mean() > 0.98
+    relative = ((made.depth - true.depth).abs() / true.depth)[0][same_wall]
+    assert relative.max() < 0.05
+    assert relative.mean() < 0.004
+    error = (made.normals - true.normals).norm(dim=0)[same_wall]
+    assert error.max() < 1e-5
+    assert (made.image.int() - true.image.int()).abs().float().mean() < 0.7
+
+
+def test_a_slanted_face_keeps_its_right_angle_to_its_own_points() -> None:
+    # A plane through three of its points, moved by the stretch, has the stretched normal.
+    ramp = render(sphere.roll_matrix(0.4) @ sphere.pitch_matrix(0.3), 256, 512)
+    made = stretch(ramp, along=1.3, across=0.75)
+    points = made.depth * torch.from_numpy(sphere.rays(256, 512).copy()).permute(2, 0, 1)
+    for face in range(6):
+        inside = (made.semseg == face).nonzero()[::97]
+        normal = made.normals[:, made.semseg == face].mean(1)
+        place = points[:, inside[:, 0], inside[:, 1]]
+        offset = normal @ place
+        assert offset.std() < 0.01 * offset.abs().mean()
+
+
 def test_a_full_turn_by_rotation_matches_the_roll() -> None:
     shift = 40
     turn = sphere.yaw_matrix(sphere.yaw_of_column_shift(shift, WIDTH))
@@ -115,7 +157,7 @@ def test_augmentation_follows_from_the_seed() -> None:
 def test_metres_and_unit_vectors_survive_everything() -> None:
     sample = render()
     for seed in range(8):
-        changed = augment(sample, STRONG, np.random.default_rng(seed))
+        changed = augment(sample, replace(STRONG, stretch=0.0), np.random.default_rng(seed))
         torch.testing.assert_close(changed.normals.norm(dim=0), torch.ones(HEIGHT, WIDTH))
         assert changed.depth.min() >= sample.depth.min()
         assert changed.depth.max() <= sample.depth.max()

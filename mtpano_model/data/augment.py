@@ -1,7 +1,8 @@
 """Augmentation that keeps the geometry true.
 
-Turning and mirroring move every target with the picture, and turn the vectors; metres stay. What
-happens to colours is what cameras do: exposure, tone, white balance, blur, noise, JPEG.
+Turning and mirroring move every target with the picture, and turn the vectors; metres stay.
+Stretching makes another room, whose metres are worked out anew. What happens to colours is what
+cameras do: exposure, tone, white balance, blur, noise, JPEG.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -27,6 +29,7 @@ class AugmentConfig:
 
     yaw: roll the panorama by a random number of columns. mirror: probability of left-right.
     tilt_probability, tilt_deg: probability of, and largest, pitch and roll each (uniform).
+    stretch: largest change of a room's extent along each of its walls, as a logarithm (uniform).
     exposure: largest change in stops. gamma, contrast, saturation, color: largest relative change
         (color: gain of each channel).
     blur: probability of a Gaussian blur of up to blur_sigma pixels.
@@ -39,6 +42,7 @@ class AugmentConfig:
     mirror: float = 0.0
     tilt_probability: float = 0.0
     tilt_deg: float = 5.0
+    stretch: float = 0.0
     exposure: float = 0.0
     gamma: float = 0.0
     contrast: float = 0.0
@@ -77,6 +81,8 @@ def augment(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -> 
         sample = roll_yaw(sample, int(rng.integers(sample.size[1])))
     if rng.random() < config.mirror:
         sample = mirror(sample)
+    if config.stretch:
+        sample = stretch(sample, *np.exp(rng.uniform(-config.stretch, config.stretch, 2)))
     if rng.random() < config.tilt_probability:
         pitch, roll = np.radians(rng.uniform(-config.tilt_deg, config.tilt_deg, 2))
         sample = rotate(sample, sphere.pitch_matrix(pitch) @ sphere.roll_matrix(roll))
@@ -88,7 +94,7 @@ def augment(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -> 
 
 
 def roll_yaw(sample: Sample, shift: int) -> Sample:
-    """Roll by `shift` columns to the right; normals turn by the same yaw (network.md, Frames)."""
+    """Roll by `shift` columns to the right; normals turn by the same yaw."""
     if shift % sample.size[1] == 0:
         return sample
     rotation = sphere.yaw_matrix(sphere.yaw_of_column_shift(shift, sample.size[1]))
@@ -106,22 +112,54 @@ def rotate(sample: Sample, rotation: NDArray[np.float64]) -> Sample:
     RGB is bilinear; depth, normals and classes take the nearest pixel. Range along the ray does
     not change under rotation.
     """
-    height, width = sample.size
     places = Places.turned(torch.from_numpy(rotation).float()[None], sample.size)
+    return _resample(sample, places, rotation)
+
+
+def stretch(sample: Sample, along: float, across: float) -> Sample:
+    """The room as if it were longer: what was at P is now at S P (PanoStretch of HorizonNet).
+
+    S, symmetric, scales by `along` the horizontal direction of most wall normals, and by `across`
+    the one at right angles to it, so that corners stay square; heights stay. A range r seen along
+    d becomes r / |S^-1 d'| along the new direction d', a normal n becomes S^-1 n, normalised.
+    """
+    heading = sphere.yaw_matrix(wall_heading(sample))
+    inverse = heading @ np.diag([1 / across, 1.0, 1 / along]) @ heading.T
+    source = torch.from_numpy(sphere.rays(*sample.size) @ inverse.astype(np.float32))  # [H, W, 3]
+    x, y, z = source[None].unbind(-1)
+    moved = _resample(sample, Places(x, y, z, sample.size), inverse)
+    return replace(
+        moved,
+        depth=moved.depth / source.norm(dim=-1),
+        normals=F.normalize(moved.normals, dim=0),
+    )
+
+
+def wall_heading(sample: Sample) -> float:
+    """Yaw of the room's walls in radians, -pi/4 to pi/4: four normals at right angles are one."""
+    x, y, z = sample.normals[:, ::4, ::4]
+    level = sample.normals_valid[0, ::4, ::4] & (y.abs() < 0.1)
+    angle = 4 * torch.atan2(x[level], z[level])
+    return float(torch.atan2(angle.sin().sum(), angle.cos().sum())) / 4
+
+
+def _resample(sample: Sample, places: Places, matrix: NDArray[np.float64]) -> Sample:
+    """RGB bilinear, every target from the nearest pixel; a 3x3 matrix is applied to the vectors."""
+    height, width = sample.size
 
     def nearest(x: Tensor) -> Tensor:
         return places.sample(x.reshape(1, -1, height, width), "nearest").reshape(x.shape)
 
-    turned = _map_tensors(replace(sample, image=sample.image[:0]), nearest, rotation)
-    return replace(turned, image=places.sample(sample.image[None])[0])
+    moved = _map_tensors(replace(sample, image=sample.image[:0]), nearest, matrix)
+    return replace(moved, image=places.sample(sample.image[None])[0])
 
 
 def _map_tensors(
-    sample: Sample, move: Callable[[Tensor], Tensor], rotation: NDArray[np.float64]
+    sample: Sample, move: Callable[[Tensor], Tensor], matrix: NDArray[np.float64]
 ) -> Sample:
     """Apply `move` to every map and a 3x3 matrix to the vectors."""
-    matrix = torch.from_numpy(rotation).float()
-    normals = torch.einsum("ij,jhw->ihw", matrix, move(sample.normals))
+    turn = torch.from_numpy(matrix).float()
+    normals = torch.einsum("ij,jhw->ihw", turn, move(sample.normals))
     return replace(
         sample,
         image=move(sample.image),
