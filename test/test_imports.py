@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[1]
 # From the lowest up; what shares a layer knows nothing of each other.
 LAYERS = (
     ("errors", "memory", "tasks"),
-    ("classes", "geometry", "torch_device"),
+    ("classes", "geometry", "picture_size", "torch_device"),
     ("bags", "inference", "metrics", "network"),
     ("data", "doctor", "export"),
     ("labels", "training"),
@@ -17,7 +17,7 @@ LAYERS = (
     ("commands",),
 )
 LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
-ROBOT = {"bags", "classes", "doctor", "errors", "geometry", "inference", "memory"}
+ROBOT = {"bags", "classes", "doctor", "errors", "geometry", "inference", "memory", "picture_size"}
 
 
 def ours(file: Path) -> set[str]:
