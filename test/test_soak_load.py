@@ -290,6 +290,8 @@ def test_a_hundred_lifecycles_under_load_leak_nothing(listener, model, cycles):
         start_player(listener, "--size", "128x64", "--rate", 60),
     ):
         assert client.wait_for_service(30)
+        # Until it has started by itself no transition is allowed.
+        listener.spin_until(lambda: listener.count, 30)
         process = Process(node.popen.pid)
         for cycle in range(cycles):
             for transition in round_trip:
@@ -299,7 +301,7 @@ def test_a_hundred_lifecycles_under_load_leak_nothing(listener, model, cycles):
                 assert future.result().success
             seen = listener.count
             listener.spin_until(lambda seen=seen: listener.count > seen, 30)
-            if cycle == cycles // 5:
+            if cycle == cycles // 2:  # by then the allocator's arenas have their size
                 before = process.resident(), process.threads(), process.handles()
         assert process.threads() <= before[1] + 3
         assert process.handles() <= before[2] + 3
