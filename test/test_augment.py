@@ -72,6 +72,21 @@ def assert_same(a: Sample, b: Sample) -> None:
         assert torch.equal(getattr(a, key), getattr(b, key)), key
 
 
+def assert_resampled(made: Sample, true: Sample, depth: float, color: float) -> None:
+    """As good as resampling can be: relative depth, mean change of a colour.
+
+    The nearest pixel's value is off by at most half a pixel's change, except across edges.
+    """
+    same_wall = made.semseg == true.semseg
+    assert same_wall.float().mean() > 0.98
+    relative = ((made.depth - true.depth).abs() / true.depth)[0][same_wall]
+    assert relative.max() < depth
+    assert relative.mean() < 0.004
+    error = (made.normals - true.normals).norm(dim=0)[same_wall]
+    assert error.max() < 1e-5
+    assert (made.image.int() - true.image.int()).abs().float().mean() < color
+
+
 @pytest.mark.parametrize("shift", [0, 1, 37, WIDTH // 2, -5, WIDTH + 3])
 def test_rolling_columns_is_turning_the_room(shift: int) -> None:
     turn = sphere.yaw_matrix(sphere.yaw_of_column_shift(shift, WIDTH))
@@ -90,15 +105,7 @@ def test_tilting_the_picture_is_tilting_the_camera(yaw: float, pitch: float, rol
     turn = sphere.yaw_matrix(yaw) @ sphere.pitch_matrix(pitch) @ sphere.roll_matrix(roll)
     height, width = 256, 512
     made, true = rotate(render(height=height, width=width), turn), render(turn, height, width)
-    # The nearest pixel's value is off by at most half a pixel's change, except across edges.
-    same_wall = made.semseg == true.semseg
-    assert same_wall.float().mean() > 0.98
-    relative = ((made.depth - true.depth).abs() / true.depth)[0][same_wall]
-    assert relative.max() < 0.03
-    assert relative.mean() < 0.004
-    error = (made.normals - true.normals).norm(dim=0)[same_wall]
-    assert error.max() < 1e-5
-    assert (made.image.int() - true.image.int()).abs().float().mean() < 0.6
+    assert_resampled(made, true, depth=0.03, color=0.6)
     assert (made.depth_valid == true.depth_valid).float().mean() > 0.98
 
 
@@ -110,14 +117,7 @@ def test_stretching_the_picture_is_rendering_the_longer_room(yaw: float) -> None
     made = stretch(room, along=1.25, across=0.8)
     true = render(turn, height, width, scale=(0.8, 1.0, 1.25))
     assert np.degrees(wall_heading(room)) == pytest.approx(yaw, abs=1e-3)
-    same_wall = made.semseg == true.semseg
-    assert same_wall.float().mean() > 0.98
-    relative = ((made.depth - true.depth).abs() / true.depth)[0][same_wall]
-    assert relative.max() < 0.05
-    assert relative.mean() < 0.004
-    error = (made.normals - true.normals).norm(dim=0)[same_wall]
-    assert error.max() < 1e-5
-    assert (made.image.int() - true.image.int()).abs().float().mean() < 0.7
+    assert_resampled(made, true, depth=0.05, color=0.7)
 
 
 def test_a_slanted_face_keeps_its_right_angle_to_its_own_points() -> None:
