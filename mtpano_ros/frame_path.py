@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 from std_msgs.msg import Header
 
 from mtpano_model.inference import Estimator, ValueRules
+from mtpano_model.inference.masks import load_mask
 from mtpano_model.inference.output_size import resolve_output_size
 from mtpano_ros.compressed_input import read_compressed
 from mtpano_ros.diagnostics import Statistics
 from mtpano_ros.image_input import BadImage, Panorama, read_image
-from mtpano_ros.masks import combined, load_mask
+from mtpano_ros.masks import combined
 from mtpano_ros.outputs import Outputs, Result
 from mtpano_ros.parameters import Parameters
 from mtpano_ros.pipeline import Pipeline

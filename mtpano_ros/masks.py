@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mtpano_model.geometry.sphere import latitudes
-from mtpano_model.inference.masks import Mask, load_mask
+from mtpano_model.inference.masks import Mask
 from mtpano_model.inference.resize import resize_nearest
-
-__all__ = ["Mask", "combined", "load_mask"]
 
 
 def combined(

@@ -15,8 +15,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.inference.masks import load_mask
 from mtpano_model.inference.output_size import parse_output_size
-from mtpano_ros.masks import load_mask
 
 MAX_OUTPUT_HEIGHT = 4096
 

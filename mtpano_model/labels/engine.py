@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from mtpano_model.classes import IGNORE, load_class_set
 from mtpano_model.data.panorama import Panorama
+from mtpano_model.data.panorama_files import resize_rgb
 from mtpano_model.data.pseudo_encoding import PseudoLabels
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.perspective import (
@@ -90,7 +90,7 @@ class LabelEngine:
         for teacher in self.panorama_teachers:
             self._take_whole(teacher, panorama, merged)
         return PseudoLabels(
-            image=_resize(panorama.image, (height, width)),
+            image=resize_rgb(panorama.image, (height, width)),
             classes=merged.classes.reshape(height, width).cpu().numpy(),
             confidence=merged.confidence.reshape(height, width).cpu().numpy(),
             normals=merged.normals.T.reshape(height, width, 3).contiguous().cpu().numpy(),
@@ -197,9 +197,9 @@ class LabelEngine:
 
     def _picture(self, image: NDArray[np.uint8]) -> Tensor:
         """float [3, H, W], 0..255, no finer than a patch can show: sampling must not alias."""
-        height, width = image.shape[:2]
+        height = image.shape[0]
         rows = min(height, 2 * self.config.patch_size)
-        fitting = _resize(image, (rows, 2 * rows)) if (height, width) != (rows, 2 * rows) else image
+        fitting = resize_rgb(image, (rows, 2 * rows))
         planes = np.ascontiguousarray(fitting.transpose(2, 0, 1))
         return torch.from_numpy(planes).to(self.device).float()
 
@@ -225,13 +225,6 @@ def _seen(views: Views, size: tuple[int, int]) -> list[Seen]:
         Seen(pixels, places, sample_patch(cosine[n], places, "nearest")[0])
         for n, (pixels, places) in enumerate(seen_pixels(views, size))
     ]
-
-
-def _resize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-    if image.shape[:2] == size:
-        return image
-    method = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_LINEAR
-    return cv2.resize(image, size[::-1], interpolation=method)  # type: ignore[return-value]
 
 
 def _check_tasks(teachers: Sequence[Teacher | PanoramaTeacher]) -> None:
