@@ -1,0 +1,52 @@
+"""The one meaning of `output_size`: for the node's parameter and for `mtpano predict`."""
+
+from __future__ import annotations
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.pictures.size import parse_size
+
+INPUT_HEIGHT_CAP = 512
+# Some 3 GB of depth, normals and labels; memory would end before the sentence that says so.
+MAX_ROWS = 8192
+
+
+def parse_output_size(setting: str) -> tuple[int, int] | None:
+    """Check a setting; (H, W) where it names a size, None for "input" and "network"."""
+    if setting in ("input", "network"):
+        return None
+    try:
+        height, width = parse_size(setting)
+    except MtpanoError:
+        raise MtpanoError(
+            f"output size '{setting[:40]}' is not understood: expected input, network or "
+            "HEIGHTxWIDTH such as 256x512"
+        ) from None
+    if width != 2 * height:
+        raise MtpanoError(
+            f"output size '{setting[:40]}' is not 2:1: expected HEIGHTxWIDTH with twice as many "
+            "columns as rows, such as 256x512"
+        )
+    if height > MAX_ROWS:
+        raise MtpanoError(
+            f"output size '{setting[:40]}' is too large: expected at most {MAX_ROWS}x{2 * MAX_ROWS}"
+        )
+    return height, width
+
+
+def resolve_output_size(
+    setting: str, image_size: tuple[int, int], network_size: tuple[int, int]
+) -> tuple[int, int]:
+    """(H, W) of every output for one image, all sizes (H, W).
+
+    "input": the image's own size, shrunk to 512 rows where it has more; "network": the network's
+    input size; or a size HEIGHTxWIDTH. MtpanoError for anything else.
+    """
+    fixed = parse_output_size(setting)
+    if fixed is not None:
+        return fixed
+    if setting == "network":
+        return network_size
+    height, width = image_size
+    if height <= INPUT_HEIGHT_CAP:
+        return height, width
+    return INPUT_HEIGHT_CAP, round(width * INPUT_HEIGHT_CAP / height)

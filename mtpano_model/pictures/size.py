@@ -1,0 +1,24 @@
+"""The size of a picture: height first, in code and as users write it."""
+
+from __future__ import annotations
+
+import re
+
+from mtpano_model.errors import MtpanoError
+
+Size = tuple[int, int]  # (H, W)
+
+
+def parse_size(text: str) -> Size:
+    """(H, W) of "256x512", rows first as everywhere here; MtpanoError for anything else."""
+    match = re.fullmatch(r"\s*([0-9]{1,6})\s*x\s*([0-9]{1,6})\s*", text)
+    if match is None or not int(match[1]) or not int(match[2]):
+        raise MtpanoError(
+            f"size '{text[:40]}' is not HEIGHTxWIDTH: expected something like 256x512"
+        )
+    return int(match[1]), int(match[2])
+
+
+def size_text(size: Size) -> str:
+    """(H, W) as HEIGHTxWIDTH."""
+    return f"{size[0]}x{size[1]}"

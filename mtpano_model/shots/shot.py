@@ -1,0 +1,122 @@
+"""Panoramas to look at one by one: of pictures, folders, bags, video topics and rigs alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.pictures.files import read_panorama
+from mtpano_model.pictures.folders import find_pictures, output_names, readable
+from mtpano_model.pictures.picture import Picture
+from mtpano_model.pictures.size import Size
+from mtpano_model.rig.panoramas import RigPanoramas
+from mtpano_model.rig.reading import read_rig
+from mtpano_model.shots.bag import BagPicture, find_images, read_pictures
+from mtpano_model.shots.recording import is_recording
+from mtpano_model.shots.rig import RigMoment, RigMoments
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One panorama, unread.
+
+    name: for files that are made of it. title: for people. open: gives the panorama, given the size
+    (H, W) at which it is wanted, which that of a rig then has; others have their own. MtpanoError
+    where it cannot be used. size: what a rig's panorama has when all of it is wanted, else None.
+    """
+
+    name: str
+    title: str
+    open: Callable[[Size], Picture]
+    size: Size | None = None
+
+
+@dataclass(frozen=True)
+class Shots:
+    """count: how many there may be; video gives fewer where packets are missing."""
+
+    count: int
+    every: Iterable[Shot]
+
+
+def open_shots(
+    place: Path,
+    topic: str | None = None,
+    every: int = 1,
+    rig_file: Path | None = None,
+    allow_non_2to1: bool = False,
+) -> Shots:
+    """All panoramas of a picture, a folder or a bag, or of a rig's lenses in one of them.
+
+    topic, every: of a bag, which topic and every how many pictures. MtpanoError where there is
+    nothing to be read, or a setting is for something else.
+    """
+    if every < 1:
+        raise MtpanoError(f"every {every}: expected 1 or more")
+    if rig_file is not None:
+        if topic is not None:
+            raise MtpanoError("the topics are the rig file's: leave --topic out")
+        panoramas = RigPanoramas(read_rig(rig_file))
+        moments = RigMoments(place, panoramas.rig)
+        count = -(-moments.count // every)
+        return Shots(count, _of_rig(islice(moments, 0, None, every), panoramas))
+    if is_recording(place):
+        found = find_images(place, topic)
+        pictures = islice(read_pictures(place, found.topic), 0, None, every)
+        return Shots(-(-found.count // every), _of_bag(pictures, allow_non_2to1))
+    if topic is not None or every != 1:
+        raise MtpanoError(
+            f"--topic and --every choose among a bag's pictures, and {readable(place)} is no bag: "
+            "leave them out"
+        )
+    paths = find_pictures(place)
+    return Shots(len(paths), _of_files(paths, allow_non_2to1))
+
+
+def _of_files(paths: list[Path], allow: bool) -> Iterator[Shot]:
+    def reader(path: Path) -> Callable[[Size], Picture]:
+        return lambda _: read_panorama(path, allow)
+
+    for name, path in zip(output_names(paths), paths, strict=True):
+        yield Shot(name, readable(path), reader(path))
+
+
+def _of_bag(pictures: Iterable[BagPicture], allow: bool) -> Iterator[Shot]:
+    def reader(picture: BagPicture) -> Callable[[Size], Picture]:
+        def read(_: Size) -> Picture:
+            try:
+                return picture.decode(allow)
+            except MtpanoError as error:
+                raise MtpanoError(f"picture {picture.stamp}: {error}") from error
+
+        return read
+
+    for picture in pictures:
+        yield Shot(str(picture.stamp), f"picture {picture.stamp}", reader(picture))
+
+
+def _of_rig(moments: Iterable[RigMoment], panoramas: RigPanoramas) -> Iterator[Shot]:
+    for moment in moments:
+        yield Shot(
+            moment.name, f"moment {moment.name}", _RigShot(moment, panoramas).open, panoramas.size
+        )
+
+
+class _RigShot:
+    """Decodes its lenses' pictures once, for all sizes."""
+
+    def __init__(self, moment: RigMoment, panoramas: RigPanoramas) -> None:
+        self._moment, self._panoramas = moment, panoramas
+        self._pictures: dict[str, NDArray[np.uint8]] | None = None
+
+    def open(self, size: Size) -> Picture:
+        if self._pictures is None:
+            self._pictures = self._moment.open()
+        rgb, seen = self._panoramas.compose(self._pictures, size)
+        return Picture(rgb, "rgb", size, seen=None if seen.all() else seen)
