@@ -1,1 +1,1 @@
-"""The sphere: `sphere` (numpy) for the robot, `perspective` (torch) for labels and training."""
+"""`sphere` and `cameras` (numpy) for the robot, `perspective` (torch) for labels and training."""

@@ -24,6 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from mtpano_model.geometry import sphere
+from mtpano_model.geometry.sphere_rays import rays_like
 
 Mode = Literal["bilinear", "nearest"]
 Angles = Tensor | Sequence[float]
@@ -154,9 +155,8 @@ class Places:
         `rotate` them too.
         """
         height, width = size
-        rays = torch.from_numpy(sphere.rays(height, width).copy()).to(rotation)
         # R^T d, as one row per component.
-        x, y, z = torch.einsum("nji,hwj->inhw", rotation, rays)
+        x, y, z = torch.einsum("nji,jhw->inhw", rotation, rays_like(rotation, height, width)[0])
         return cls(x, y, z, size)
 
     def sample(self, panorama: Tensor, mode: Mode = "bilinear") -> Tensor:

@@ -1,0 +1,53 @@
+"""YAML and the numbers in it, with a sentence where there is something else."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from mtpano_model.errors import MtpanoError
+
+
+def yaml_of(path: Path, what: str) -> Any:
+    """The content of a YAML file; MtpanoError, naming the file as `what` it is, if it has none."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MtpanoError(f"cannot read {what} {path}: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # ValueError: bytes that are no text, and values that only look like a date or a number.
+        line = str(error).splitlines()[0]
+        raise MtpanoError(f"{what} {path} is no YAML: {line}") from error
+
+
+def number(value: Any, name: str) -> float:
+    """A finite or infinite float; MtpanoError for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    try:
+        found = float(value) if is_number else math.nan
+    except OverflowError:  # of an integer of hundreds of digits
+        raise MtpanoError(f"{name} is too large, expected a number") from None
+    if math.isnan(found):
+        raise MtpanoError(f"{name} is {value!r}, expected a number")
+    return found
+
+
+def numbers(value: Any, name: str, count: int | None = None) -> tuple[float, ...]:
+    """A list of numbers, `count` of them where that is given."""
+    if not isinstance(value, list | tuple) or (count is not None and len(value) != count):
+        many = "numbers" if count is None else f"{count} numbers"
+        raise MtpanoError(f"{name} is {value!r}, expected a list of {many}")
+    return tuple(number(one, name) for one in value)
+
+
+def is_rotation(matrix: NDArray[np.float64]) -> bool:
+    """Whether a matrix is 3x3, orthonormal to a thousandth, and no mirror."""
+    if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
+        return False
+    is_orthonormal = np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-3)
+    return bool(is_orthonormal and np.linalg.det(matrix) > 0)
