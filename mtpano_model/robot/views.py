@@ -1,0 +1,227 @@
+"""Pinhole cameras inside the panorama, for whatever knows no sphere.
+
+A view stands where the panorama's camera stands, turned right by yaw and up by pitch; its own
+optical frame has x right, y down, z forward. Pixels are square, the principal point is the middle:
+
+    f = width / (2 tan(fov / 2))    cx = (width - 1) / 2    cy = (height - 1) / 2
+
+with (0, 0) the centre of the first pixel, as ROS and OpenCV count. Depth is along the view's z
+axis, in metres. Depth, normals and classes are those of the nearest pixel of the panorama, so none
+mixes fore- and background; colours are interpolated.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from math import degrees, isfinite, radians, tan
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.geometry.sphere import pitch_matrix, yaw_matrix
+from mtpano_model.inference.compiled import compiled_loops
+from mtpano_model.pictures.size import Size
+from mtpano_model.robot.sampling import Floats, Linear, Nearest, Places, with_room
+
+_LOOPS = "mtpano_model.robot.views_kernel"
+PRESETS = ("four", "cube")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_FOV_DEGREES = (1.0, 170.0)
+_LARGEST_SIDE = 4096
+
+
+@dataclass(frozen=True)
+class View:
+    """One pinhole camera.
+
+    name: of its topics and frame. yaw: degrees to the right of the panorama's centre; pitch:
+    degrees up. fov: horizontal field of view in degrees. size: (height, width) in pixels.
+    """
+
+    name: str
+    yaw: float
+    pitch: float = 0.0
+    fov: float = 90.0
+    size: Size = (480, 480)
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise MtpanoError(
+                f"view '{self.name}' cannot be part of a topic's name: expected a letter, then "
+                "letters, digits and underscores"
+            )
+        if not all(map(isfinite, (self.yaw, self.pitch))) or abs(self.pitch) > 90:
+            raise MtpanoError(
+                f"view {self.name} looks nowhere with yaw {self.yaw:g} and pitch {self.pitch:g}: "
+                "expected degrees, pitch from -90 (down) to 90 (up)"
+            )
+        low, high = _FOV_DEGREES
+        if not low <= self.fov <= high:
+            raise MtpanoError(
+                f"view {self.name} has a field of view of {self.fov:g} degrees: expected {low:g} "
+                f"to {high:g}, since a flat picture cannot hold half the world"
+            )
+        if not all(2 <= side <= _LARGEST_SIDE for side in self.size):
+            height, width = self.size
+            raise MtpanoError(
+                f"view {self.name} of {height}x{width} (height x width) pixels cannot be: expected "
+                f"2 to {_LARGEST_SIDE} each"
+            )
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """[3, 3]: d_panorama = R @ d_view, both optical frames."""
+        return yaw_matrix(radians(self.yaw)) @ pitch_matrix(radians(self.pitch))
+
+    @property
+    def camera_matrix(self) -> NDArray[np.float64]:
+        """K [3, 3] of sensor_msgs/CameraInfo."""
+        height, width = self.size
+        focal = width / (2 * tan(radians(self.fov) / 2))
+        return np.array(
+            [[focal, 0, (width - 1) / 2], [0, focal, (height - 1) / 2], [0, 0, 1]], np.float64
+        )
+
+
+def four_views(fov: float = 92.0, size: Size = (480, 480)) -> tuple[View, ...]:
+    """Ahead, right, behind, left; a little wider than 90 degrees, so that neighbours overlap."""
+    if not 90 <= fov <= 96:
+        raise MtpanoError(
+            f"four views of {fov:g} degrees leave gaps or waste pixels: expected 90 to 96"
+        )
+    names = ("front", "right", "back", "left")
+    return tuple(View(name, 90.0 * k, 0.0, fov, size) for k, name in enumerate(names))
+
+
+def cube_views(size: Size = (480, 480)) -> tuple[View, ...]:
+    """The six faces of a cube: four around at 90 degrees, up and down."""
+    return (*four_views(90.0, size), View("up", 0, 90, 90, size), View("down", 0, -90, 90, size))
+
+
+def check_views(views: Iterable[View]) -> tuple[str, ...]:
+    """Warnings, a sentence each, about views that may be meant but show nearly the same.
+
+    MtpanoError where two share a name.
+    """
+    seen: list[View] = []
+    warnings = []
+    for view in views:
+        for other in seen:
+            if other.name == view.name:
+                raise MtpanoError(f"two views are named '{view.name}': give each its own name")
+            between = _angle_between(view, other)
+            if between < min(view.fov, other.fov) / 2:
+                warnings.append(
+                    f"views {other.name} and {view.name} look {between:.0f} degrees apart and "
+                    "overlap by more than half: what both see is sent twice"
+                )
+        seen.append(view)
+    return tuple(warnings)
+
+
+def _angle_between(one: View, other: View) -> float:
+    cosine = one.rotation[:, 2] @ other.rotation[:, 2]
+    return degrees(np.arccos(np.clip(cosine, -1, 1)))
+
+
+class ViewSampler:
+    """Makes one view's pictures out of panoramas; keeps its tables, one for each size.
+
+    smooth: interpolate colours. Without, they too are the nearest pixel's: much faster, and
+    as good where the panorama is at least as fine as the view. compiled: use numba's loops; None:
+    if numba is there.
+    """
+
+    def __init__(self, view: View, smooth: bool = True, compiled: bool | None = False) -> None:
+        self.view, self._smooth = view, smooth
+        self._loops = None if compiled is False else compiled_loops(_LOOPS, required=bool(compiled))
+        self._places: dict[Size, _Tables] = {}
+        self._to_view = view.rotation.T.astype(np.float32)
+
+    def image(self, picture: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """uint8 [H, W, 3] of any 2:1 size -> [h, w, 3]; without smooth also from `with_room`."""
+        tables = self._at(picture.shape)
+        if not self._smooth:
+            return self._nearest_colors(tables, picture, out)
+        return tables.linear(picture, out)
+
+    def depth(self, depth: Floats, out: Floats | None = None) -> Floats:
+        """Metres along the ray [H, W] -> metres along the view's axis [h, w]; NaN and inf stay."""
+        cosines = _cosines(self.view.size, self.view.fov)
+        if self._loops is None:
+            found = self.labels(depth, out)
+            return np.multiply(found, cosines, out=found)
+        out = np.empty(self.view.size, np.float32) if out is None else out
+        pixels = self._at(depth.shape).flat
+        self._loops.take_depth(depth.reshape(-1), pixels, cosines.reshape(-1), out.reshape(-1))
+        return out
+
+    def labels(self, labels: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+        """Any map [H, W] or [H, W, C] -> [h, w] or [h, w, C], nearest."""
+        return self._at(labels.shape).nearest(labels, out)
+
+    def normals(self, normals: Floats, out: Floats | None = None) -> Floats:
+        """Unit vectors [H, W, 3] -> [h, w, 3], nearest, in the view's own optical frame."""
+        turned: Any = cv2.transform(self.labels(normals), self._to_view, dst=out)
+        return turned
+
+    def _nearest_colors(self, tables: _Tables, picture: Any, out: Any) -> NDArray[Any]:
+        if self._loops is None:
+            return tables.nearest(picture, out)
+        four = picture if picture.shape[2] == 4 else with_room(picture)
+        out = np.empty((*self.view.size, 3), np.uint8) if out is None else out
+        pixels, words = tables.flat, four.view(np.uint32).reshape(-1)
+        whole = len(pixels) // 4 * 4
+        self._loops.take_colors(words, pixels, out.reshape(-1)[: 3 * whole].view(np.uint32))
+        out.reshape(-1, 3)[whole:] = four.reshape(-1, 4)[pixels[whole:], :3]
+        return out
+
+    def _at(self, shape: tuple[int, ...]) -> _Tables:
+        size = shape[0], shape[1]
+        if size not in self._places:
+            x, y = _plane(self.view.size, self.view.fov)
+            turn = self.view.rotation.astype(np.float32)
+            right, down, forward = (part[0] * x + (part[1] * y + part[2]) for part in turn)
+            self._places[size] = _Tables(Places(right, down, forward, size))
+        return self._places[size]
+
+
+class _Tables:
+    """Each is made when it is first asked for."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+
+    @cached_property
+    def linear(self) -> Linear:
+        return self._places.linear()
+
+    @cached_property
+    def nearest(self) -> Nearest:
+        return self._places.nearest()
+
+    @cached_property
+    def flat(self) -> NDArray[np.uint32]:
+        """The number of each nearest pixel, [n]."""
+        return self.nearest.flat.reshape(-1).astype(np.uint32)
+
+
+def _plane(size: Size, fov: float) -> tuple[Floats, Floats]:
+    """x [w] and y [h, 1] of a view's rays where z is 1."""
+    height, width = size
+    focal = width / (2 * tan(radians(fov) / 2))
+    x = ((np.arange(width) - (width - 1) / 2) / focal).astype(np.float32)
+    return x, ((np.arange(height) - (height - 1) / 2) / focal).astype(np.float32)[:, None]
+
+
+@lru_cache(maxsize=16)
+def _cosines(size: Size, fov: float) -> Floats:
+    """Between each ray and the view's axis, [h, w]; views of one shape share the memory."""
+    x, y = _plane(size, fov)
+    return (1 / np.sqrt(1 + x * x + y * y)).astype(np.float32, copy=False)
