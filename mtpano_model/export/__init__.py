@@ -1,0 +1,1 @@
+"""From a network in torch to an ONNX file."""

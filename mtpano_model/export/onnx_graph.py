@@ -19,12 +19,15 @@ from torch import Tensor, nn
 from mtpano_model.classes import load_class_set
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.sphere import frame_matrix
-from mtpano_model.inference.model_info import FORMAT, METADATA_KEY
+from mtpano_model.graph.attention import scale_queries_first
+from mtpano_model.graph.contract import IMAGE, OUTPUTS
+from mtpano_model.graph.model_info import FORMAT, METADATA_KEY
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.network.layers import normalize_vectors
+from mtpano_model.pictures.size import Size
+from mtpano_model.tasks import NORMALS, SEMSEG, Task
 
 OPSET = 18  # 17 gives an invalid model, 23 emits Attention, which JetPack 6's TensorRT lacks
-OUTPUTS = ("depth", "normals", "semseg")
 
 
 @dataclass(frozen=True)
@@ -36,10 +39,10 @@ class ModelFacts:
 
 
 class CPUTailGraph(nn.Module):
-    """uint8 RGB [1, H, W, 3] -> depth [1, 1, h, w], unit normals [1, 3, h, w], logits [1, C, h, w].
+    """uint8 RGB [B, H, W, 3] -> the arrays of the CPU tail (see `graph.contract`), in order.
 
-    h x w is the decoder's resolution; normals are in the optical frame whatever the network
-    predicts them in.
+    tasks: what they hold. Normals are in the optical frame whatever frame the network predicts
+    them in.
     """
 
     to_optical: Tensor
@@ -47,22 +50,23 @@ class CPUTailGraph(nn.Module):
     def __init__(self, net: PDBridgeNet):
         super().__init__()
         self.net = net
+        self.tasks: tuple[Task, ...] = tuple(t for t in OUTPUTS if t.name in net.config.tasks)
         matrix = torch.from_numpy(frame_matrix(net.config.normals_frame, "optical")).float()
         self.register_buffer("to_optical", matrix[:, :, None, None])
         self.turn = net.config.normals_frame != "optical"
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        picture = self.net.normalize(image.float().permute(0, 3, 1, 2))
-        final = self.net.predict(picture, full_size=False).final
-        if self.turn and "normals" in final:
-            final["normals"] = nn.functional.conv2d(final["normals"], self.to_optical)
-        if "normals" in final:
-            final["normals"] = normalize_vectors(final["normals"])
-        return tuple(final[name] for name in OUTPUTS if name in final)
+        final = self.net(image.float().permute(0, 3, 1, 2), full_size=False).final
+        if self.turn and NORMALS.name in final:
+            final[NORMALS.name] = nn.functional.conv2d(final[NORMALS.name], self.to_optical)
+        for task in self.tasks:
+            if task.kind == "direction":
+                final[task.name] = normalize_vectors(final[task.name])
+        return tuple(final[task.name] for task in self.tasks)
 
 
 def export_cpu_tail(
-    net: PDBridgeNet, size: tuple[int, int] | None = None, facts: ModelFacts = ModelFacts()
+    net: PDBridgeNet, size: Size | None = None, facts: ModelFacts = ModelFacts()
 ) -> onnx.ModelProto:
     """The fp32 CPU-tail model of a network at a picture size (H, W), metadata included.
 
@@ -70,9 +74,9 @@ def export_cpu_tail(
     """
     size = size or net.config.image_size
     check_size(net, size)
-    metadata = json.dumps(_metadata(net, size, facts))
+    metadata = _metadata(net, size, facts)
     graph = CPUTailGraph(net).eval()
-    names = [name for name in OUTPUTS if name in net.config.tasks]
+    names = [task.name for task in graph.tasks]
     picture = torch.zeros(1, *size, 3, dtype=torch.uint8)
     with _quiet_exporter():
         program = torch.onnx.export(
@@ -80,18 +84,19 @@ def export_cpu_tail(
             (picture,),
             opset_version=OPSET,
             dynamo=True,
-            input_names=["image"],
+            input_names=[IMAGE],
             output_names=names,
             verbose=False,
         )
     assert program is not None
     model = program.model_proto
     _drop_debug_text(model)
-    model.metadata_props.add(key=METADATA_KEY, value=metadata)
+    scale_queries_first(model.graph)
+    model.metadata_props.add(key=METADATA_KEY, value=json.dumps(metadata | _sizes(model)))
     return model
 
 
-def check_size(net: PDBridgeNet, size: tuple[int, int]) -> None:
+def check_size(net: PDBridgeNet, size: Size) -> None:
     """MtpanoError unless a panorama of (H, W) fits the network's strides."""
     height, width = size
     stride = net.config.coarsest_stride
@@ -102,8 +107,8 @@ def check_size(net: PDBridgeNet, size: tuple[int, int]) -> None:
         )
 
 
-def _metadata(net: PDBridgeNet, size: tuple[int, int], facts: ModelFacts) -> dict[str, Any]:
-    config, stride = net.config, net.decode_stride
+def _metadata(net: PDBridgeNet, size: Size, facts: ModelFacts) -> dict[str, Any]:
+    config = net.config
     classes = load_class_set(config.class_set)
     if len(classes) != config.num_classes:
         raise MtpanoError(
@@ -122,7 +127,6 @@ def _metadata(net: PDBridgeNet, size: tuple[int, int], facts: ModelFacts) -> dic
         "frame": "optical",
         "depth": "range_m",
         "input_size": list(size),
-        "output_size": [size[0] // stride, size[1] // stride],
         "tail": "cpu",
         "precision": "fp32",
         "preset": config.name,
@@ -130,6 +134,17 @@ def _metadata(net: PDBridgeNet, size: tuple[int, int], facts: ModelFacts) -> dic
         "license": facts.license,
         "trained_on": facts.trained_on,
     }
+
+
+def _sizes(model: onnx.ModelProto) -> dict[str, Any]:
+    """The outputs' size (the class logits') and others that differ."""
+    sizes = {
+        value.name: [d.dim_value for d in value.type.tensor_type.shape.dim[2:]]
+        for value in model.graph.output
+    }
+    common = sizes.get(SEMSEG.name) or next(iter(sizes.values()))
+    others = {name: size for name, size in sizes.items() if size != common}
+    return {"output_size": common} | ({"output_sizes": others} if others else {})
 
 
 def git_revision() -> str:

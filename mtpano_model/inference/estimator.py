@@ -2,41 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from time import perf_counter
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.inference.engines import Engine, check_image, open_engine
-from mtpano_model.inference.frame import Frame
-from mtpano_model.inference.model_info import ModelInfo, find_model, read_model_info
+from mtpano_model.graph.contract import image_tensor
+from mtpano_model.graph.model_info import ModelInfo, find_model, read_model_info
+from mtpano_model.inference.answer import Adjust
+from mtpano_model.inference.engines import Engine, check_image, check_outputs, open_engine
+from mtpano_model.inference.frame import FIELDS, Frame
 from mtpano_model.inference.postprocess import Postprocessor, ValueRules
 from mtpano_model.inference.preprocess import preprocess
+from mtpano_model.pictures.size import Size
 
 if TYPE_CHECKING:
-    from mtpano_model.inference.engines.tensorrt_progress import ProgressCallback
+    from mtpano_model.inference.engines.progress import ProgressCallback
 
 
 class Estimator:
     """Three stages, callable one by one (for pipelines) or together (`predict`).
 
     Each stage may run in a thread of its own, one call at a time a stage. compiled: see
-    `Postprocessor`.
+    `Postprocessor`. promised: whether `info` comes from a file, whose word the engine is held to.
     """
 
-    def __init__(self, engine: Engine, info: ModelInfo, compiled: bool | None = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        info: ModelInfo,
+        compiled: bool | None = False,
+        *,
+        promised: bool = True,
+    ) -> None:
         self.engine = engine
-        # A quantized graph stays one, whatever the engine does with the rest of it.
-        precision = "int8" if info.precision == "int8" else engine.precision
-        info = replace(info, backend=engine.name, device=engine.device, precision=precision)
+        info = replace(info, backend=engine.name, device=engine.device, precision=engine.precision)
         if getattr(engine, "tail", info.tail) != info.tail:
-            info = replace(info, tail="gpu", output_size=info.input_size)
+            info = info.with_gpu_tail()
         self.info = info
+        self._promised = info.outputs if promised else {}
         self._postprocess = Postprocessor(self.info, compiled)
 
     def preprocess(
@@ -49,25 +58,34 @@ class Estimator:
         """Run the network on uint8 [1, H, W, 3].
 
         The arrays belong to the engine and keep their values through its next two calls.
-        ValueError for an image of another type or shape.
+        ValueError for an image of another type or shape, MtpanoError where the model gives other
+        arrays than its file promises.
         """
-        check_image(batch, (1, *self.info.input_size, 3))
-        return self.engine.infer(batch)
+        check_image(batch, image_tensor(self.info.input_size).shape)
+        outputs = self.engine.infer(batch)
+        check_outputs(outputs, self._promised)
+        return outputs
 
     def postprocess(
         self,
         outputs: dict[str, NDArray[Any]],
-        size: tuple[int, int] | None = None,
+        size: Size | None = None,
         rules: ValueRules | None = None,
         out: Frame | None = None,
+        wanted: Collection[str] = FIELDS,
+        adjust: Adjust | None = None,
     ) -> Frame:
-        """Network outputs -> Frame at `size` (H, W), the network's input size if None."""
-        return self._postprocess(outputs, size or self.info.input_size, rules, out)
+        """Network outputs -> Frame at `size` (H, W), the network's input size if None.
+
+        Only the `wanted` arrays of the frame are sure to be filled. adjust: corrects the network's
+        answer first, see `Postprocessor`.
+        """
+        return self._postprocess(outputs, size or self.info.input_size, rules, out, wanted, adjust)
 
     def predict(
         self,
         rgb: NDArray[np.uint8],
-        output_size: tuple[int, int] | None = None,
+        output_size: Size | None = None,
         rules: ValueRules | None = None,
     ) -> Frame:
         """Picture -> Frame at `output_size` (H, W), the network's input size if None.
@@ -92,12 +110,7 @@ class Estimator:
     def __enter__(self) -> Estimator:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 
@@ -118,10 +131,10 @@ def load_estimator(
     """Open a model.
 
     model: path of an ONNX file that `mtpano export` wrote, or a bundled name.
-    backend: auto, openvino, onnxruntime or tensorrt; auto takes the fastest that is installed.
-    device: auto, cpu, cuda, gpu (Intel, through OpenVINO) or tensorrt (ONNX Runtime's provider).
+    backend, device: see `engine_names`; auto takes the fastest that is installed.
     threads: CPU threads; the engine's own choice if None.
-    precision: fp32, bf16 or fp16 where the engine can; if None fp16 on TensorRT, fp32 elsewhere.
+    precision: fp32, bf16 or fp16 where the engine can; if None fp16 on GPUs, bf16 in OpenVINO on a
+        processor with AVX512_BF16 or AMX, fp32 elsewhere.
     compiled: postprocess by loops that numba compiles; None: if it is installed. For streams: its
         import takes half a second.
     progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.

@@ -1,52 +1,37 @@
 """Network outputs -> a `Frame` of the size asked for, with the rules for special values.
 
-Two ways to the same frame: numpy and OpenCV, always; and loops that numba compiles, half the
-time, for whoever asks for them and has it installed.
+Two ways to the same frame: numpy and OpenCV, always; and loops that numba compiles, for whoever
+asks for them and has it installed (see postprocess_kernel.py for what that gains). What a GPU tail
+has finished at the frame's size is only copied (postprocess_finished.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.frame import Frame
-from mtpano_model.inference.model_info import ModelInfo
-from mtpano_model.inference.resize import resize_linear, resize_nearest
+from mtpano_model.graph.contract import output_name, task_planes
+from mtpano_model.graph.model_info import ModelInfo
+from mtpano_model.inference.answer import Adjust, Answer
+from mtpano_model.inference.compiled import compiled_loops
+from mtpano_model.inference.depth_finish import NormalsFinish
+from mtpano_model.inference.frame import FIELDS, Frame
+from mtpano_model.inference.postprocess_finished import copy_finished
+from mtpano_model.inference.postprocess_labels import argmax_labels, border_labels
+from mtpano_model.inference.postprocess_plain import PlainFill
+from mtpano_model.inference.postprocess_rules import ValueRules
 from mtpano_model.inference.taps import find_taps
+from mtpano_model.pictures.resize import resize_linear, resize_nearest
+from mtpano_model.tasks import DEPTH, NORMALS, SEMSEG, Task
 
 Outputs = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float32]
-# Pixels and rows a pass: the working set then stays in the second-level cache.
-_BLOCK = 32768
-_ROWS = 32
-
-
-@dataclass(frozen=True, eq=False)
-class ValueRules:
-    """Which depths are told as special values (REP-117).
-
-    min_range, max_range: metres; nearer becomes -Inf, farther +Inf.
-    mask: bool or uint8 [h, w] of any 2:1 size, non-zero where the picture shows the robot itself
-        (tripod, chassis): depth and normals become NaN there.
-    """
-
-    min_range: float = 0.0
-    max_range: float = float("inf")
-    mask: NDArray[Any] | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_range < self.max_range:
-            raise MtpanoError(
-                f"ranges {self.min_range:g} to {self.max_range:g} m make no sense: expected "
-                "0 <= min_range < max_range"
-            )
+_KERNEL = "mtpano_model.inference.postprocess_kernel"
+_LABELS_KERNEL = "mtpano_model.inference.postprocess_labels_kernel"
 
 
 class Postprocessor:
@@ -58,15 +43,17 @@ class Postprocessor:
 
     def __init__(self, info: ModelInfo, compiled: bool | None = False) -> None:
         self._info = info
-        # Ids of 16 bits are rare enough to go the plain way.
-        self._kernel = _kernel(required=bool(compiled)) if compiled is not False else None
-        if info.unlabelled != 255:
-            self._kernel = None
+        self._kernel: ModuleType | None = None
+        self._labels_kernel: ModuleType | None = None
+        if compiled is not False and info.unlabelled == 255:  # ids of 16 bits are too rare for it
+            self._kernel = compiled_loops(_KERNEL, required=bool(compiled))
+            self._labels_kernel = compiled_loops(_LABELS_KERNEL, required=bool(compiled))
         self._is_open = np.zeros(info.unlabelled + 1, bool)
         self._is_open[: len(info.classes)] = info.classes.open
-        # Fresh memory costs more than the arithmetic: its pages are zeroed and mapped one by one.
-        self._planes = np.empty((3, 0, 0), np.float32)
-        self._flags = np.empty((2, 0, 0), bool)
+        self._any_open = any(info.classes.open)
+        self._plain = PlainFill()
+        self._compiled = compiled
+        self._finish: NormalsFinish | None = None
 
     def __call__(
         self,
@@ -74,172 +61,235 @@ class Postprocessor:
         size: tuple[int, int],
         rules: ValueRules | None = None,
         out: Frame | None = None,
+        wanted: Collection[str] = FIELDS,
+        adjust: Adjust | None = None,
     ) -> Frame:
         """Engine outputs -> Frame at `size` (H, W), written into `out` if given.
 
-        The frame never shares memory with `outputs`. Labels are the arg-max at the decoder's
-        resolution, then the nearest pixel; depth and normals are bilinear across the seam, normals
-        unit length again. NaN and infinities of the network become NaN (labels: unlabelled).
+        The frame never shares memory with `outputs`. Each is interpolated bilinearly across the
+        seam: depth; normals, unit length again; class logits, whose greatest then is the label.
+        NaN and infinities of the network become NaN (labels: unlabelled).
+
+        wanted: names of the frame's arrays to fill. The others are left as they are, except for
+        those that a wanted one depends on: normals on depth, both on labels where a class is open.
+        adjust: corrects the answer before it is brought to `size` and the rules are applied. It
+        gets all of depth, normals, labels and the optional values, whatever is wanted; optional
+        directions are not filled then, and labels that it has moved are the nearest pixel's.
         """
         frame = out if out is not None else Frame.empty(size, len(self._info.classes))
         if frame.size != size:
             raise ValueError(f"the frame to fill is {frame.size}, expected {size}")
         rules = rules or ValueRules()
-        if self._info.tail == "cpu":
-            labels, bad_labels = self._argmax(outputs["semseg"][0])
-            normals = outputs["normals"][0]
-            depth = outputs["depth"][0, 0]
+        surface = "depth" in wanted or "normals" in wanted
+        labelled = "labels" in wanted or (surface and self._any_open)
+        frame.non_finite = 0
+        unseen = rules.unseen_at(size)
+        hidden = rules.hidden_at(size, unseen) if surface else None
+        if adjust is not None:
+            answer, low = self._adjusted(adjust, outputs, wanted, frame, rules)
+            if labelled and low is not None:
+                self._spread_labels(self._array_of(outputs, SEMSEG), low, frame)
+            elif labelled:
+                labels = answer.labels.astype(frame.labels.dtype, copy=False)
+                resize_nearest(labels, frame.size, frame.labels)
+            if surface:
+                vectors = answer.planes[1:] if "normals" in wanted else None
+                self._fill_planes(answer.planes[:1], vectors, rules, hidden, frame)
         else:
-            labels, bad_labels = outputs["labels"][0], 0
-            normals = np.moveaxis(outputs["normals"][0], -1, 0)
-            depth = outputs["depth"][0]
-        planes, bad_planes = _finite_or_nan([depth, *normals])
-        frame.non_finite = bad_labels + bad_planes
-        labels = labels.astype(frame.labels.dtype, copy=False)
-        if self._kernel is not None:
-            self._fill_compiled(self._kernel, planes, labels, rules, frame)
-        else:
-            self._fill(planes, labels, rules, frame)
+            if labelled:
+                frame.non_finite += self._fill_labels(outputs, frame)
+            if surface:
+                normals = "normals" in wanted
+                frame.non_finite += self._fill_surface(outputs, rules, hidden, frame, normals)
+            for task in self._info.tasks:
+                if task.optional and task.finished_name in wanted:
+                    frame.non_finite += self._fill_extra(task, outputs, frame)
+        if unseen is not None:
+            frame.labels[unseen] = self._info.unlabelled
         return frame
 
-    def _argmax(self, logits: Floats) -> tuple[NDArray[Any], int]:
-        if self._kernel is None:
-            return argmax_labels(logits, self._info.unlabelled)
-        classes, height, width = logits.shape
+    def _array_of(self, outputs: Outputs, task: Task) -> NDArray[Any]:
+        tail = self._info.tail
+        return task_planes(task, tail, outputs[output_name(task, tail)])
+
+    def _adjusted(
+        self,
+        adjust: Adjust,
+        outputs: Outputs,
+        wanted: Collection[str],
+        frame: Frame,
+        rules: ValueRules,
+    ) -> tuple[Answer, NDArray[Any] | None]:
+        """The corrected answer on depth's grid or another, and the network's own ids on theirs.
+
+        None where the answer has other labels. Its maps are in the frame then.
+        """
+        depth, bad = _finite_or_nan(self._array_of(outputs, DEPTH))
+        vectors, bad_vectors = _finite_or_nan(self._array_of(outputs, NORMALS))
+        array, grid = self._array_of(outputs, SEMSEG), depth.shape[1:]
+        labels, bad_labels = self._ids(array)
+        low = labels
+        frame.non_finite = bad + bad_vectors + bad_labels
+        maps = {}
+        for task in self._info.tasks:
+            if task.optional and task.kind == "value" and task.finished_name in wanted:
+                (values,), bad = _finite_or_nan(self._array_of(outputs, task))
+                maps[task.finished_name] = resize_linear(values, grid)
+                frame.non_finite += bad
+        logits = array if self._info.tail == "cpu" else None
+        if labels.shape != grid:
+            labels = resize_nearest(labels, grid)
+            logits = None if logits is None else _on_grid(logits, grid)
+        if rules.depth_finish == "normals":
+            depth = self._bent(depth, vectors)
+        planes = np.concatenate([depth, _on_grid(vectors, grid)])
+        answer = adjust(Answer(planes, labels, logits, maps), frame.size)
+        for name, values in answer.maps.items():
+            resize_linear(values, frame.size, _extra(frame, name, frame.size))
+        return answer, low if answer.labels is labels else None
+
+    # --- labels -----------------------------------------------------------------------------------
+
+    def _fill_labels(self, outputs: Outputs, frame: Frame) -> int:
+        array = self._array_of(outputs, SEMSEG)
+        low, bad = self._ids(array)
+        self._spread_labels(array, low, frame)
+        return bad
+
+    def _spread_labels(self, array: NDArray[Any], low: NDArray[Any], frame: Frame) -> None:
+        """The ids `low` [h, w] at the frame's size; borders by the logits, where there are any."""
+        resize_nearest(low.astype(frame.labels.dtype, copy=False), frame.size, frame.labels)
+        if self._info.tail == "cpu" and low.shape != frame.size:
+            taps = find_taps(low.shape, frame.size)
+            if self._labels_kernel is None:
+                border_labels(array, low, taps, self._info.unlabelled, frame.labels)
+            else:
+                logits = np.ascontiguousarray(array, np.float32)
+                unlabelled = self._info.unlabelled
+                self._labels_kernel.border_labels(logits, low, *taps, unlabelled, frame.labels)
+
+    def _ids(self, array: NDArray[Any]) -> tuple[NDArray[Any], int]:
+        """Ids [h, w] of logits, or of the ids that a GPU tail gives; how many were no numbers."""
+        if self._info.tail == "gpu":
+            return array, 0
+        if self._labels_kernel is None:
+            return argmax_labels(array, self._info.unlabelled)
+        classes, height, width = array.shape
         labels = np.empty(height * width, np.uint8)
-        flat = np.ascontiguousarray(logits, np.float32).reshape(classes, -1)
-        bad = self._kernel.argmax(flat, self._info.unlabelled, labels)
+        flat = np.ascontiguousarray(array, np.float32).reshape(classes, -1)
+        bad = self._labels_kernel.argmax(flat, self._info.unlabelled, labels)
         return labels.reshape(height, width), bad
+
+    # --- depth and normals ------------------------------------------------------------------------
+
+    def _fill_surface(
+        self,
+        outputs: Outputs,
+        rules: ValueRules,
+        mask: NDArray[np.bool_] | None,
+        frame: Frame,
+        normals: bool,
+    ) -> int:
+        """Fill depth, and normals if asked for; how many values were not finite."""
+        depth = self._array_of(outputs, DEPTH)
+        bend = rules.depth_finish == "normals"
+        vectors = self._array_of(outputs, NORMALS) if normals or bend else None
+        if self._info.tail == "gpu" and not bend and depth.shape[1:] == frame.size:
+            return copy_finished(
+                depth[0],
+                None if vectors is None else np.moveaxis(vectors, 0, -1),
+                self._is_open if self._any_open else None,
+                (rules.min_range, rules.max_range),
+                mask,
+                frame,
+            )
+        depth, bad = _finite_or_nan(depth)
+        if vectors is not None:
+            vectors, bad_vectors = _finite_or_nan(vectors)
+            bad += bad_vectors
+        if bend and vectors is not None:
+            depth = self._bent(depth, vectors)
+        self._fill_planes(depth, vectors if normals else None, rules, mask, frame)
+        return bad
+
+    def _bent(self, depth: Floats, vectors: Floats) -> Floats:
+        """Depth [1, h, w] bent to normals [3, h', w'], on depth's own grid."""
+        if self._finish is None:
+            self._finish = NormalsFinish(self._compiled)
+        return self._finish(depth[0], _on_grid(vectors, depth.shape[1:]))[None]
+
+    def _fill_planes(
+        self,
+        depth: Floats,
+        vectors: Floats | None,
+        rules: ValueRules,
+        mask: NDArray[np.bool_] | None,
+        frame: Frame,
+    ) -> None:
+        if self._kernel is not None:
+            self._fill_compiled(self._kernel, depth, vectors, rules, mask, frame)
+        else:
+            is_open = self._is_open if self._any_open else None
+            self._plain.fill(depth[0], vectors, rules, mask, is_open, frame)
+
+    def _fill_extra(self, task: Task, outputs: Outputs, frame: Frame) -> int:
+        """Resize an optional task into `frame.extras`; how many values were not finite."""
+        planes, bad = _finite_or_nan(self._array_of(outputs, task))
+        shape = (*frame.size, len(planes)) if task.kind == "direction" else frame.size
+        array = _extra(frame, task.finished_name, shape)
+        if task.kind == "direction":
+            self._plain.unit_normals(planes, array)
+        else:
+            resize_linear(planes[0], frame.size, array)
+        return bad
 
     def _fill_compiled(
         self,
         kernel: ModuleType,
-        planes: Floats,
-        labels: NDArray[Any],
+        depth: Floats,
+        vectors: Floats | None,
         rules: ValueRules,
+        mask: NDArray[np.bool_] | None,
         frame: Frame,
     ) -> None:
-        height, width = labels.shape
-        taps = find_taps((height, width), frame.size)
-        mask = (
-            np.empty((0, 0), np.uint8) if rules.mask is None else _resized(rules.mask, frame.size)
-        )
+        # What has no rows is not filled, or not looked at.
+        normals = frame.normals if vectors is not None else frame.normals[:0]
+        vectors = depth if vectors is None else vectors
         kernel.fill(
-            planes,
-            np.ascontiguousarray(labels),
-            *taps,
+            depth,
+            *find_taps(depth.shape[1:], frame.size),
+            vectors,
+            *find_taps(vectors.shape[1:], frame.size),
             np.float32(rules.min_range),
             np.float32(rules.max_range),
-            self._is_open if any(self._info.classes.open) else self._is_open[:0],
-            mask,
+            frame.labels if self._any_open else frame.labels[:0],
+            self._is_open if self._any_open else self._is_open[:0],
+            np.empty((0, 0), np.uint8) if mask is None else mask.view(np.uint8),
             frame.depth,
-            frame.normals,
-            frame.labels,
+            normals,
         )
 
-    def _fill(self, planes: Floats, labels: NDArray[Any], rules: ValueRules, frame: Frame) -> None:
-        if self._planes.shape[1:] != frame.size:
-            self._planes = np.empty((3, *frame.size), np.float32)
-            self._flags = np.empty((2, *frame.size), bool)
-        resize_nearest(labels, frame.size, frame.labels)
-        resize_linear(planes[0], frame.size, frame.depth)
-        self._unit_normals(planes[1:], frame.normals)
-        self._apply_rules(frame, rules)
 
-    def _unit_normals(self, normals: Floats, out: Floats) -> None:
-        """Resize three planes, normalise, interleave into out.
-
-        A vector of length zero divides to NaN, which is the rule for it.
-        """
-        for plane, resized in zip(normals, self._planes, strict=True):
-            resize_linear(plane, resized.shape, resized)
-        scale, square = np.empty((2, _ROWS, out.shape[1]), np.float32)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for begin in range(0, len(out), _ROWS):
-                rows = slice(begin, begin + _ROWS)
-                x, y, z = self._planes[:, rows]
-                length, part = scale[: len(x)], square[: len(x)]
-                np.multiply(x, x, out=length)
-                length += np.multiply(y, y, out=part)
-                length += np.multiply(z, z, out=part)
-                np.divide(np.float32(1), np.sqrt(length, out=length), out=length)
-                for component in (x, y, z):
-                    component *= length
-                cv2.merge((x, y, z), dst=out[rows])
-
-    def _apply_rules(self, frame: Frame, rules: ValueRules) -> None:
-        """Write the special values; where two rules meet, NaN beats open beats the ranges."""
-        depth = frame.depth
-        no_surface, flag = self._flags
-        np.logical_not(np.greater(depth, 0, out=flag), out=no_surface)  # zero, negative and NaN
-        if rules.min_range > 0:
-            np.copyto(depth, -np.inf, where=np.less(depth, rules.min_range, out=flag))
-        if np.isfinite(rules.max_range):
-            np.copyto(depth, np.inf, where=np.greater(depth, rules.max_range, out=flag))
-        np.copyto(depth, np.nan, where=no_surface)
-        if any(self._info.classes.open):
-            np.take(self._is_open, frame.labels, out=flag)
-            np.copyto(depth, np.inf, where=flag)
-            no_surface |= flag
-        if rules.mask is not None:
-            masked = _resized(rules.mask, frame.size).view(bool)
-            np.copyto(depth, np.nan, where=masked)
-            no_surface |= masked
-        if no_surface.any():
-            frame.normals[no_surface] = np.nan
+def _on_grid(planes: Floats, grid: tuple[int, ...]) -> Floats:
+    """[n, h, w] on another grid (H, W)."""
+    if planes.shape[1:] == grid:
+        return planes
+    height, width = grid
+    return np.stack([resize_linear(plane, (height, width)) for plane in planes])
 
 
-def argmax_labels(logits: Floats, unlabelled: int = 255) -> tuple[NDArray[Any], int]:
-    """Logits [C, h, w] -> (ids [h, w], how many pixels' logits were not finite).
-
-    The first of equal logits wins, as in np.argmax; a pixel whose best logit is not finite becomes
-    `unlabelled`. Running maximum by blocks of pixels: np.argmax over the first axis strides
-    through memory and takes ten times as long.
-    """
-    classes, height, width = logits.shape
-    flat = logits.reshape(classes, -1)
-    kind = np.uint8 if unlabelled == 255 else np.uint16
-    labels = np.zeros(height * width, kind)
-    best = np.empty(_BLOCK, np.float32)
-    better = np.empty(_BLOCK, bool)
-    candidate = np.empty(_BLOCK, kind)
-    bad = 0
-    for begin in range(0, len(labels), _BLOCK):
-        part = labels[begin : begin + _BLOCK]
-        top, wins, ids = best[: len(part)], better[: len(part)], candidate[: len(part)]
-        np.copyto(top, flat[0, begin : begin + _BLOCK])
-        for index in range(1, classes):
-            logit = flat[index, begin : begin + _BLOCK]
-            np.greater(logit, top, out=wins)
-            np.maximum(logit, top, out=top)  # NaN stays NaN, so one look at the end finds it
-            np.multiply(wins, kind(index), out=ids)
-            np.maximum(part, ids, out=part)
-        np.isfinite(top, out=wins)
-        if not wins.all():
-            bad += int(np.count_nonzero(~wins))
-            part[~wins] = unlabelled
-    return labels.reshape(height, width), bad
+def _extra(frame: Frame, name: str, shape: tuple[int, ...]) -> Floats:
+    """The frame's optional array of this name, made where it is absent or of another shape."""
+    array = frame.extras.get(name)
+    if array is None or array.shape != shape:
+        array = frame.extras[name] = np.empty(shape, np.float32)
+    return array
 
 
-def _resized(mask: NDArray[Any], size: tuple[int, int]) -> NDArray[np.uint8]:
-    return resize_nearest((mask != 0).view(np.uint8), size)
-
-
-def _finite_or_nan(planes: Sequence[Floats]) -> tuple[Floats, int]:
-    """[n, h, w] of n planes, infinities made NaN, and how many values were not finite."""
-    values = np.stack(planes)
+def _finite_or_nan(planes: Floats) -> tuple[Floats, int]:
+    """Contiguous [n, h, w], infinities made NaN, and how many values were not finite."""
+    values = np.ascontiguousarray(planes)
     finite = np.isfinite(values)
     if finite.all():
         return values, 0
-    values[~finite] = np.nan
-    return values, int(values.size - np.count_nonzero(finite))
-
-
-def _kernel(required: bool) -> ModuleType | None:
-    try:
-        from mtpano_model.inference import postprocess_kernel
-    except ImportError:
-        if required:
-            raise
-        return None
-    return postprocess_kernel
+    return np.where(finite, values, np.float32(np.nan)), int(values.size - np.count_nonzero(finite))

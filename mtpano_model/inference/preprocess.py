@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.inference.resize import resize_image
+from mtpano_model.pictures.resize import resize_image
 
 _SEAM_REACH = 12  # columns on either side
 _SEAM_STEP = 32  # of 255, on either side: what steps farther is an edge of something

@@ -1,4 +1,7 @@
-"""Interpolation across the sphere as tables: the same pixels and weights that `resize` takes."""
+"""The pixels and weights that interpolate a panorama, as tables; equal to `pictures.resize`.
+
+The compiled loops of postprocess_kernel.py read them.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +11,19 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.inference.resize import resize_nearest
-
 Floats = NDArray[np.float32]
 
 
 class Taps(NamedTuple):
     """Where each row and column of a frame takes its values from, for loops that compute them.
 
-    columns: [2, W] uint32 and their weights float32; rows: [2, H] int64 and theirs; and the nearest
-    column [W] uint32 and row [H] int64.
+    columns: [2, W] uint32 and their weights float32; rows: [2, H] int64 and theirs.
     """
 
     columns: NDArray[np.uint32]
     column_weights: Floats
     rows: NDArray[np.int64]
     row_weights: Floats
-    nearest_column: NDArray[np.uint32]
-    nearest_row: NDArray[np.int64]
 
 
 @lru_cache(maxsize=8)
@@ -33,17 +31,11 @@ def find_taps(small: tuple[int, int], size: tuple[int, int]) -> Taps:
     """From a picture of `small` (h, w) to one of `size` (H, W): columns wrap, rows are repeated."""
     columns, column_weights = _neighbours(small[1], size[1])
     rows, row_weights = _neighbours(small[0], size[0])
-    nearest_row, nearest_column = (
-        resize_nearest(np.arange(n, dtype=np.uint16)[None], (1, wanted))[0]
-        for n, wanted in zip(small, size, strict=True)
-    )
     return Taps(
         (columns % small[1]).astype(np.uint32),
         column_weights,
         rows.clip(0, small[0] - 1),
         row_weights,
-        nearest_column.astype(np.uint32),
-        nearest_row.astype(np.int64),
     )
 
 

@@ -1,10 +1,10 @@
-"""Engines run the graph; which one is a choice made here, and their libraries load only then."""
+"""Engines run a model's graph. `open_engine` chooses one and imports its library only then."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Event
@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.engine_names import ENGINES, MOST_THREADS, PREFERRED
+from mtpano_model.errors import MtpanoError, one_line
+from mtpano_model.graph.contract import TensorSpec
 
 if TYPE_CHECKING:
-    from mtpano_model.inference.engines.tensorrt_progress import ProgressCallback
+    from mtpano_model.inference.engines.progress import ProgressCallback
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +44,21 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
+def check_outputs(found: Mapping[str, NDArray[Any]], expected: Mapping[str, TensorSpec]) -> None:
+    """MtpanoError unless the arrays are those that the model's file promises.
+
+    Engines find the shapes by themselves, and a damaged or foreign file may declare others.
+    """
+    for name, tensor in expected.items():
+        array = found.get(name)
+        if array is None or (str(array.dtype), array.shape) != (tensor.dtype, tensor.shape):
+            kind = "nothing" if array is None else f"{array.dtype} {list(array.shape)}"
+            raise MtpanoError(
+                f"the model gives {kind} as {name}, its file promises {tensor.dtype} "
+                f"{list(tensor.shape)}: export it again with `mtpano export`"
+            )
+
+
 def check_image(image: NDArray[Any], shape: tuple[int, ...]) -> None:
     """ValueError unless `image` is uint8 of `shape`: some engines compute on whatever they get."""
     if image.shape != shape or image.dtype != np.uint8:
@@ -50,78 +67,16 @@ def check_image(image: NDArray[Any], shape: tuple[int, ...]) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Request:
-    """What the caller of `open_engine` asked for."""
-
-    path: Path
-    device: str
-    threads: int | None
-    precision: str | None
-    progress: ProgressCallback | None
-    cancel: Event | None
-
-
-_Opener = Callable[[_Request], Engine]
-
-
-def _tensorrt() -> _Opener:
-    from mtpano_model.inference.engines.tensorrt import TensorRTEngine
-
-    return lambda asked: TensorRTEngine(
-        asked.path,
-        asked.device,
-        asked.threads,
-        asked.precision,
-        progress=asked.progress,
-        cancel=asked.cancel,
-    )
-
-
-def _openvino() -> _Opener:
-    from mtpano_model.inference.engines.openvino import OpenVinoEngine
-
-    return lambda asked: OpenVinoEngine(asked.path, asked.device, asked.threads, asked.precision)
-
-
-def _onnxruntime() -> _Opener:
-    from mtpano_model.inference.engines.onnxruntime import OnnxRuntimeEngine
-
-    return lambda asked: OnnxRuntimeEngine(asked.path, asked.device, asked.threads, asked.precision)
-
-
-@dataclass(frozen=True)
-class _Backend:
-    """load: imports it; what it gives makes engines. module: what must be importable.
-    install: how to get it."""
-
-    load: Callable[[], _Opener]
-    module: str
-    install: str
-    devices: tuple[str, ...]
-
-
-BACKENDS = {
-    "tensorrt": _Backend(
-        _tensorrt, "tensorrt", "pip install tensorrt cuda-bindings (JetPack brings it)", ("cuda",)
-    ),
-    "openvino": _Backend(_openvino, "openvino", "pip install openvino", ("cpu", "gpu")),
-    "onnxruntime": _Backend(
-        _onnxruntime, "onnxruntime", "pip install onnxruntime", ("cpu", "cuda", "tensorrt")
-    ),
+# The module and class of each engine in `engine_names.ENGINES`.
+_CLASSES = {
+    "tensorrt": ("tensorrt.engine", "TensorRTEngine"),
+    "openvino": ("openvino", "OpenVinoEngine"),
+    "onnxruntime": ("onnxruntime", "OnnxRuntimeEngine"),
 }
-
-# What the device `auto` tries, the fastest first.
-_AUTO = (
-    ("tensorrt", "cuda"),
-    ("onnxruntime", "cuda"),
-    ("openvino", "cpu"),
-    ("onnxruntime", "cpu"),
-)
 
 
 class NotInstalled(MtpanoError):
-    """A backend, or its part for a device, is absent, which is no fault."""
+    """A backend, or the part of it that a device needs, is not installed, which is no fault."""
 
 
 def open_engine(
@@ -136,17 +91,17 @@ def open_engine(
 ) -> Engine:
     """Open the engine that `backend` and `device` name; `auto` takes the first that works.
 
-    What is installed but does not work is passed over with a warning where another one does.
+    Where one that is installed does not work and a later one does, a warning says so.
     progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.
     MtpanoError where it cannot be done.
     """
-    if threads is not None and threads < 1:
-        raise MtpanoError(f"threads {threads} is too few: expected 1 or more, or None")
+    if threads is not None and not 1 <= threads <= MOST_THREADS:
+        raise MtpanoError(f"threads {threads}: expected 1 to {MOST_THREADS}, or None")
     absent: list[str] = []
     failures: list[str] = []
     for name, place in _candidates(backend, device):
         try:
-            engine = _open(name, _Request(path, place, threads, precision, progress, cancel))
+            engine = _open(name, path, place, threads, precision, progress, cancel)
         except NotInstalled as error:
             absent.append(str(error))
         except MtpanoError as error:
@@ -162,13 +117,13 @@ def open_engine(
 
 def _candidates(backend: str, device: str) -> list[tuple[str, str]]:
     """What the caller's words allow, as (backend, device) in the order in which to try them."""
-    if backend not in ("auto", *BACKENDS):
+    if backend not in ("auto", *ENGINES):
         raise MtpanoError(
-            f"unknown backend '{backend}': expected auto, {', '.join(sorted(BACKENDS))}"
+            f"unknown backend '{backend}': expected auto, {', '.join(sorted(ENGINES))}"
         )
     if device == "auto":
-        return [(name, place) for name, place in _AUTO if backend in ("auto", name)]
-    named = BACKENDS if backend == "auto" else {backend: BACKENDS[backend]}
+        return [(name, place) for name, place in PREFERRED if backend in ("auto", name)]
+    named = ENGINES if backend == "auto" else {backend: ENGINES[backend]}
     found = [(name, device) for name, kind in named.items() if device in kind.devices]
     if not found:
         known = dict.fromkeys(place for kind in named.values() for place in kind.devices)
@@ -179,17 +134,39 @@ def _candidates(backend: str, device: str) -> list[tuple[str, str]]:
     return found
 
 
-def _open(name: str, asked: _Request) -> Engine:
-    backend = BACKENDS[name]
-    if not _installed(backend.module):
-        raise NotInstalled(f"backend '{name}' is not installed: {backend.install}")
+def _open(
+    name: str,
+    path: Path,
+    device: str,
+    threads: int | None,
+    precision: str | None,
+    progress: ProgressCallback | None,
+    cancel: Event | None,
+) -> Engine:
+    known = ENGINES[name]
+    if not _installed(known.module):
+        raise NotInstalled(f"backend '{name}' is not installed: {known.install}")
+    module, kind = _CLASSES[name]
     try:
-        opener = backend.load()
-    except (ImportError, OSError) as error:
+        engine = getattr(import_module(f"{__name__}.{module}"), kind)
+    except Exception as error:  # a library may raise anything while it is imported
         raise MtpanoError(
-            f"backend '{name}' cannot be imported ({error}): install it again, {backend.install}"
+            f"backend '{name}' cannot be imported ({one_line(error)}): "
+            f"{import_remedy(error, known.install)}"
         ) from error
-    return opener(asked)
+    if name == "tensorrt":
+        return engine(path, device, threads, precision, progress=progress, cancel=cancel)
+    return engine(path, device, threads, precision)
+
+
+def import_remedy(error: Exception, install: str) -> str:
+    """What to do where an installed library cannot be imported."""
+    text = str(error).lower()
+    if isinstance(error, MemoryError) or "cannot allocate" in text or "failed to map" in text:
+        return "free some memory, or raise the limit of the address space (ulimit -v)"
+    if "home directory" in text:  # of Path.home(), for a user whom /etc/passwd does not know
+        return "set the environment variable HOME to a folder"
+    return f"install it again, {install}"
 
 
 def _installed(module: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,37 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, one_line
+from mtpano_model.graph.contract import IMAGE
 from mtpano_model.inference.engines import OUTPUT_SLOTS, NotInstalled
+from mtpano_model.inference.engines.tensorrt.cache import default_folder
 
-# From the most special to the most general: a session falls back along this line, node by node.
+# From the most special to the most general: a session gives each node to the first that can run it.
 _PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
 _NEEDED = dict(zip(("tensorrt", "cuda", "cpu"), _PROVIDERS, strict=True))
+# The index has no onnxruntime-gpu for ARM processors, a Jetson's among them.
+_REMEDY = (
+    "pip install onnxruntime-gpu in place of onnxruntime"
+    if platform.machine() in ("x86_64", "AMD64")
+    else "use backend tensorrt"
+)
 _TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
+
+
+def _provider_options(provider: str) -> dict[str, Any]:
+    """As the provider's makers advise: no exhaustive search, and built engines kept on disk."""
+    if provider == "CUDAExecutionProvider":
+        return {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
+    if provider == "TensorrtExecutionProvider":
+        folder = str(default_folder().with_name("onnxruntime"))
+        return {
+            "trt_fp16_enable": True,
+            "trt_engine_cache_enable": True,
+            "trt_engine_cache_path": folder,
+            "trt_timing_cache_enable": True,
+            "trt_timing_cache_path": folder,
+        }
+    return {}
 
 
 class OnnxRuntimeEngine:
@@ -33,18 +58,21 @@ class OnnxRuntimeEngine:
         providers = [p for p in _PROVIDERS if p in ort.get_available_providers()]
         needed = _NEEDED[device]
         if needed not in providers:
-            raise NotInstalled(
-                f"this ONNX Runtime has no {needed}: pip install onnxruntime-gpu in place of "
-                "onnxruntime, or use device cpu"
-            )
+            raise NotInstalled(f"this ONNX Runtime has no {needed}: {_REMEDY}, or use device cpu")
         self.device = device
-        self.precision = precision or "fp32"
-        if self.precision != "fp32":
+        self.precision = "fp16" if device == "tensorrt" else precision or "fp32"
+        if device == "tensorrt" and precision not in (None, "fp16"):
+            raise MtpanoError(
+                f"ONNX Runtime's TensorRT has no precision '{precision}' here: expected fp16"
+            )
+        if device != "tensorrt" and self.precision != "fp32":
             raise MtpanoError(
                 f"backend 'onnxruntime' has no precision '{precision}': it runs the graph as it "
                 "is, expected fp32"
             )
-        providers = providers[providers.index(needed) :]
+        if device != "cpu" and hasattr(ort, "preload_dlls"):
+            ort.preload_dlls()  # CUDA and cuDNN as pip brings them, which no loader would find
+        chosen = [(name, _provider_options(name)) for name in providers[providers.index(needed) :]]
         options = ort.SessionOptions()
         options.log_severity_level = 3
         # Idle threads would spin: on a busy machine that doubled time and processor load alike.
@@ -52,9 +80,9 @@ class OnnxRuntimeEngine:
         if threads is not None:
             options.intra_op_num_threads = threads
         try:
-            self._session = ort.InferenceSession(path, options, providers=providers)
+            self._session = ort.InferenceSession(path, options, providers=chosen)
         except Exception as error:  # ONNX Runtime's errors share no base class below Exception
-            raise MtpanoError(f"ONNX Runtime cannot load {path}: {_one_line(error)}") from error
+            raise MtpanoError(f"ONNX Runtime cannot load {path}: {one_line(error)}") from error
         if self._session.get_providers()[0] != needed:  # it falls back with a log line alone
             raise MtpanoError(
                 f"ONNX Runtime could not start its {needed}: check that the driver, CUDA and cuDNN "
@@ -77,7 +105,7 @@ class OnnxRuntimeEngine:
         binding, arrays = self._bindings[self._next]
         self._next = (self._next + 1) % len(self._bindings)
         image = np.ascontiguousarray(image)
-        binding.bind_input("image", "cpu", 0, np.uint8, image.shape, image.ctypes.data)
+        binding.bind_input(IMAGE, "cpu", 0, np.uint8, image.shape, image.ctypes.data)
         self._session.run_with_iobinding(binding)
         return dict(arrays)
 
@@ -85,7 +113,3 @@ class OnnxRuntimeEngine:
         """Let go of the session; arrays handed out stay alive as long as they are held."""
         self._bindings = []
         self._session = None
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

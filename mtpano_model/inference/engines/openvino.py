@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,15 @@ import openvino as ov
 from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.graph.contract import OUTPUTS, TAILS, output_name
 from mtpano_model.inference.engines import OUTPUT_SLOTS
+from mtpano_model.inference.engines.processor import has_bf16
+from mtpano_model.inference.engines.tensorrt.cache import default_folder
 
-# OpenVINO picks bf16 by itself where the processor has it: the precision is always said.
+log = logging.getLogger(__name__)
+
+_NAMES = {output_name(task, tail) for task in OUTPUTS for tail in TAILS}
+# OpenVINO would choose by itself, also what was not measured, so the precision is always given.
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
 
 
@@ -30,14 +37,14 @@ class OpenVinoEngine:
         precision: str | None = None,
     ) -> None:
         self.device = device
-        wanted = precision or "fp32"
+        target = self.device.upper()
+        wanted = precision or _default_precision(target)
         if wanted not in _PRECISIONS:
             raise MtpanoError(
                 f"backend 'openvino' has no precision '{precision}': expected "
                 f"{', '.join(_PRECISIONS)}"
             )
-        core = _core()
-        target = self.device.upper()
+        core = openvino_core()
         if not any(found.split(".")[0] == target for found in core.available_devices):
             seen = ", ".join(core.available_devices).lower()
             raise MtpanoError(
@@ -53,11 +60,20 @@ class OpenVinoEngine:
             config["ENABLE_CPU_PINNING"] = False
             if threads is not None:
                 config["INFERENCE_NUM_THREADS"] = threads
+        elif (folder := _cache_folder()) is not None:
+            config["CACHE_DIR"] = str(folder)  # its kernels are compiled for up to a minute
         try:
             compiled = core.compile_model(core.read_model(path), target, config)
         except RuntimeError as error:
             raise MtpanoError(f"OpenVINO cannot load {path}: {_last_line(error)}") from error
         self.precision = _precision_of(compiled)
+        if precision is None and self.precision != "fp32":
+            log.info(
+                "OpenVINO computes in %s, which is faster on this %s; set the precision to fp32 if "
+                "you need that",
+                self.precision,
+                self.device,
+            )
         if precision is not None and self.precision != precision:
             others = " or ".join(dict.fromkeys((self.precision, "fp32")))
             raise MtpanoError(
@@ -86,9 +102,26 @@ class OpenVinoEngine:
         self._slots = []
 
 
+def _default_precision(target: str) -> str:
+    """What is fastest without loss: measured for bf16, fp16 is what a GPU computes in by nature."""
+    if target != "CPU":
+        return "fp16"
+    return "bf16" if has_bf16() else "fp32"
+
+
+def _cache_folder() -> Path | None:
+    """Where kernels compiled for a GPU are kept; None where no folder can be made."""
+    folder = default_folder().with_name("openvino")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return None
+    return folder
+
+
 @lru_cache(maxsize=1)
-def _core() -> ov.Core:
-    """The process's one core, never destroyed.
+def openvino_core() -> ov.Core:
+    """The process's one core, never destroyed. Nobody else makes one.
 
     Its CPU plugin gives the thread that loads it a stack for signal handlers (2026.4). Of two cores
     destroyed in the order of their making, the second puts the first one's stack back, which is
@@ -111,7 +144,7 @@ def _outputs(compiled: ov.CompiledModel) -> tuple[dict[str, NDArray[Any]], dict[
     arrays = {}
     for port in compiled.outputs:
         # Merged outputs carry inner names besides the contract's.
-        name = next(n for n in ("depth", "normals", "semseg", "labels") if n in port.names)
+        name = next((n for n in _NAMES if n in port.names), port.any_name)
         arrays[name] = np.empty(tuple(port.shape), port.element_type.to_dtype())
     return arrays, {name: ov.Tensor(array, shared_memory=True) for name, array in arrays.items()}
 

@@ -1,0 +1,1 @@
+"""TensorRT: library, builder, plans and their cache, executor."""

@@ -1,0 +1,99 @@
+"""Depth and normals into a frame with numpy and OpenCV: the way that needs no compiler."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from mtpano_model.inference.frame import Frame
+from mtpano_model.inference.postprocess_rules import ValueRules
+from mtpano_model.pictures.resize import resize_linear
+
+Floats = NDArray[np.float32]
+# Rows a pass: the working set then stays in the second-level cache.
+_ROWS = 32
+
+
+class PlainFill:
+    """Keeps its scratch memory, so one call at a time.
+
+    Fresh memory costs more than the arithmetic: its pages are zeroed and mapped one by one.
+    """
+
+    def __init__(self) -> None:
+        self._planes = np.empty((3, 0, 0), np.float32)
+        self._flags = np.empty((2, 0, 0), bool)
+
+    def fill(
+        self,
+        depth: Floats,
+        vectors: Floats | None,
+        rules: ValueRules,
+        mask: NDArray[np.bool_] | None,
+        is_open: NDArray[np.bool_] | None,
+        frame: Frame,
+    ) -> None:
+        """depth [h, w] and vectors [3, h, w], if any, into the frame, by the rules for values.
+
+        mask: [H, W], of what is hidden. is_open: by class id, None where no class is open.
+        """
+        if self._flags.shape[1:] != frame.size:
+            self._flags = np.empty((2, *frame.size), bool)
+        resize_linear(depth, frame.size, frame.depth)
+        no_surface = self._apply_rules(frame, rules, mask, is_open)
+        if vectors is not None:
+            self.unit_normals(vectors, frame.normals)
+            if no_surface.any():
+                frame.normals[no_surface] = np.nan
+
+    def unit_normals(self, normals: Floats, out: Floats) -> None:
+        """Resize three planes, normalise, interleave into out [H, W, 3].
+
+        A vector of length zero divides to NaN, which is the rule for it.
+        """
+        if self._planes.shape[1:] != out.shape[:2]:
+            self._planes = np.empty((3, *out.shape[:2]), np.float32)
+        for plane, resized in zip(normals, self._planes, strict=True):
+            resize_linear(plane, resized.shape, resized)
+        scale, square = np.empty((2, _ROWS, out.shape[1]), np.float32)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            for begin in range(0, len(out), _ROWS):
+                rows = slice(begin, begin + _ROWS)
+                x, y, z = self._planes[:, rows]
+                length, part = scale[: len(x)], square[: len(x)]
+                np.multiply(x, x, out=length)
+                length += np.multiply(y, y, out=part)
+                length += np.multiply(z, z, out=part)
+                np.divide(np.float32(1), np.sqrt(length, out=length), out=length)
+                for component in (x, y, z):
+                    component *= length
+                cv2.merge((x, y, z), dst=out[rows])
+
+    def _apply_rules(
+        self,
+        frame: Frame,
+        rules: ValueRules,
+        mask: NDArray[np.bool_] | None,
+        is_open: NDArray[np.bool_] | None,
+    ) -> NDArray[np.bool_]:
+        """Write the special depths; where two rules meet, NaN beats open beats the ranges.
+
+        Returns where there is no surface, [H, W] in scratch memory.
+        """
+        depth = frame.depth
+        no_surface, flag = self._flags
+        np.logical_not(np.greater(depth, 0, out=flag), out=no_surface)  # zero, negative and NaN
+        if rules.min_range > 0:
+            np.copyto(depth, -np.inf, where=np.less(depth, rules.min_range, out=flag))
+        if np.isfinite(rules.max_range):
+            np.copyto(depth, np.inf, where=np.greater(depth, rules.max_range, out=flag))
+        np.copyto(depth, np.nan, where=no_surface)
+        if is_open is not None:
+            np.take(is_open, frame.labels, out=flag)
+            np.copyto(depth, np.inf, where=flag)
+            no_surface |= flag
+        if mask is not None:
+            np.copyto(depth, np.nan, where=mask)
+            no_surface |= mask
+        return no_surface

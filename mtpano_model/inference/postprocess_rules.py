@@ -1,0 +1,60 @@
+"""The rules for special values of depth, ranges and masks, and whether it is finished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.pictures.resize import resize_nearest
+from mtpano_model.pictures.size import Size
+
+DepthFinish = Literal["off", "normals"]
+DEPTH_FINISHES: tuple[DepthFinish, ...] = get_args(DepthFinish)
+
+
+@dataclass(frozen=True, eq=False)
+class ValueRules:
+    """Which depths become special values (REP-117).
+
+    min_range, max_range: metres; nearer becomes -Inf, farther +Inf.
+    mask: bool or uint8 [h, w] of any 2:1 size, non-zero where the picture shows the robot itself
+        (tripod, chassis): depth and normals become NaN there.
+    depth_finish: one of DEPTH_FINISHES; "normals" bends depth to the predicted
+        normals first, see depth_finish.py.
+    seen: bool [h, w] of any 2:1 size, false where the picture shows nothing at all (no lens looks
+        there, or it was cut off): labels become unlabelled there as well. None: all is seen.
+    """
+
+    min_range: float = 0.0
+    max_range: float = float("inf")
+    mask: NDArray[Any] | None = None
+    depth_finish: str = "off"
+    seen: NDArray[np.bool_] | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_range < self.max_range:
+            raise MtpanoError(
+                f"min_range {self.min_range:g} m and max_range {self.max_range:g} m do not fit: "
+                "expected 0 <= min_range < max_range"
+            )
+        if self.depth_finish not in DEPTH_FINISHES:
+            raise MtpanoError(
+                f"depth_finish is '{self.depth_finish}': expected {' or '.join(DEPTH_FINISHES)}"
+            )
+
+    def unseen_at(self, size: Size) -> NDArray[np.bool_] | None:
+        """Where nothing is seen at all, [H, W]; None: nowhere."""
+        if self.seen is None:
+            return None
+        return ~resize_nearest(self.seen.view(np.uint8), size).view(bool)
+
+    def hidden_at(self, size: Size, unseen: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+        """Where there is no surface to be known, [H, W], `unseen` included; None: nowhere."""
+        if self.mask is None:
+            return unseen
+        mask = resize_nearest((self.mask != 0).view(np.uint8), size).view(bool)
+        return mask if unseen is None else mask | unseen
