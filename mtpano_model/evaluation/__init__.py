@@ -1,0 +1,1 @@
+"""Measuring a model: reports, the rotation study and the ablation."""

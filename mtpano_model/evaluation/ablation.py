@@ -26,9 +26,10 @@ from mtpano_model.evaluation.predictor import NetworkPredictor
 from mtpano_model.evaluation.runner import evaluate
 from mtpano_model.metrics.protocols import find_protocol
 from mtpano_model.network import PDBridgeNet, PDBridgeNetConfig, preset
-from mtpano_model.network.backbones.pretrained import load_imagenet_weights
+from mtpano_model.network.foreign.efficientnet_lite import load_imagenet_weights
 from mtpano_model.network.padding import Padding
 from mtpano_model.network.pretrained import from_pretrained, save_pretrained
+from mtpano_model.stored_files import read_json
 from mtpano_model.tasks import MAIN_TASKS
 from mtpano_model.training.checkpoint import best_weights, latest_checkpoint
 from mtpano_model.training.config import Stage, TrainConfig
@@ -64,6 +65,7 @@ _MIXER = {**_BARE, "modulation": True, "erp_mixer": True}
 SINGLE = tuple(
     Variant(f"single_{task.name}", f"Single task: {task.name}", {**_BARE, "tasks": (task.name,)})
     for task in MAIN_TASKS
+    if not task.optional
 )
 PLAIN = Variant("multi_task", "Plain multi-task", _BARE)
 MODULATION = Variant("modulation", "+ modulation", {**_BARE, "modulation": True})
@@ -150,15 +152,21 @@ def _finished(run: Path, config: AblationConfig) -> Result | None:
     path = run / "result.json"
     if not path.is_file():
         return None
-    stored = json.loads(path.read_text(encoding="utf-8"))
+    remedy = "remove it to measure this run again"
+    stored = read_json(path, remedy)
+    try:
+        before, result = stored["config"], Result(**stored["result"])
+        was = {key: before.get(key) for key in asdict(config)}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise MtpanoError(f"{path} is no result of an ablation ({error}): {remedy}") from error
     free = ("root", "workers")  # a moved data set is the same one
     for key, value in asdict(config).items():
-        if key not in free and stored["config"].get(key) != value:
+        if key not in free and was[key] != value:
             raise MtpanoError(
-                f"{run} was run with {key} = {stored['config'].get(key)}, now it is {value}: use "
-                "the same settings or another --out"
+                f"{run} was run with {key} = {was[key]}, now it is {value}: use the same settings "
+                "or another --out"
             )
-    return Result(**stored["result"])
+    return result
 
 
 def _run(

@@ -1,4 +1,4 @@
-"""What the ablation says: a table with spreads, and a verdict on each of the paper's claims."""
+"""The ablation's report: a table with spreads, and a verdict on each of the paper's claims."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the ablation's networks cost, taken in turns, so that other work disturbs all alike."""
+"""Times of the ablation's networks, taken in turns so that other load affects all alike."""
 
 from __future__ import annotations
 

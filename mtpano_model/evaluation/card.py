@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.evaluation.report import VARIANTS, metric_rows
+from mtpano_model.evaluation.group_tables import group_lines
+from mtpano_model.evaluation.report import VARIANTS, metric_rows, surface_of_truth
 
 
 def update_card(path: Path, key: str, metrics: dict[str, Any]) -> None:
@@ -42,15 +43,19 @@ def split_card(path: Path, key: str) -> tuple[str, str]:
 def metric_table(metrics: dict[str, Any]) -> str:
     """Markdown: what was measured, the table of figures, the classes' IoU, the seam."""
     about = metrics["about"]
+    finished = ", depth bent to the normals" if about.get("depth_finish") == "normals" else ""
     lines = [
         f"{about['frames']} frames of {about['data']} (split: {about['split']}), protocol "
-        f"{about['protocol']}, {about['engine']}, model revision "
+        f"{about['protocol']}, {about['engine']}{finished}, model revision "
         f"{about.get('revision', 'unknown')}.",
         "",
         "| figure | " + " | ".join(title for _, title in VARIANTS) + " |",
         "|---" * (len(VARIANTS) + 1) + "|",
         *("| " + " | ".join(row) + " |" for row in metric_rows(metrics)),
     ]
+    if surface_of_truth(metrics):
+        lines += ["", surface_of_truth(metrics)]
+    lines += group_lines(metrics)
     if "classes" in metrics:
         found = {k: v for k, v in metrics["classes"]["iou"].items() if v is not None}
         ious = ", ".join(f"{name} {100 * value:.1f}" for name, value in found.items())

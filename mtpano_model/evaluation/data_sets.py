@@ -1,4 +1,4 @@
-"""A data set in the class set in which a model's and its labels compare."""
+"""A data set in the class set in which its labels are compared with a model's."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from mtpano_model.errors import MtpanoError
 
 @dataclass(frozen=True)
 class Comparison:
-    """Frames, the class set of their labels, and how a model's ids become ids of that set."""
+    """Frames, the class set of their labels, and how a model's ids become ids of that set.
+
+    exact: depth and normals of the frames are rendered, not scanned.
+    """
 
     frames: PanoramaDataset
     classes: ClassSet
     lookup: NDArray[np.uint8] | None  # [256]; None: the model's ids are the set's
+    exact: bool = False
 
     def translate(self, labels: NDArray[np.integer]) -> NDArray[np.uint8]:
         """Predicted class ids -> ids of `classes`, IGNORE for those without a counterpart."""
@@ -55,4 +59,5 @@ def open_comparison(
             f"labels cannot be compared with those of {name}"
         )
     frames = source.open(root, split or "all", size or source.size, common.name)
-    return Comparison(frames, common, None if same else model_classes.lookup_to_default())
+    lookup = None if same else model_classes.lookup_to_default()
+    return Comparison(frames, common, lookup, source.exact)

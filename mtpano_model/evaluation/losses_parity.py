@@ -7,7 +7,6 @@ run in the release's conventions, on the folder's own auxiliary targets.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -30,8 +29,10 @@ from mtpano_model.metrics.protocols import Protocol
 from mtpano_model.metrics.semseg import SemsegMetrics
 from mtpano_model.network.geometry_maps import geometry_maps
 from mtpano_model.network.pd_bridgenet import Predictions
+from mtpano_model.stored_files import read_json
 from mtpano_model.training import losses
 from mtpano_model.training.auxiliary import edge_distance_field, edges, image_gradient
+from mtpano_model.training.multi_task import multi_task_loss
 
 TENSORS, VALUES = "tensors.safetensors", "values.json"
 TOLERANCE = 1e-4  # relative
@@ -84,9 +85,9 @@ def read_fixture(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             raise MtpanoError(f"{folder / name} is missing: expected a folder with both files")
     try:
         tensors = load_file(folder / TENSORS)
-        values = json.loads((folder / VALUES).read_text(encoding="utf-8"))
     except (SafetensorError, OSError, ValueError) as error:
         raise MtpanoError(f"{folder} cannot be read ({error}): copy it again") from error
+    values = read_json(folder / VALUES, "copy it again")
     needed = [f"{part}.{task}" for part in ("pred", "initial", "gt") for task in _MAIN]
     needed += [f"{part}.{n}" for part in _AUXILIARY for n in _RELEASED_NAMES.values()]
     missing = [name for name in (*needed, "valid", "image_uint8") if name not in tensors]
@@ -141,7 +142,7 @@ def _our_values(
     tensors: dict[str, Tensor], batch: Batch
 ) -> Iterator[tuple[str, float | list[float]]]:
     """(path in values.json, our number) of everything that both sides know."""
-    terms = losses.multi_task_loss(fixture_predictions(tensors), batch, _PAPER, clamp=True)
+    terms = multi_task_loss(fixture_predictions(tensors), batch, _PAPER, clamp=True)
     ours = {task: terms[task] for task in (*_MAIN, "total")}
     ours |= {f"aux_{task}": terms[f"initial.{task}"] for task in _MAIN}
     ours |= {f"ext_{v}": terms[f"auxiliary.{k}"] for k, v in _RELEASED_NAMES.items()}

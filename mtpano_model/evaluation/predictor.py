@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from mtpano_model.classes import ClassSet, load_class_set
+from mtpano_model.classes import ClassSet
 from mtpano_model.errors import MtpanoError
-from mtpano_model.export.onnx_graph import OUTPUTS, CPUTailGraph, check_size, git_revision
-from mtpano_model.inference import Estimator, load_estimator
-from mtpano_model.inference.model_info import ModelInfo
+from mtpano_model.export.onnx_graph import git_revision
+from mtpano_model.export.torch_engine import network_estimator
+from mtpano_model.graph.model_info import ModelInfo
+from mtpano_model.inference import Estimator, ValueRules, load_estimator
+from mtpano_model.inference.postprocess_rules import DepthFinish
 from mtpano_model.metrics.evaluation import Maps
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.network.pretrained import from_pretrained
+from mtpano_model.pictures.size import Size
+from mtpano_model.tasks import CONFIDENCE
 from mtpano_model.torch_device import torch_device
 from mtpano_model.training.checkpoint import best_weights
-
-Size = tuple[int, int]
+from mtpano_model.training.validation import known_maps
 
 
 class Predictor(Protocol):
@@ -37,14 +40,15 @@ class Predictor(Protocol):
 class OnnxPredictor:
     """A robot's model, run exactly as the robot runs it."""
 
-    def __init__(self, estimator: Estimator):
-        self.estimator = estimator
+    def __init__(self, estimator: Estimator, rules: ValueRules | None = None):
+        self.estimator, self._rules = estimator, rules
         self.classes = estimator.info.classes
         self.about = _about(estimator.info)
 
     def __call__(self, rgb: NDArray[np.uint8], size: Size) -> Maps:
-        frame = self.estimator.predict(rgb, size)
-        return Maps(frame.depth, frame.normals, frame.labels)
+        frame = self.estimator.predict(rgb, size, self._rules)
+        confidence = frame.extras.get(CONFIDENCE.name)
+        return Maps(frame.depth, frame.normals, frame.labels, confidence=confidence)
 
 
 class NetworkPredictor:
@@ -55,65 +59,23 @@ class NetworkPredictor:
     """
 
     def __init__(
-        self, net: PDBridgeNet, name: str = "", size: Size | None = None, device: str = "cpu"
+        self,
+        net: PDBridgeNet,
+        name: str = "",
+        size: Size | None = None,
+        device: str = "cpu",
+        rules: ValueRules | None = None,
     ):
-        self.net, self.size = net, size or net.config.image_size
-        check_size(net, self.size)
-        self.classes = load_class_set(net.config.class_set)
-        height, width = (side // net.decode_stride for side in self.size)
-        info = ModelInfo(
-            path=Path(name),
-            classes=self.classes,
-            input_size=self.size,
-            output_size=(height, width),
-            tail="cpu",
-            precision=_TorchEngine.precision,
-            preset=net.config.name,
-            revision=git_revision(),
-            license="unknown",
-            trained_on="unknown",
+        self._rules = rules
+        self._estimator = network_estimator(
+            net, size, device, path=Path(name), revision=git_revision()
         )
-        self._estimator = Estimator(_TorchEngine(net, device, len(self.classes)), info)
+        self.net, self.size = net, self._estimator.info.input_size
+        self.classes = self._estimator.info.classes
         self.about = _about(self._estimator.info)
 
     def __call__(self, rgb: NDArray[np.uint8], size: Size) -> Maps:
-        frame, tasks = self._estimator.predict(rgb, size), self.net.config.tasks
-        return Maps(
-            frame.depth if "depth" in tasks else None,
-            frame.normals if "normals" in tasks else None,
-            frame.labels if "semseg" in tasks else None,
-        )
-
-
-class _TorchEngine:
-    """The graph that an export would hold, in torch.
-
-    Values to which no rule of the postprocessing applies stand in for tasks that it lacks.
-    """
-
-    name = f"torch {torch.__version__}"
-    precision = "fp32"
-
-    def __init__(self, net: PDBridgeNet, device: str, num_classes: int):
-        self.device = device
-        self._graph = CPUTailGraph(net).to(device).eval()
-        self._names = [name for name in OUTPUTS if name in net.config.tasks]
-        self._num_classes = num_classes
-
-    @torch.inference_mode()
-    def infer(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        values = self._graph(torch.from_numpy(image).to(self.device))
-        found = {k: v.float().cpu().numpy() for k, v in zip(self._names, values, strict=True)}
-        size = values[0].shape[-2:]
-        return {
-            "depth": np.ones((1, 1, *size), np.float32),
-            "normals": np.zeros((1, 3, *size), np.float32),
-            "semseg": np.full((1, self._num_classes, *size), np.nan, np.float32),
-            **found,
-        }
-
-    def close(self) -> None:
-        pass
+        return known_maps(self._estimator.predict(rgb, size, self._rules), self.net)
 
 
 def _about(info: ModelInfo) -> dict[str, str]:
@@ -134,12 +96,15 @@ def open_predictor(
     threads: int | None = None,
     precision: str | None = None,
     size: Size | None = None,
+    depth_finish: DepthFinish = "off",
 ) -> Predictor:
     """A model by bundled name, .onnx file, training run, checkpoint folder or .safetensors file.
 
     device: of the engine, or of torch. backend, precision: of an ONNX model's engine; size: of a
-    checkpoint's input; MtpanoError where the model is of the other kind.
+    checkpoint's input; MtpanoError where the model is of the other kind. depth_finish: see
+    `ValueRules`.
     """
+    rules = ValueRules(depth_finish=depth_finish)
     path = Path(model).expanduser()
     if path.is_dir() or path.suffix in (".safetensors", ".json"):
         if backend != "auto" or precision is not None:
@@ -150,13 +115,14 @@ def open_predictor(
         weights = best_weights(path)
         if threads is not None:
             torch.set_num_threads(threads)
-        return NetworkPredictor(from_pretrained(weights), str(weights), size, torch_device(device))
+        net = from_pretrained(weights)
+        return NetworkPredictor(net, str(weights), size, torch_device(device), rules)
     if size is not None:
         raise MtpanoError(
             f"{model} is an ONNX model, whose input size is fixed: leave --network-size out, or "
             "export its checkpoint at that --size"
         )
-    return OnnxPredictor(load_estimator(model, backend, device, threads, precision))
+    return OnnxPredictor(load_estimator(model, backend, device, threads, precision), rules)
 
 
 def _times(size: Size) -> str:

@@ -1,4 +1,4 @@
-"""What `mtpano evaluate` leaves behind: metrics.json, frames.csv, report.html and its pictures."""
+"""The files of `mtpano evaluate`: metrics.json, frames.csv, report.html and its pictures."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtpano_model.evaluation.charts import confusion_chart, sparsification_chart
 from mtpano_model.evaluation.data_sets import Comparison
+from mtpano_model.evaluation.group_tables import group_rows
+from mtpano_model.evaluation.groups import down_of
 from mtpano_model.evaluation.predictor import Predictor
-from mtpano_model.evaluation.report_pictures import confusion_picture, frame_sheet
+from mtpano_model.evaluation.report_pictures import frame_sheet
 from mtpano_model.evaluation.runner import RANKING, Outcome, ground_truth, predict
-from mtpano_model.inference.picture_files import write_picture
 from mtpano_model.metrics.figures import Figures
 
 # (task, figure, how people call it, factor, unit)
@@ -31,6 +33,15 @@ ROWS = (
     ("normals", "within_11_25", "Normals within 11.25°", 100, " %"),
     ("normals", "within_22_5", "Normals within 22.5°", 100, " %"),
     ("normals", "within_30", "Normals within 30°", 100, " %"),
+    ("surface", "wall_bow", "Wall bow over distance", 100, " %"),
+    ("surface", "depth_to_normals_deg", "Depth's normals against predicted, median", 1, "°"),
+    ("surface", "hanging", "Hanging points", 100, " %"),
+    ("surface", "step_width_px", "Depth step, 10 to 90 %, of 1,024 columns", 1, " px"),
+    ("surface", "steps_missed", "Depth steps missed", 100, " %"),
+    ("confidence", "ause_abs_rel", "Confidence: AUSE by AbsRel", 1, ""),
+    ("confidence", "ause_rmse", "Confidence: AUSE by RMSE", 1, ""),
+    ("confidence", "mean", "Confidence: mean", 100, " %"),
+    ("confidence", "within_10_percent", "Depth within 10 %", 100, " %"),
     ("semseg", "miou", "Mean IoU (protocol)", 100, " %"),
     ("semseg", "miou_common_classes", "Mean IoU, classes above 0.1 % of pixels", 100, " %"),
     ("semseg", "miou_all_classes", "Mean IoU, all classes that occur", 100, " %"),
@@ -63,6 +74,17 @@ def metric_rows(metrics: dict[str, Any]) -> list[list[str]]:
     return rows
 
 
+def surface_of_truth(metrics: dict[str, Any]) -> str:
+    """A sentence on what the truth itself has of what is counted as faults, or nothing."""
+    surface = metrics.get("surface", {})
+    words = []
+    if "hanging_truth" in surface:
+        words.append(f"{100 * surface['hanging_truth']:.2f} % of its points hang")
+    if "step_width_truth_px" in surface:
+        words.append(f"its depth steps take {surface['step_width_truth_px']:.1f} px")
+    return f"By the same rules, of the truth itself {' and '.join(words)}." if words else ""
+
+
 def _short(value: float) -> str:
     return f"{value:.4f}" if abs(value) < 1 else f"{value:.2f}"
 
@@ -86,18 +108,20 @@ def write_report(
     (out / "metrics.json").write_text(text + "\n", encoding="utf-8")
     _write_frames(out / "frames.csv", outcome)
     sections = [_facts_table(facts), _figures_table(outcome.metrics), _seam(outcome.metrics)]
+    sections += [_confidence_section(out, outcome.metrics), _groups_section(outcome.metrics)]
     if "classes" in outcome.metrics:
-        matrix = confusion_picture(outcome.evaluation.semseg.confusion, comparison.classes)
-        write_picture(out / "confusion.png", matrix)
+        confusion = outcome.evaluation.semseg.confusion
+        confusion_chart(confusion, comparison.classes.names).savefig(out / "confusion.png")
         sections.append(_classes_section(outcome.metrics["classes"], comparison))
     if pictures:
         sections.append(_gallery(out, outcome, comparison, predictor, pictures))
-    (out / "report.html").write_text(page("Evaluation", "".join(sections)), encoding="utf-8")
+    text = page("Evaluation", "".join(sections))  # names need not be UTF-8
+    (out / "report.html").write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _write_frames(path: Path, outcome: Outcome) -> None:
     columns = sorted({(t, n) for _, _, f in outcome.frames for t in f for n in f[t]})
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with path.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(["index", "name", *(f"{task}.{name}" for task, name in columns)])
         for index, name, figures in outcome.frames:
@@ -118,7 +142,11 @@ def _facts_table(facts: dict[str, Any]) -> str:
 
 def _figures_table(metrics: dict[str, Any]) -> str:
     header = ["", *(title for _, title in VARIANTS)]
-    return "<h2>Figures</h2>" + table(metric_rows(metrics), "figures", header)
+    return (
+        "<h2>Figures</h2>"
+        + table(metric_rows(metrics), "figures", header)
+        + (f"<p>{surface_of_truth(metrics)}</p>")
+    )
 
 
 def _seam(metrics: dict[str, Any]) -> str:
@@ -138,6 +166,25 @@ def _seam(metrics: dict[str, Any]) -> str:
             f"{roll['normals_deg']:.2f}° and {100 * roll['labels']:.2f} % of the labels."
         )
     return f"<h2>Seam</h2><p>{' '.join(words)}</p>"
+
+
+def _confidence_section(out: Path, metrics: dict[str, Any]) -> str:
+    if "sparsification" not in metrics:
+        return ""
+    sparsification_chart(metrics["sparsification"]).savefig(out / "sparsification.png")
+    return (
+        "<h2>Confidence</h2><p>The error that is left when the least confident pixels are taken "
+        "away, as a share of that of all pixels; the oracle takes away the worst errors.</p>"
+        '<img src="sparsification.png" alt="sparsification curves">'
+    )
+
+
+def _groups_section(metrics: dict[str, Any]) -> str:
+    parts = []
+    for family, groups in metrics.get("groups", {}).items():
+        heads, rows = group_rows(groups)
+        parts.append(f"<h2>By {html.escape(family)}</h2>{table(rows, 'figures', heads)}")
+    return "".join(parts)
 
 
 def _classes_section(classes: dict[str, Any], comparison: Comparison) -> str:
@@ -166,10 +213,12 @@ def _gallery(
     (out / "pictures").mkdir(exist_ok=True)
     for index in drawn:
         rgb, truth = ground_truth(comparison.frames[index])
-        sheet = frame_sheet(rgb, predict(predictor, comparison, rgb), truth, comparison.classes)
+        prediction = predict(predictor, comparison, rgb)
+        down = down_of(comparison.frames, index) if comparison.exact else None
+        sheet = frame_sheet(rgb, prediction, truth, comparison.classes, down)
         name = figures[index][0].replace("/", "_")
         drawn[index] = f"pictures/{name}.jpg"
-        write_picture(out / drawn[index], sheet)
+        sheet.savefig(out / drawn[index])
     parts = []
     for task, sides in extremes.items():
         key, _ = RANKING[task]

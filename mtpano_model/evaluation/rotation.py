@@ -1,4 +1,4 @@
-"""What turning the camera does to a model: figures by roll angle and by pitch, and features.
+"""How rotations of the camera change a model's figures, by roll angle and by pitch.
 
 Rolling about the vertical axis loses nothing: columns move. Pitching re-samples the sphere, so
 figures at 0 degrees are those of the untouched frame.
@@ -17,10 +17,11 @@ from mtpano_model.data.augment import roll_yaw, rotate
 from mtpano_model.data.sample import Sample
 from mtpano_model.evaluation.data_sets import Comparison
 from mtpano_model.evaluation.predictor import Predictor
-from mtpano_model.evaluation.runner import ground_truth, predict, progress_bar, spread
+from mtpano_model.evaluation.runner import ground_truth, predict, spread
 from mtpano_model.geometry.sphere import pitch_matrix
 from mtpano_model.metrics.evaluation import Evaluation
 from mtpano_model.metrics.protocols import Protocol
+from mtpano_model.progress_bar import progress_bar
 
 Figures = dict[str, dict[str, float]]
 

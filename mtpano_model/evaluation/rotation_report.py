@@ -11,15 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.evaluation.charts import line_chart
+from mtpano_model.evaluation.charts import line_chart, tiles
 from mtpano_model.evaluation.features import FeatureStability
 from mtpano_model.evaluation.report import page, table
 from mtpano_model.evaluation.rotation import FOLLOWED, Turned
-from mtpano_model.inference import drawing
-from mtpano_model.inference.picture_files import write_picture
-from mtpano_model.inference.resize import resize_nearest
-
-_TILE = (96, 192)
 
 
 def write_rotation_report(
@@ -51,20 +46,22 @@ def write_rotation_report(
         _section(out, "Pitch", "pitch", pitched),
     ]
     if stability is not None:
-        chart = line_chart(
-            stability.degrees,
-            stability.similarity,
-            y_range=(0, 1),
-            x_title="roll, degrees",
-        )
-        write_picture(out / "features.png", chart)
+        chart = line_chart(stability.degrees, stability.similarity, "roll, degrees", "similarity")
+        chart.savefig(out / "features.png")
         sections.append(
             "<h2>Features under roll</h2><p>Cosine similarity of the features of the rolled "
             "panorama, rolled back, with those of the panorama itself (means taken off).</p>"
             '<img src="features.png" alt="feature stability">'
         )
     if pictures is not None:
-        write_picture(out / "components.png", component_sheet(pictures, picture_degrees))
+        rows = [
+            [
+                (f"{kind}, {angle:g} degrees", picture)
+                for angle, picture in zip(picture_degrees, row, strict=True)
+            ]
+            for kind, row in pictures.items()
+        ]
+        tiles(rows).savefig(out / "components.png")
         sections.append(
             "<h2>Principal components</h2><p>The first three as red, green and blue; the "
             "components are those of the unrolled panorama.</p>"
@@ -82,15 +79,8 @@ def _section(out: Path, title: str, name: str, turned: Turned) -> str:
         for key, found in spreads.items()
         if found["mean"]
     }
-    reach = max((abs(v - 1) for line in lines.values() for v in line), default=0.0)
-    limit = drawing.nice_limit(max(reach, 0.01))
-    chart = line_chart(
-        turned.degrees,
-        lines,
-        y_range=(1 - limit, 1 + limit),
-        x_title=f"{name}, degrees (vertical: figure over its mean)",
-    )
-    write_picture(out / f"{name}.png", chart)
+    chart = line_chart(turned.degrees, lines, f"{name}, degrees", "figure over its mean")
+    chart.savefig(out / f"{name}.png")
     rows = [
         [key, f"{s['mean']:.4f}", f"{s['std']:.4f}", f"{100 * s['spread']:.2f} %"]
         for key, s in spreads.items()
@@ -98,26 +88,6 @@ def _section(out: Path, title: str, name: str, turned: Turned) -> str:
     header = ["figure", "mean", "standard deviation", "largest deviation from the mean"]
     image = f'<img src="{name}.png" alt="figures by {name}">'
     return f"<h2>{title}</h2>{image}" + table(rows, "figures", header)
-
-
-def component_sheet(
-    pictures: Mapping[str, Sequence[NDArray[np.uint8]]], degrees: Sequence[float]
-) -> NDArray[np.uint8]:
-    """A row of token pictures for each kind of feature, a column for each roll angle."""
-    gap, names = 8, 110
-    width = names + len(degrees) * (_TILE[1] + gap)
-    head = drawing.paper(drawing.LINE, width)
-    for i, angle in enumerate(degrees):
-        drawing.put_text(head, f"{angle:.0f} degrees", names + i * (_TILE[1] + gap), 6, 16)
-    rows = [head]
-    for kind, row in pictures.items():
-        strip = drawing.paper(_TILE[0] + gap, width)
-        drawing.put_text(strip, kind, 4, _TILE[0] // 2 - 8, 16)
-        for i, picture in enumerate(row):
-            left = names + i * (_TILE[1] + gap)
-            strip[: _TILE[0], left : left + _TILE[1]] = resize_nearest(picture, _TILE)
-        rows.append(strip)
-    return np.concatenate(rows)
 
 
 def spread_lines(turned: Turned) -> list[str]:

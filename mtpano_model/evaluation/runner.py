@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.data_sets import Comparison
+from mtpano_model.evaluation.groups import groups_of, in_order
 from mtpano_model.evaluation.predictor import Predictor
-from mtpano_model.metrics.evaluation import Evaluation, Maps
+from mtpano_model.metrics.evaluation import Evaluation, Maps, surface_of
 from mtpano_model.metrics.figures import Figures, mean_figures
 from mtpano_model.metrics.protocols import Protocol
 from mtpano_model.metrics.seam import roll_error
+from mtpano_model.metrics.sparsification import POINTS
+from mtpano_model.progress_bar import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +81,9 @@ def evaluate(
     """
     evaluation = Evaluation(protocol, comparison.classes, align)
     outcome = Outcome(evaluation, {})
+    groups: defaultdict[tuple[str, str], Evaluation] = defaultdict(
+        lambda: Evaluation(protocol, comparison.classes, align)
+    )
     indices = spread(len(comparison.frames), limit)
     rolled = set(np.take(indices, spread(len(indices), roll_frames)).tolist())
     rolls = []
@@ -101,7 +100,13 @@ def evaluate(
                 continue
             rgb, truth = ground_truth(sample)
             prediction = predict(predictor, comparison, rgb)
-            outcome.frames.append((index, sample.name, evaluation.update(prediction, truth)))
+            surface = None
+            if comparison.exact:
+                surface = surface_of(prediction, truth, comparison.classes)
+                for group in groups_of(comparison.frames, index, truth, comparison.classes).items():
+                    groups[group].update(prediction, truth, surface)
+            found = evaluation.update(prediction, truth, surface)
+            outcome.frames.append((index, sample.name, found))
             if index in rolled:
                 rolls.append(_roll_error(predictor, comparison, rgb, prediction))
     if not outcome.frames:
@@ -109,15 +114,33 @@ def evaluate(
             f"none of {len(indices)} frames could be read, the first because {outcome.skipped[0]}"
         )
     outcome.seconds_per_frame = (time.perf_counter() - began) / len(outcome.frames)
-    outcome.metrics = evaluation.summary()
+    outcome.metrics = _summary(evaluation)
     if any(rolls):
         outcome.metrics["seam"]["roll"] = mean_figures([found for found in rolls if found])
-    if "semseg" in outcome.metrics:
-        outcome.metrics["classes"] = {
+    if groups:
+        outcome.metrics["groups"] = {
+            family: {
+                name: _summary(groups[family, name])
+                for name in in_order(family, [n for f, n in groups if f == family])
+            }
+            for family in dict.fromkeys(family for family, _ in groups)
+        }
+    return outcome
+
+
+def _summary(evaluation: Evaluation) -> dict[str, Any]:
+    metrics = evaluation.summary()
+    if "semseg" in metrics:
+        metrics["classes"] = {
             "iou": evaluation.semseg.class_iou(),
             "share": evaluation.semseg.class_share(),
         }
-    return outcome
+    curves = evaluation.confidence.curves()
+    if curves:
+        metrics["sparsification"] = {"removed": POINTS} | {
+            name: {"model": curve.model, "oracle": curve.oracle} for name, curve in curves.items()
+        }
+    return metrics
 
 
 def ground_truth(sample: Sample) -> tuple[NDArray[np.uint8], Maps]:
@@ -145,18 +168,6 @@ def spread(length: int, limit: int | None) -> list[int]:
     if limit is None or limit >= length:
         return list(range(length))
     return np.linspace(0, length - 1, limit).round().astype(int).tolist()
-
-
-def progress_bar(disable: bool = False) -> Progress:
-    """Count, time spent and time to come."""
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        disable=disable,
-    )
 
 
 def _roll_error(

@@ -1,0 +1,1 @@
+"""What is measured of depth, normals, semantics and the seam."""

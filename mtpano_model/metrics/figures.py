@@ -10,7 +10,6 @@ Figures = dict[str, float]
 
 
 def mean_figures(frames: Sequence[Figures]) -> Figures:
-    """Mean of each figure over frames that all have the same ones; empty for no frames."""
-    if not frames:
-        return {}
-    return {name: float(np.mean([frame[name] for frame in frames])) for name in frames[0]}
+    """Mean of each figure over the frames that have it; empty for no frames."""
+    names = dict.fromkeys(name for frame in frames for name in frame)
+    return {n: float(np.mean([frame[n] for frame in frames if n in frame])) for n in names}

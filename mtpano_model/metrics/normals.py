@@ -34,7 +34,7 @@ def unit(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
 
 
-class _Angles:
+class AngleSums:
     """Weighted sums and a histogram of angles: enough for every figure."""
 
     def __init__(self) -> None:
@@ -51,17 +51,23 @@ class _Angles:
         bins = (angles * _BINS_PER_DEGREE).astype(np.int64)
         self.histogram += np.bincount(bins, weights, minlength=_BINS)
 
+    def __add__(self, other: AngleSums) -> AngleSums:
+        both = AngleSums()
+        for name, value in vars(self).items():
+            setattr(both, name, value + getattr(other, name))
+        return both
+
     def figures(self) -> Figures:
         if self.weight == 0:
             return {}
         return {
             "mean_deg": self.sum / self.weight,
-            "median_deg": self._median(),
+            "median_deg": self.median(),
             "rmse_deg": (self.square / self.weight) ** 0.5,
             **dict(zip(LIMITS_DEG, (self.within / self.weight).tolist(), strict=True)),
         }
 
-    def _median(self) -> float:
+    def median(self) -> float:
         """Where the cumulated weight passes one half, linear inside the bin."""
         cumulated, half = np.cumsum(self.histogram), self.weight / 2
         first, last = (int(np.searchsorted(cumulated, half, side)) for side in ("left", "right"))
@@ -86,7 +92,7 @@ class NormalsMetrics:
 
     def __init__(self, protocol: Protocol):
         self.protocol = protocol
-        self._pooled, self._cos = _Angles(), _Angles()
+        self._pooled, self._cos = AngleSums(), AngleSums()
         self._frames: list[Figures] = []
         self._batches: list[Figures] = []
         self._batch: list[NDArray[np.floating]] = []

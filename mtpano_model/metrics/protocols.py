@@ -1,4 +1,4 @@
-"""How each benchmark counts, by name: what is scored, what is clamped, what is averaged."""
+"""Protocols of the benchmarks by name: what is scored, clamped and averaged."""
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ PROTOCOLS = {
         ),
         Protocol("stanford2d3d", max_depth=10.0, class_set="stanford13"),
         Protocol("matterport3d", max_depth=10.0, class_set="nyu40", reported_split="test"),
+        # No published protocols: ours.
+        Protocol("panocarla", class_set="outdoor19", reported_split="test"),
+        Protocol("zuripano", class_set="outdoor19", reported_split="test"),
+        Protocol("panoinfinigen", class_set="outdoor19", reported_split="test"),
+        Protocol("zind", class_set="nyu40", reported_split="test"),
         # The authors' way on Matterport3D, for comparison with their table only.
         Protocol(
             "360mtl",

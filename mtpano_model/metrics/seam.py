@@ -1,4 +1,4 @@
-"""Does the panorama's seam show? Column jumps across it, and predictions under yaw roll."""
+"""Seam metrics: depth jumps across the panorama's border, and predictions under yaw roll."""
 
 from __future__ import annotations
 

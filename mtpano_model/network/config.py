@@ -1,4 +1,4 @@
-"""The frozen configuration that spans all sizes of PD-BridgeNet, and the named presets."""
+"""The configuration of PD-BridgeNet in all its sizes, and the named presets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, Literal
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network.geometry_maps import POSITION_CHANNELS, Position, Rays
 from mtpano_model.network.padding import Padding
-from mtpano_model.tasks import AUXILIARY_TASKS, BRIDGE_ORDER, MAIN_TASKS, Task
+from mtpano_model.settings import built
+from mtpano_model.tasks import AUXILIARY_TASKS, BRIDGE_ORDER, CONFIDENCE, DEPTH, MAIN_TASKS, Task
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
@@ -58,11 +59,15 @@ class DecoderConfig:
         and climbs to half the input size on the backbone's own fine features.
     widths: "dpt": reassembled channels of the four taps; "light": channels at 1/16, 1/8, 1/4, 1/2.
     fusion: channels of DPT's fusion stages.
+    upsampling: of "light", from half to the whole input size: "bilinear" outside the network, or
+        "convex", learnt (`decoders.upsampling`), with `upsampling_width` channels.
     """
 
     kind: Literal["dpt", "light"]
     widths: tuple[int, ...]
     fusion: int = 256
+    upsampling: Literal["bilinear", "convex"] = "bilinear"
+    upsampling_width: int = 24
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,8 @@ class PDBridgeNetConfig:
     bridge_dim: D, of aggregates, task features and bridge.
     refiner_ratio, adapter_ratio: how much the blocks' middles are narrowed.
     geometry_dim ...: see the modules of the same name.
-    tasks: main tasks that are predicted (fewer only in ablations). auxiliary: train and bridge the
+    tasks: main tasks that are predicted (fewer only in ablations); "confidence", of depth, wants
+        decoder "light". auxiliary: train and bridge the
         three auxiliary tasks. modulation, erp_mixer, bridge, truncate: the paper's parts, each of
         which an ablation can leave out.
     detach_before_squeeze: where the bridge truncates; False as released.
@@ -98,7 +104,7 @@ class PDBridgeNetConfig:
     bridge_heads: int = 4
     bridge_mlp_ratio: int = 4
     adapter_ratio: int = 1
-    tasks: tuple[str, ...] = tuple(task.name for task in MAIN_TASKS)
+    tasks: tuple[str, ...] = tuple(task.name for task in MAIN_TASKS if not task.optional)
     auxiliary: bool = True
     modulation: bool = True
     erp_mixer: bool = True
@@ -113,11 +119,21 @@ class PDBridgeNetConfig:
     normals_frame: Literal["optical", "released_normals"] = "optical"
 
     def __post_init__(self) -> None:
+        for field_ in dataclasses.fields(self):
+            value = getattr(self, field_.name)
+            if type(value) is int and value < 1:
+                raise MtpanoError(f"network.{field_.name} is {value}: expected 1 or more")
+        light = self.decoder.kind == "light"
+        if not light and (self.confidence or self.decoder.upsampling == "convex"):
+            raise MtpanoError(
+                f"decoder '{self.decoder.kind}' has neither confidence nor learnt up-sampling: "
+                "expected decoder 'light' with them"
+            )
         height, width = self.image_size
         stride = self.coarsest_stride
-        if width != 2 * height or height % stride or width % stride:
+        if height < 1 or width != 2 * height or height % stride or width % stride:
             raise MtpanoError(
-                f"image size {height}x{width} does not fit: expected height x width with width = "
+                f"image size {height}x{width} does not fit: expected HEIGHTxWIDTH with width = "
                 f"2 x height and both multiples of {stride}"
             )
 
@@ -137,7 +153,12 @@ class PDBridgeNetConfig:
 
     @property
     def main_tasks(self) -> tuple[Task, ...]:
-        return tuple(task for task in MAIN_TASKS if task.name in self.tasks)
+        """Those with a decoder of their own; confidence comes out of depth's."""
+        return tuple(t for t in MAIN_TASKS if t.name in self.tasks and t is not CONFIDENCE)
+
+    @property
+    def confidence(self) -> bool:
+        return {CONFIDENCE.name, DEPTH.name} <= set(self.tasks)
 
     @property
     def all_tasks(self) -> tuple[Task, ...]:
@@ -153,24 +174,8 @@ class PDBridgeNetConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PDBridgeNetConfig:
-        """Inverse of to_dict; MtpanoError names keys it does not know."""
-        values = dict(values)
-        nested = {"backbone": BackboneConfig, "decoder": DecoderConfig, "padding": Padding}
-        for key, kind in nested.items():
-            if key in values:
-                values[key] = _build(kind, values[key], key)
-        return _build(cls, values, "network")
-
-
-def _build(kind: Any, values: dict[str, Any], where: str) -> Any:
-    known = {f.name for f in dataclasses.fields(kind)}
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise MtpanoError(
-            f"unknown key {unknown[0]!r} in the {where} config: this version of mtpano knows "
-            f"{', '.join(sorted(known))}"
-        )
-    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        """Inverse of to_dict; MtpanoError names a key or a value that it does not know."""
+        return built(cls, values, "network.")
 
 
 # --- presets -------------------------------------------------------------------------------------
@@ -219,7 +224,8 @@ PRESETS: dict[str, PDBridgeNetConfig] = {
         backbone=BackboneConfig(
             "efficientnet_lite", variant="0", mean=(127.0,) * 3, std=(128.0,) * 3
         ),
-        decoder=DecoderConfig("light", widths=(96, 48, 24, 16)),
+        decoder=DecoderConfig("light", widths=(96, 48, 24, 16), upsampling="convex"),
+        tasks=tuple(task.name for task in MAIN_TASKS),
         token_dim=128,
         bridge_dim=64,
         refiner_depth=1,

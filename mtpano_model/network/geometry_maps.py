@@ -1,4 +1,4 @@
-"""Ray and position of every token: what the geometry-aware modulation sees."""
+"""Ray and position of every token: the inputs of the geometry-aware modulation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Injection: what the bridge and the task heads learnt goes back into the taps, from zero."""
+"""Injection: adds features of the bridge and the task heads to the taps, starting from zero."""
 
 from __future__ import annotations
 

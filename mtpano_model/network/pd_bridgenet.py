@@ -6,6 +6,7 @@ backbone -> four taps -> refiner (invariant | variant) -> aggregator a stream ->
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -17,14 +18,21 @@ from mtpano_model.network.bridge import Bridge
 from mtpano_model.network.config import PDBridgeNetConfig
 from mtpano_model.network.decoders.dpt import DPTDecoder
 from mtpano_model.network.decoders.light import Laterals, LightDecoder
+from mtpano_model.network.decoders.upsampling import (
+    ConvexWeights,
+    upsample_convex,
+    upsample_depth,
+)
 from mtpano_model.network.geometry_maps import geometry_maps, pole_weights
 from mtpano_model.network.injection import BridgeInjector, TaskInjector
 from mtpano_model.network.padding import upsample
 from mtpano_model.network.refiner import Refiner
 from mtpano_model.network.token_grid import TokenGrid
-from mtpano_model.tasks import DEPTH, Stream, Task
+from mtpano_model.tasks import CONFIDENCE, DEPTH, NORMALS, Stream, Task
 
 STREAMS: tuple[Stream, ...] = ("invariant", "variant")
+# Of depth's own uncertainty, as a logarithm: from half a per mille to beyond any use.
+_LOG_SCALE = (-7.6, 2.0)
 _MAX_LOG_DEPTH = 5.0  # exp(5) = 148 m: beyond any room, and exp cannot overflow
 
 
@@ -35,11 +43,14 @@ class Predictions:
     final: main tasks from the decoders. initial: main tasks from the initial heads.
     auxiliary: the auxiliary tasks. Semantics are logits, depth metres along the ray, normals not
     yet of unit length (optical frame; the authors' frame in the `released` preset).
+    log_scale: [B, 1, H, W], logarithm of the scale b of a Laplace distribution of the logarithm of
+    depth about the predicted one; None where the network has no confidence.
     """
 
     final: dict[str, Tensor]
     initial: dict[str, Tensor]
     auxiliary: dict[str, Tensor]
+    log_scale: Tensor | None = None
 
 
 class PDBridgeNet(nn.Module):
@@ -77,6 +88,14 @@ class PDBridgeNet(nn.Module):
             self.laterals = Laterals(config, self.backbone.stem_channels, channels)
         decoder = LightDecoder if config.decoder.kind == "light" else DPTDecoder
         self.decoders = nn.ModuleDict({t.name: decoder(config, t) for t in self._main})
+        if config.confidence:
+            self.confidence = nn.Conv2d(config.decoder.widths[-1], 1, 1)
+            # A scale of 14 %, well within the limits: beyond them nothing is learnt any more.
+            nn.init.constant_(self.confidence.bias, -2.0)  # type: ignore[arg-type]
+        if config.decoder.upsampling == "convex":
+            self.upsampling = ConvexWeights(
+                len(self._main), config.decoder.widths[-1], config.decoder.upsampling_width
+            )
         self.register_buffer("_mean", torch.tensor(config.backbone.mean)[:, None, None], False)
         self.register_buffer("_std", torch.tensor(config.backbone.std)[:, None, None], False)
         ray, position = geometry_maps(*config.token_size, config.rays, config.position)
@@ -89,16 +108,9 @@ class PDBridgeNet(nn.Module):
     def _main(self) -> tuple[Task, ...]:
         return self.config.main_tasks
 
-    @property
-    def decode_stride(self) -> int:
-        """Input pixels a decoded pixel spans."""
-        if self.config.decoder.kind == "dpt":
-            return 1
-        return self.config.token_stride >> (len(self.config.decoder.widths) - 1)
-
-    def forward(self, image: Tensor) -> Predictions:
-        """image [B, 3, H, W], RGB, 0..255."""
-        return self.predict(self.normalize(image))
+    def forward(self, image: Tensor, full_size: bool = True) -> Predictions:
+        """image [B, 3, H, W], RGB, 0..255. full_size: see `predict`."""
+        return self.predict(self.normalize(image), full_size=full_size)
 
     def normalize(self, image: Tensor) -> Tensor:
         """RGB in 0..255 -> what the backbone was trained on."""
@@ -110,8 +122,8 @@ class PDBridgeNet(nn.Module):
         """Predictions from a normalised image.
 
         geometry: other (ray, position) maps at token resolution than the panorama's own; the
-            equivariance tests roll them. full_size=False leaves the final maps at the decoder's
-            resolution and the initial and auxiliary ones at the token grid's.
+            equivariance tests roll them. full_size=False leaves each final map at the resolution
+            that it was predicted at, and the initial and auxiliary ones at the token grid's.
         """
         size = (
             image.shape[-2] // self.config.token_stride,
@@ -121,15 +133,16 @@ class PDBridgeNet(nn.Module):
         taps = self.backbone(image)
         features, initial = self._streams(taps, maps)
         injected = self._inject(*features)
-        final = self._decode(injected, taps)
+        final, log_scale = self._decode(injected, taps, image)
         if full_size:
-            final = {k: self._up(v, self.decode_stride) for k, v in final.items()}
+            final = {k: self._up(v, image.shape[-1] // v.shape[-1]) for k, v in final.items()}
             initial = {k: self._up(v, self.config.token_stride) for k, v in initial.items()}
         main = {task.name for task in self._main}
         return Predictions(
             final=final,
             initial={k: v for k, v in initial.items() if k in main},
             auxiliary={k: v for k, v in initial.items() if k not in main},
+            log_scale=log_scale,
         )
 
     def _geometry(self, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
@@ -163,13 +176,36 @@ class PDBridgeNet(nn.Module):
             for task in self._main
         }
 
-    def _decode(self, injected: dict[str, list[Tensor]], taps: Taps) -> dict[str, Tensor]:
-        light = self.config.decoder.kind == "light"
-        extra = self.laterals(taps) if light else taps.cls
-        return {
-            name: self._activate(name, self.decoders[name](maps, extra), initial=False)
-            for name, maps in injected.items()
-        }
+    def _decode(
+        self, injected: dict[str, list[Tensor]], taps: Taps, picture: Tensor
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """The main tasks' maps and depth's log_scale.
+
+        At the decoder's resolution, or, up-sampled by learnt weights, at the input's. Labels need
+        none: where interpolated logits change places is fine enough.
+        """
+        if self.config.decoder.kind == "dpt":
+            raw = {name: self.decoders[name](maps, taps.cls) for name, maps in injected.items()}
+            return {k: self._activate(k, x, initial=False) for k, x in raw.items()}, None
+        laterals = self.laterals(taps)
+        decoded = {k: self.decoders[k](maps, laterals) for k, maps in injected.items()}
+        features = {name: x for name, (_, x) in decoded.items()}
+        final = {k: self._activate(k, x, initial=False) for k, (x, _) in decoded.items()}
+        log_scale = None
+        if self.config.confidence:
+            log_scale = self.confidence(features[DEPTH.name]).clamp(*_LOG_SCALE)
+            log_scale = self._up(log_scale, picture.shape[-1] // log_scale.shape[-1])
+            final[CONFIDENCE.name] = confidence_of(log_scale)
+        if self.config.decoder.upsampling == "convex":
+            how = self.config.padding
+            # Cut, as the bridge is: no task's loss reaches another one through what they share.
+            weights = self.upsampling([x.detach() for x in features.values()], picture)
+            if DEPTH.name in final:
+                normals = final[NORMALS.name].detach() if NORMALS.name in final else None
+                final[DEPTH.name] = upsample_depth(final[DEPTH.name], normals, weights, how)
+            if NORMALS.name in final:
+                final[NORMALS.name] = upsample_convex(final[NORMALS.name], weights, how)
+        return final, log_scale
 
     def _activate(self, name: str, raw: Tensor, *, initial: bool) -> Tensor:
         if name == DEPTH.name and self.config.depth_activation == "exp":
@@ -180,3 +216,8 @@ class PDBridgeNet(nn.Module):
 
     def _up(self, x: Tensor, factor: int) -> Tensor:
         return upsample(x, factor, self.config.padding)
+
+
+def confidence_of(log_scale: Tensor) -> Tensor:
+    """Probability that depth is within 10 %: |error of log depth| < log 1.1, Laplace of scale b."""
+    return 1 - (-math.log(1.1) * (-log_scale).exp()).exp()

@@ -15,6 +15,7 @@ from torch import Tensor
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network.config import PDBridgeNetConfig
 from mtpano_model.network.pd_bridgenet import PDBridgeNet
+from mtpano_model.stored_files import read_json
 
 FORMAT = 1
 UNKNOWN_ORIGIN = {"license": "unknown", "trained_on": "unknown"}  # of weights that do not say
@@ -52,20 +53,18 @@ def save_pretrained(
 def read_facts(path: str | Path) -> dict[str, Any]:
     """The JSON beside a checkpoint: format, config, extra; MtpanoError where it does not fit."""
     file = Path(path).with_suffix(".json")
-    if not file.is_file():
+    if not file.exists():
         raise MtpanoError(
             f"{file} is missing: a checkpoint needs its configuration beside it, as "
             "`mtpano train` and `mtpano convert-released` write it"
         )
-    try:
-        facts = json.loads(file.read_text(encoding="utf-8"))
-        version = int(facts["format"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise MtpanoError(
-            f"{file} is not a checkpoint configuration ({error}): expected the JSON that "
-            "`mtpano train` writes"
-        ) from error
-    if version > FORMAT:
+    remedy = "expected the JSON that `mtpano train` writes"
+    facts = read_json(file, remedy)
+    kinds = {key: type(facts.get(key)) for key in ("format", "config", "extra")}
+    if kinds != {"format": int, "config": dict, "extra": dict}:
+        found = ", ".join(f"{key} {kind.__name__}" for key, kind in kinds.items())
+        raise MtpanoError(f"{file} is not a checkpoint configuration ({found}): {remedy}")
+    if (version := facts["format"]) > FORMAT:
         raise MtpanoError(
             f"{file} has format {version}, this mtpano reads up to {FORMAT}: upgrade mtpano"
         )
@@ -105,7 +104,7 @@ def load_exactly(
     source: str,
     names: dict[str, str] | None = None,
 ) -> None:
-    """Load a state dict that fits to the letter; MtpanoError names what does not, loads nothing.
+    """Load a state dict that fits exactly; MtpanoError names what does not, and nothing is loaded.
 
     names: what `source` calls the tensors, where that differs from the network's own names.
     """

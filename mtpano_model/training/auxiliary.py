@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtpano_model.geometry import sphere
+from mtpano_model.geometry.sphere_rays import rays_like
 
 _EDGE_THRESHOLD = 0.5
 _POLE_ROWS = 8  # rows at either pole in which stretched texture would count as edges
@@ -68,5 +68,4 @@ def image_targets(image: Tensor) -> dict[str, Tensor]:
 
 def point_map(depth: Tensor) -> Tensor:
     """Depth [B, 1, H, W] metres along the ray -> points [B, 3, H, W], optical frame."""
-    rays = torch.from_numpy(sphere.rays(*depth.shape[-2:]).copy()).to(depth)
-    return depth * rays.permute(2, 0, 1)
+    return depth * rays_like(depth, *depth.shape[-2:])

@@ -1,4 +1,4 @@
-"""What a run leaves behind, written so that a kill at any moment leaves the last good one.
+"""Checkpoints of a run, written so that a kill at any moment leaves the last complete one.
 
 RUN/checkpoints/step_NNNNNNNN/ holds the weights (`net`), their moving average (`average`), both as
 safetensors with their configuration beside, and `optimizer.pt`. A folder appears under its final
@@ -13,7 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +32,19 @@ from mtpano_model.network.pretrained import (
     read_tensors,
     save_pretrained,
 )
+from mtpano_model.settings import first_difference, plain
 from mtpano_model.training.config import TrainConfig
 from mtpano_model.training.ema import WeightAverage
-from mtpano_model.training.settings import first_difference, plain, updated
+from mtpano_model.training.read_back import (
+    FORMAT,
+    REMEDY,
+    Origin,
+    Progress,
+    check_fit,
+    read_optimizer,
+    read_progress,
+)
 
-# Flag of `mtpano train` -> what was found there; `origin` makes it.
-Origin = dict[str, str]
-
-FORMAT = 1
 # What may differ between a run and its continuation: it does not change the losses.
 _FREE_KEYS = (
     "workers",
@@ -50,22 +55,8 @@ _FREE_KEYS = (
     "checkpoint_minutes",
     "parallel",
 )
+_BEST = ("best", "best.old")  # the latter after a kill while the former was replaced
 _WHOLE = whole.StateDictOptions(full_state_dict=True, cpu_offload=True)
-
-
-@dataclass
-class Progress:
-    """How far a run is.
-
-    step: optimizer steps done. world: processes that share a step. best: highest validation score
-    so far. stale: validations since then. stopped: there were too many, the run has ended.
-    """
-
-    step: int = 0
-    world: int = 1
-    best: float = 0.0
-    stale: int = 0
-    stopped: bool = False
 
 
 class RunState:
@@ -123,22 +114,16 @@ class RunState:
         MtpanoError where it belongs to another configuration, other frames or other first weights,
         naming the first difference.
         """
-        stored = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-        if stored["format"] > FORMAT:
+        progress, trained_with, origin = read_progress(folder)
+        _refuse_other_config(folder, trained_with, config)
+        _refuse_other_origin(folder, origin, self.origin)
+        if progress.world != self.progress.world:
             raise MtpanoError(
-                f"{folder} has format {stored['format']}, this mtpano reads {FORMAT}: upgrade it"
-            )
-        _refuse_other_config(folder, updated(TrainConfig(), stored["config"]), config)
-        _refuse_other_origin(folder, stored.get("origin", {}), self.origin)
-        world = stored.get("world", 1)
-        if world != self.progress.world:
-            raise MtpanoError(
-                f"{folder} was trained by {world} processes, now there are {self.progress.world}: "
-                "resume with as many, or start a new run with --init"
+                f"{folder} was trained by {progress.world} processes, now there are "
+                f"{self.progress.world}: resume with as many, or start a new run with --init"
             )
         self._restore(folder)
-        for key in ("step", "best", "stale", "stopped"):
-            setattr(self.progress, key, stored.get(key, getattr(self.progress, key)))
+        vars(self.progress).update(vars(progress))
 
     def _gather(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if self._sharded:
@@ -151,21 +136,30 @@ class RunState:
     def _restore(self, folder: Path) -> None:
         weights = own_names(self.net, read_tensors(folder / "net"))
         device = "cpu" if self._sharded else next(self.net.parameters()).device
-        optimizer = torch.load(folder / "optimizer.pt", map_location=device, weights_only=True)
+        optimizer = read_optimizer(folder, device)
         if self._sharded:
             whole.set_model_state_dict(self.net, dict[str, Any](weights), options=_WHOLE)
-            # Not strict: what never had a gradient has no state.
-            whole.set_optimizer_state_dict(
-                self.net,
-                self.optimizer,
-                optimizer,
-                options=dataclasses.replace(_WHOLE, strict=False),
-            )
         else:
             load_exactly(self.net, weights, str(folder))
-            self.optimizer.load_state_dict(optimizer)
+        try:
+            if self._sharded:  # not strict: what never had a gradient has no state
+                options = dataclasses.replace(_WHOLE, strict=False)
+                whole.set_optimizer_state_dict(self.net, self.optimizer, optimizer, options=options)
+            else:
+                self.optimizer.load_state_dict(optimizer)
+            check_fit(self.optimizer)
+        except (ValueError, LookupError, TypeError, AttributeError, RuntimeError) as error:
+            raise MtpanoError(
+                f"{folder}/optimizer.pt belongs to another network or optimizer ({error}): {REMEDY}"
+            ) from error
         if self.average is not None:
             averages = own_names(self.net, read_tensors(folder / "average"))
+            if {k: x.shape for k, x in averages.items()} != {
+                k: x.shape for k, x in self.average.state.items()
+            }:
+                raise MtpanoError(
+                    f"{folder}/average.safetensors belongs to another network: {REMEDY}"
+                )
             self.average.state = {name: x.to(device) for name, x in averages.items()}
 
     def _save_weights(
@@ -192,7 +186,8 @@ def best_weights(path: Path) -> Path:
         return DEFAULT_CHECKPOINT
     folder = path
     if (path / "checkpoints").is_dir():
-        folder = path / "best" if (path / "best").is_dir() else latest_checkpoint(path) or path
+        kept = (path / name for name in _BEST)
+        folder = next(filter(Path.is_dir, kept), None) or latest_checkpoint(path) or path
     for name in ("average.safetensors", "net.safetensors"):
         if (folder / name).is_file():
             return folder / name
@@ -212,12 +207,12 @@ def lasting_folder(weights: Path) -> Path:
     folder = weights.parent
     if folder.parent.name == "checkpoints":
         return folder.parent.parent
-    is_best = folder.name == "best" and (folder.parent / "checkpoints").is_dir()
+    is_best = folder.name in _BEST and (folder.parent / "checkpoints").is_dir()
     return folder.parent if is_best else folder
 
 
 def _complete(run: Path) -> list[Path]:
-    return sorted(p for p in (run / "checkpoints").glob("step_*") if p.suffix != ".part")
+    return sorted(p for p in (run / "checkpoints").glob("step_*") if not p.suffix)
 
 
 @contextmanager
@@ -237,8 +232,12 @@ def _complete_or_not_at_all(folder: Path) -> Iterator[Path]:
             f"checkpoint {folder} cannot be written ({error}): the one before it is whole; make "
             "room on the disk and --resume"
         ) from error
-    shutil.rmtree(folder, ignore_errors=True)
+    before = folder.with_name(f"{folder.name}.old")
+    if folder.exists():  # it stays until the new one has its name
+        shutil.rmtree(before, ignore_errors=True)
+        folder.rename(before)
     partial.rename(folder)
+    shutil.rmtree(before, ignore_errors=True)
 
 
 def _refuse_other_config(folder: Path, old: TrainConfig, new: TrainConfig) -> None:

@@ -1,4 +1,4 @@
-"""Weights that let rare classes be heard."""
+"""Class weights for the cross-entropy: the rarer a class, the larger its weight."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything a training run can be told, as documented dataclasses; `presets` fills them in."""
+"""All settings of a training run as documented dataclasses; `presets` has named values of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from mtpano_model.data.augment import AugmentConfig
 from mtpano_model.data.sources import DataName
 from mtpano_model.errors import MtpanoError
 from mtpano_model.training.losses import LossConfig
+
+_LARGEST_SEED = 2**32 - 1  # every step's own seed, a million times as large, fits 64 bits
 
 
 def _refuse_below(config: Any, least: dict[str, int], where: str = "") -> None:
@@ -166,6 +168,9 @@ class TrainConfig:
         ones = ("accumulate", "eval_every", "eval_frames", "log_every")
         zeros = ("workers", "seed", "pictures", "patience", "checkpoint_minutes")
         _refuse_below(self, dict.fromkeys(ones, 1) | dict.fromkeys(zeros, 0))
+        _refuse_below(self.losses, {"initial_stride": 1}, "losses.")
+        if self.seed > _LARGEST_SEED:
+            raise MtpanoError(f"seed is {self.seed}: expected at most {_LARGEST_SEED}")
 
     @property
     def total_steps(self) -> int:

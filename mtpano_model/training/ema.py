@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 
@@ -29,3 +32,13 @@ class WeightAverage:
             else:
                 self.state[name].copy_(x)
         torch._foreach_lerp_(averaged, current, share)
+
+    @contextmanager
+    def inside(self, net: nn.Module) -> Iterator[None]:
+        """Until its end, the network has its averaged weights."""
+        own = {name: x.detach().clone() for name, x in net.state_dict().items()}
+        net.load_state_dict(self.state)
+        try:
+            yield
+        finally:
+            net.load_state_dict(own)

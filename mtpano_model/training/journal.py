@@ -1,4 +1,4 @@
-"""What a run tells while it runs: metrics.jsonl, TensorBoard, a progress bar."""
+"""The log of a training run: metrics.jsonl, TensorBoard and a progress bar."""
 
 from __future__ import annotations
 
@@ -7,23 +7,17 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from torch.utils.tensorboard import SummaryWriter
 
 from mtpano_model.classes import ClassSet, load_class_set
 from mtpano_model.data.sample import PanoramaDataset, collate
-from mtpano_model.inference.colors import colorize_depth, colorize_labels, colorize_normals
+from mtpano_model.drawing.colors import colorize_depth, colorize_labels
 from mtpano_model.metrics.evaluation import Maps
 from mtpano_model.network import PDBridgeNet
+from mtpano_model.pictures.normals import encode_normals
+from mtpano_model.progress_bar import progress_bar
+from mtpano_model.stored_files import parse_json
 from mtpano_model.training.validation import predicted_maps, true_maps
 
 
@@ -35,16 +29,8 @@ class Journal:
 
     def __init__(self, run: Path, done: int, total: int, *, quiet: bool = False):
         self.quiet = quiet
-        self._bar = Progress(
-            TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-            disable=quiet,
-        )
-        self._task = self._bar.add_task("", total=total, completed=done, note="")
+        self._bar = progress_bar(with_note=True, disable=quiet)
+        self._task = self._bar.add_task("training", total=total, completed=done, note="")
         self._lines = run / "metrics.jsonl"
         if quiet:
             return
@@ -82,15 +68,14 @@ class Journal:
         if not count:
             return
         truth = collate([frames[i] for i in range(min(count, len(frames)))])
-        with torch.no_grad():
-            predictions = net(truth.image.to(next(net.parameters()).device).float())
+        predictions = predicted_maps(net, truth.image, next(net.parameters()).device)
         if self.quiet:
             return
         classes = load_class_set(net.config.class_set)
         for i in range(len(truth)):
             image = truth.image[i].permute(1, 2, 0).numpy()
             rows = [
-                _row(image, predicted_maps(predictions, i), classes),
+                _row(image, predictions[i], classes),
                 _row(image, true_maps(truth, i), classes),
             ]
             self._board.add_image(truth.names[i], np.concatenate(rows), step, dataformats="HWC")
@@ -102,7 +87,7 @@ def _row(image: NDArray[np.uint8], maps: Maps, classes: ClassSet) -> NDArray[np.
     if maps.depth is not None:
         depth = colorize_depth(np.where(maps.depth > 0, maps.depth, np.nan))
     if maps.normals is not None:
-        normals = colorize_normals(maps.normals.copy())
+        normals = encode_normals(maps.normals.copy())
     if maps.labels is not None:
         labels = colorize_labels(maps.labels, classes.palette_array)
     return np.concatenate([image, depth, normals, labels], 1)
@@ -113,11 +98,10 @@ def _drop_after(lines: Path, done: int) -> None:
     if not lines.is_file():
         return
     kept = []
-    for line in lines.read_text(encoding="utf-8").splitlines():
+    for line in lines.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            step = json.loads(line)["step"]
-        except (ValueError, KeyError):  # cut off by the kill
+            if parse_json(line)["step"] <= done:
+                kept.append(line + "\n")
+        except (ValueError, KeyError, TypeError):  # cut off by the kill
             continue
-        if step <= done:
-            kept.append(line + "\n")
     lines.write_text("".join(kept), encoding="utf-8")

@@ -2,39 +2,36 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shlex
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from lightning_fabric import Fabric
 from torch import Tensor
-from torch.distributed.tensor import DTensor
 
-from mtpano_model.data.sample import Batch
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.memory import keep_freed_memory
-from mtpano_model.network import PDBridgeNet
-from mtpano_model.training.checkpoint import Progress, RunState, latest_checkpoint
+from mtpano_model.settings import plain
+from mtpano_model.training.checkpoint import RunState, latest_checkpoint
 from mtpano_model.training.class_balance import class_weights_of
 from mtpano_model.training.config import Stage, TrainConfig
 from mtpano_model.training.ema import WeightAverage
+from mtpano_model.training.finite import check_losses, check_norm
 from mtpano_model.training.journal import Journal
-from mtpano_model.training.keep import FirstAnswers
-from mtpano_model.training.losses import multi_task_loss, with_point_map
 from mtpano_model.training.masking import ReduceCount, one_process
+from mtpano_model.training.multi_task import multi_task_loss, with_point_map
 from mtpano_model.training.optimizer import build_optimizer, set_learning, set_learning_rate
 from mtpano_model.training.origin import origin_of
 from mtpano_model.training.processes import start_fabric
-from mtpano_model.training.settings import plain
+from mtpano_model.training.read_back import Progress
+from mtpano_model.training.self_labels import SelfLabels
 from mtpano_model.training.starting_point import licence_of, starting_network
 from mtpano_model.training.stream import TrainingData, stage_batches
 from mtpano_model.training.validation import Metrics, score, validate
@@ -70,7 +67,7 @@ def train(
     licence = licence_of(config, init, checkpoint)
     layout = memory_format(fabric.device)
     net.to(memory_format=layout)  # type: ignore[call-overload]
-    first_answers = FirstAnswers(net, fabric.device) if config.keep_unlabelled else None
+    self_labels = SelfLabels(net, fabric.device) if config.keep_unlabelled else None
     model = fabric.setup_module(net)
     own_optimizer = build_optimizer(net, config.optimizer)
     optimizer: Any = fabric.setup_optimizers(own_optimizer)
@@ -82,8 +79,8 @@ def train(
         state.load(checkpoint, config)
         logger.info("resuming %s after %d of %d steps", out, progress.step, config.total_steps)
         if progress.stopped:
-            logger.info("it has stopped early: nothing is left to do")
-    with _writable(out):
+            logger.info("the run has stopped early, so nothing is left to do")
+    with writing(out, "give an --out where you may write"):
         out.mkdir(parents=True, exist_ok=True)
         if fabric.is_global_zero:
             (out / "config.yaml").write_text(_told(config, data, init), encoding="utf-8")
@@ -130,8 +127,8 @@ def train(
                     batch = next(batches).to(fabric.device)
                     waited += time.monotonic() - asked
                     frames += batch.names
-                    if first_answers is not None:
-                        batch = first_answers.fill(batch)
+                    if self_labels is not None:
+                        batch = self_labels.fill(batch)
                     batch = with_point_map(batch)
                     unfinished = part + 1 < config.accumulate
                     with fabric.no_backward_sync(model, enabled=unfinished):
@@ -144,13 +141,13 @@ def train(
                             reduce_count=count,
                         )
                         fabric.backward(losses["total"] / config.accumulate)
-                    _add(terms, _checked(losses, batch, step, out, fabric), config.accumulate)
+                    _add(terms, check_losses(losses, batch, step, out, fabric), config.accumulate)
                 for parameter in resting:
                     parameter.grad = None
                 norm = fabric.clip_gradients(
                     model, optimizer, max_norm=config.optimizer.clip, error_if_nonfinite=False
                 )
-                gradient = _checked_norm(norm, frames, step, out, fabric)
+                gradient = check_norm(norm, frames, step, out, fabric)
                 optimizer.step()
                 if average is not None:
                     average.update(net, step)
@@ -175,7 +172,7 @@ def train(
                         )
                 stage_ends = progress.step == first_step + stage.steps
                 if progress.step % config.eval_every == 0 or stage_ends:
-                    with _averaged(net, average):
+                    with average.inside(net) if average else nullcontext():
                         metrics = validate(
                             net,
                             held_out,
@@ -199,7 +196,10 @@ def train(
                     state.save(out, config, _facts(config, metrics, licence))
                     saved_at = time.monotonic()
                 if progress.stopped:
-                    logger.info("no better for %d validations: stopping", config.patience)
+                    logger.info(
+                        "%d validations in a row were no better than the best: training stops",
+                        config.patience,
+                    )
                     return metrics
     return metrics
 
@@ -213,16 +213,6 @@ def memory_format(device: torch.device) -> torch.memory_format:
     On an H200 `small` was a sixth slower with it, in float32, and a tenth in bfloat16.
     """
     return torch.channels_last if device.type == "cpu" else torch.contiguous_format
-
-
-@contextmanager
-def _writable(out: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise MtpanoError(
-            f"run {out} cannot be written ({error.strerror}): give an --out where you may write"
-        ) from error
 
 
 def _told(config: TrainConfig, data: TrainingData, init: Path | None) -> str:
@@ -261,61 +251,6 @@ def network_input(image: Tensor, layout: torch.memory_format) -> Tensor:
 def _add(terms: dict[str, float], losses: dict[str, float], parts: int) -> None:
     for name, loss in losses.items():
         terms[name] = terms.get(name, 0.0) + loss / parts
-
-
-def _checked(
-    losses: dict[str, Tensor], batch: Batch, step: int, out: Path, fabric: Fabric
-) -> dict[str, float]:
-    """The losses as numbers. A NaN is never trained on: say where it comes from, and stop."""
-    values = torch.stack([loss.detach() for loss in losses.values()])
-    numbers = dict(zip(losses, values.tolist(), strict=True))
-    bad = [name for name, value in numbers.items() if not np.isfinite(value)]
-    if bad:
-        _report(bad, batch.names, step, out, fabric)
-    anywhere = torch.tensor(float(bool(bad)), device=values.device)
-    if fabric.world_size > 1:
-        anywhere = fabric.all_reduce(anywhere, reduce_op="sum")  # type: ignore[assignment]
-    if anywhere:
-        where = ", ".join(bad) or "in another process"
-        raise MtpanoError(
-            f"losses are not finite at step {step} ({where}): look at the frames named in "
-            f"{out}/not_finite_*.json, or lower the learning rate and resume"
-        )
-    return numbers
-
-
-def _checked_norm(
-    norm: Tensor | None, frames: list[str], step: int, out: Path, fabric: Fabric
-) -> float:
-    """The gradient's norm, the same in every process. Finite losses may have one that is not."""
-    value = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)  # type: ignore[arg-type]
-    if not np.isfinite(value):
-        _report(["gradient"], frames, step, out, fabric)
-        raise MtpanoError(
-            f"the gradient is not finite at step {step}, though the losses are: look at the frames "
-            f"named in {out}/not_finite_*.json, or lower the learning rate and resume"
-        )
-    return value
-
-
-def _report(bad: list[str], frames: list[str], step: int, out: Path, fabric: Fabric) -> None:
-    """Say in the run's folder what was not finite, and on which frames."""
-    report = out / f"not_finite_{fabric.global_rank}.json"
-    report.write_text(json.dumps({"step": step, "terms": bad, "names": frames}))
-
-
-@contextmanager
-def _averaged(net: PDBridgeNet, average: WeightAverage | None) -> Iterator[None]:
-    """Inside, the network has its averaged weights."""
-    if average is None:
-        yield
-        return
-    own = {name: x.detach().clone() for name, x in net.state_dict().items()}
-    net.load_state_dict(average.state)
-    try:
-        yield
-    finally:
-        net.load_state_dict(own)
 
 
 def _note_score(progress: Progress, metrics: Metrics, patience: int) -> None:

@@ -1,46 +1,25 @@
-"""The losses of MTPano (arXiv 2602.05330), each with an explicit validity mask.
+"""The loss of each task (arXiv 2602.05330): a sum over valid pixels, divided by their number.
 
-Every loss is a sum over valid pixels divided by their number (`masking`); an empty mask gives loss
-0 and gradient 0. Edge and Freq are in `sharpness`.
+Masks are explicit (`masking`); an empty one gives loss 0 and gradient 0. Edge and Freq are in
+`sharpness`, the weighted sum of all tasks is in `multi_task`.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from functools import partial
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mtpano_model.classes import IGNORE
-from mtpano_model.data.sample import Batch
-from mtpano_model.training.auxiliary import point_map
+from mtpano_model.training.beside_depth import log_depth
 from mtpano_model.training.masking import ReduceCount, masked_mean, one_process
-from mtpano_model.training.sharpness import (
-    Convention,
-    edge_loss,
-    frequency_loss,
-    gradient_loss,
-    sharpness,
-)
+from mtpano_model.training.sharpness import Convention, gradient_loss, sharpness
 
 DepthKind = Literal["l1", "log_l1"]
 
-__all__ = [
-    "LossConfig",
-    "auxiliary_loss",
-    "depth_loss",
-    "edge_loss",
-    "frequency_loss",
-    "multi_task_loss",
-    "normals_loss",
-    "semseg_loss",
-]
-
-_NEAREST_M = 0.05  # log depth goes on as a straight line below this, so that gradients stay finite
 _DICE_SMOOTH = 1e-6
 
 
@@ -55,9 +34,11 @@ class LossConfig:
     depth_kind: "l1" in metres, or "log_l1" (mean |log p - log y|), which near and far teach alike.
     depth_edge, depth_frequency, normals_edge, normals_frequency: weights of Edge and Freq.
     depth_gradient: weight of the differences between neighbouring log depths; not in the paper.
+    plane: weight of the angle between predicted depth and true normals on planes; not in the paper.
+    uncertainty: weight of depth's own uncertainty, of networks with confidence; not in the paper.
     clamp: depth and point losses saturate here once warm-up is over.
-    initial_stride: look only at every n-th row and column of the initial predictions, which are
-        blown up from the token grid anyway (1: all, as in the paper).
+    initial_stride: compare only every n-th row and column of the initial predictions, which are
+        interpolated from the token grid anyway (1: all, as in the paper).
     convention: "released" pads Sobel with zeros and takes borders of invalid areas for edges.
     """
 
@@ -73,22 +54,13 @@ class LossConfig:
     depth_edge: float = 0.5
     depth_frequency: float = 5e-3
     depth_gradient: float = 0.0
+    plane: float = 0.0
+    uncertainty: float = 0.0
     normals_edge: float = 0.1
     normals_frequency: float = 1e-4
     clamp: float = 10.0
     initial_stride: int = 1
     convention: Convention = "ours"
-
-
-class PredictionMaps(Protocol):
-    """Maps [B, C, H, W] by task name: `mtpano_model.network.Predictions` or alike."""
-
-    final: dict[str, Tensor]
-    initial: dict[str, Tensor]
-    auxiliary: dict[str, Tensor]
-
-
-# --- main tasks ----------------------------------------------------------------------------------
 
 
 def semseg_loss(
@@ -149,7 +121,7 @@ def depth_loss(
     target = torch.where(valid, target, 0)
     in_log = config.depth_kind == "log_l1"
     if in_log or config.depth_gradient:
-        log_error = _log_depth(prediction) - _log_depth(target)
+        log_error = log_depth(prediction) - log_depth(target)
     error = log_error if in_log else prediction - target
     loss = masked_mean(error.abs(), valid, reduce_count)
     if config.depth_gradient:
@@ -167,12 +139,6 @@ def depth_loss(
             reduce_count,
         )
     return loss
-
-
-def _log_depth(depth: Tensor) -> Tensor:
-    """log(depth), continued by its tangent below _NEAREST_M: finite and increasing everywhere."""
-    tangent = math.log(_NEAREST_M) + depth / _NEAREST_M - 1
-    return torch.where(depth > _NEAREST_M, depth.clamp(min=_NEAREST_M).log(), tangent)
 
 
 def normals_loss(
@@ -200,111 +166,3 @@ def auxiliary_loss(
     """L1 summed over channels, divided by the number of valid pixels; both [B, C, H, W]."""
     target = torch.where(valid, target, 0)
     return masked_mean((prediction - target).abs(), valid, reduce_count)
-
-
-# --- everything ----------------------------------------------------------------------------------
-
-
-def multi_task_loss(
-    predictions: PredictionMaps,
-    batch: Batch,
-    config: LossConfig = LossConfig(),
-    *,
-    class_weights: Tensor | None = None,
-    clamp: bool = True,
-    reduce_count: ReduceCount = one_process,
-) -> dict[str, Tensor]:
-    """Every term by name (semseg, initial.depth, auxiliary.grad, ...), and their weighted `total`.
-
-    Only what the network predicts is looked at, so single-task networks need no other config.
-    Auxiliary targets come from `batch.auxiliary` (the point map from depth).
-    """
-    main = partial(_main_losses, config=config, class_weights=class_weights)
-    weights = {"semseg": config.semseg, "depth": config.depth, "normals": config.normals}
-    terms: dict[str, Tensor] = {}
-    scales: dict[str, float] = {}
-    for name, loss in main(predictions.final, batch, reduce_count=reduce_count).items():
-        terms[name], scales[name] = loss, weights[name]
-    if config.initial:
-        coarse, targets = _every(predictions.initial, batch, config.initial_stride)
-        for name, loss in main(coarse, targets, reduce_count=reduce_count).items():
-            terms[f"initial.{name}"] = loss
-            scales[f"initial.{name}"] = weights[name] * config.initial
-    if config.auxiliary:
-        coarse, targets = _every(predictions.auxiliary, batch, config.initial_stride)
-        for name, loss in _auxiliary_losses(coarse, targets, reduce_count).items():
-            terms[f"auxiliary.{name}"], scales[f"auxiliary.{name}"] = loss, config.auxiliary
-    if clamp:
-        for name in terms:
-            if name.endswith(("depth", "point")):
-                terms[name] = terms[name].clamp(max=config.clamp)
-    total = torch.stack([scales[name] * loss for name, loss in terms.items()]).sum()
-    return {**terms, "total": total}
-
-
-def _main_losses(
-    maps: dict[str, Tensor],
-    batch: Batch,
-    *,
-    config: LossConfig,
-    class_weights: Tensor | None,
-    reduce_count: ReduceCount,
-) -> dict[str, Tensor]:
-    losses = {}
-    if "semseg" in maps:
-        losses["semseg"] = semseg_loss(
-            maps["semseg"],
-            batch.semseg,
-            config,
-            class_weights=class_weights,
-            confidence=batch.confidence,
-            reduce_count=reduce_count,
-        )
-    if "depth" in maps:
-        losses["depth"] = depth_loss(
-            maps["depth"], batch.depth, batch.depth_valid, config, reduce_count=reduce_count
-        )
-    if "normals" in maps:
-        losses["normals"] = normals_loss(
-            maps["normals"], batch.normals, batch.normals_valid, config, reduce_count=reduce_count
-        )
-    return losses
-
-
-def _auxiliary_losses(
-    maps: dict[str, Tensor], batch: Batch, reduce_count: ReduceCount
-) -> dict[str, Tensor]:
-    everywhere = torch.ones_like(batch.depth_valid)
-    losses = {}
-    for name, prediction in maps.items():
-        target = batch.auxiliary[name]
-        valid = batch.depth_valid if name == "point" else everywhere
-        losses[name] = auxiliary_loss(prediction, target, valid, reduce_count=reduce_count)
-    return losses
-
-
-def with_point_map(batch: Batch) -> Batch:
-    """The same batch with the point map among its auxiliary targets."""
-    batch.auxiliary["point"] = point_map(batch.depth)
-    return batch
-
-
-def _every(maps: dict[str, Tensor], batch: Batch, stride: int) -> tuple[dict[str, Tensor], Batch]:
-    """Every stride-th row and column of predictions and targets."""
-    if stride == 1:
-        return maps, batch
-
-    def thin(x: Tensor) -> Tensor:
-        return x[..., stride // 2 :: stride, stride // 2 :: stride]
-
-    return {k: thin(v) for k, v in maps.items()}, Batch(
-        names=batch.names,
-        image=thin(batch.image),
-        depth=thin(batch.depth),
-        depth_valid=thin(batch.depth_valid),
-        normals=thin(batch.normals),
-        normals_valid=thin(batch.normals_valid),
-        semseg=thin(batch.semseg),
-        confidence=None if batch.confidence is None else thin(batch.confidence),
-        auxiliary={k: thin(v) for k, v in batch.auxiliary.items()},
-    )

@@ -1,4 +1,4 @@
-"""Which weights move, and how fast."""
+"""The optimizer, its learning-rate schedule, and which parameters learn in a stage."""
 
 from __future__ import annotations
 

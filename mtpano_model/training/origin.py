@@ -10,8 +10,9 @@ import hashlib
 from pathlib import Path
 
 from mtpano_model.data.sample import PanoramaDataset
-from mtpano_model.training.checkpoint import Origin, best_weights
+from mtpano_model.training.checkpoint import best_weights
 from mtpano_model.training.config import TrainConfig
+from mtpano_model.training.read_back import Origin
 from mtpano_model.training.stream import TrainingData
 
 
@@ -28,7 +29,7 @@ def origin_of(config: TrainConfig, data: TrainingData, init: Path | None) -> Ori
 
 
 def _frames(frames: PanoramaDataset) -> str:
-    names = hashlib.sha256("\n".join(frames.names).encode()).hexdigest()
+    names = hashlib.sha256("\n".join(frames.names).encode("utf-8", "surrogatepass")).hexdigest()
     return f"{len(frames)} frames {names[:12]}"
 
 

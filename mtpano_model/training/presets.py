@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from mtpano_model.data.augment import STRONG, AugmentConfig
 from mtpano_model.errors import MtpanoError
+from mtpano_model.settings import did_you_mean
 from mtpano_model.training.config import OptimizerConfig, Stage, TrainConfig
 from mtpano_model.training.losses import LossConfig
-from mtpano_model.training.settings import did_you_mean
 
 _YAW_AND_MIRROR = AugmentConfig(yaw=True, mirror=0.5)
 
@@ -26,6 +26,16 @@ PRETRAIN_LABEL_FREE = TrainConfig(
     workers=8,
     eval_every=5000,
     checkpoint_minutes=20,
+)
+
+
+# Outdoors, on labels or on rendered truth: Cityscapes' classes, and depth whose loss is relative,
+# since what is far would else outweigh all that a robot can reach.
+PRETRAIN_OUTDOOR = replace(
+    PRETRAIN_LABEL_FREE,
+    preset="pretrain_outdoor",
+    class_set="outdoor19",
+    losses=replace(PRETRAIN_LABEL_FREE.losses, depth_kind="log_l1"),
 )
 
 
@@ -66,6 +76,8 @@ ROOMS_SMALL = TrainConfig(
         depth_edge=0.25,
         depth_frequency=0.0,
         depth_gradient=1.0,
+        plane=0.5,
+        uncertainty=0.1,
         normals_frequency=0.0,
         auxiliary=0.01,
         initial_stride=4,
@@ -82,7 +94,7 @@ FINETUNE_BAG = replace(
     data="store",
     stages=(Stage(256, 512, 120, 4),),
     optimizer=replace(ROOMS_SMALL.optimizer, lr=3e-4, backbone_lr=1e-4, warmup=20, ema=0.98),
-    losses=replace(ROOMS_SMALL.losses, class_balance=0.0),
+    losses=replace(ROOMS_SMALL.losses, class_balance=0.0, plane=0.0),
     keep_unlabelled=True,
     freeze_norm=True,
     eval_every=30,
@@ -94,6 +106,7 @@ PRESETS = {
     config.preset: config
     for config in (
         PRETRAIN_LABEL_FREE,
+        PRETRAIN_OUTDOOR,
         _finetune("structured3d", "nyu40", 500, 30_000),
         _finetune("stanford2d3d", "stanford13", 200, 1000),
         _finetune("matterport3d", "nyu40", 100, 1000),

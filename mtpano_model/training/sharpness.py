@@ -1,4 +1,4 @@
-"""Edge, frequency and gradient losses: what keeps borders sharp where L1 alone would blur them."""
+"""Edge, frequency and gradient losses, which keep borders sharp where L1 alone blurs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network a run starts with: from a preset, from ImageNet, or from another run."""
+"""The network that a run starts with: from a preset, from ImageNet, or from another run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mtpano_model.classes import load_class_set
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.sphere import frame_matrix
 from mtpano_model.network import PDBridgeNet, PDBridgeNetConfig, preset
-from mtpano_model.network.backbones.pretrained import load_imagenet_weights
+from mtpano_model.network.foreign.efficientnet_lite import load_imagenet_weights
 from mtpano_model.network.pretrained import (
     UNKNOWN_ORIGIN,
     load_exactly,
@@ -44,13 +44,19 @@ def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
         source = best_weights(init)
         tensors = _with_maps_of_its_size(net, own_names(net, read_tensors(source)))
         adapted = _what_fits if config.init_partly else _with_fresh_class_layers
-        load_exactly(net, adapted(net, tensors), str(source))
+        try:
+            load_exactly(net, adapted(net, tensors), str(source))
+        except MtpanoError as error:
+            raise MtpanoError(
+                f"{error}: --network '' takes the network of --init, and --set init_partly=true "
+                "begins afresh what does not fit"
+            ) from error
         if _config_of(source).normals_frame != "optical":
             _turn_to_optical(net)
     elif network.backbone.kind == "efficientnet_lite":
         load_imagenet_weights(net.backbone, network.backbone.variant)  # type: ignore[arg-type]
     elif config.backbone_weights and network.backbone.kind.startswith("dinov3"):
-        from mtpano_model.network.backbones.dinov3 import load_dinov3_weights  # needs transformers
+        from mtpano_model.network.foreign.dinov3 import load_dinov3_weights  # needs transformers
 
         load_dinov3_weights(net.backbone, config.backbone_weights)  # type: ignore[arg-type]
     return net.train()
@@ -140,7 +146,7 @@ def _with_fresh_class_layers(net: PDBridgeNet, tensors: dict[str, Tensor]) -> di
         and own[name].shape[1:] == tensor.shape[1:]
     ]
     if fresh:
-        logger.warning("classes differ: %s start afresh", ", ".join(fresh))
+        logger.warning("the classes differ, so these tensors start afresh: %s", ", ".join(fresh))
     return {**tensors, **{name: own[name] for name in fresh}}
 
 
@@ -152,5 +158,7 @@ def _what_fits(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor
         raise MtpanoError("no tensor of the checkpoint given with --init fits this network")
     fresh = [name for name in own if name not in fitting]
     modules = sorted({".".join(name.split(".")[:2]) for name in fresh})
-    logger.warning("%d of %d tensors start afresh, in %s", len(fresh), len(own), ", ".join(modules))
+    logger.warning(
+        "%d of %d tensors start afresh; they are in %s", len(fresh), len(own), ", ".join(modules)
+    )
     return {**own, **fitting}

@@ -1,30 +1,32 @@
-"""How well a network does on held-out frames, during training.
+"""Metrics of a network on held-out frames during training.
 
-The same metrics as `mtpano evaluate`, on at most `eval_frames` frames at the training size.
+The same metrics as `mtpano evaluate`, on at most `eval_frames` frames at the training size, of
+what a robot with this network would get.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
+from torch import Tensor
 
 from mtpano_model.classes import IGNORE, load_class_set
 from mtpano_model.data.sample import Batch, PanoramaDataset, collate
+from mtpano_model.export.torch_engine import network_estimator
+from mtpano_model.inference import Frame
 from mtpano_model.metrics.evaluation import Evaluation, Maps
 from mtpano_model.metrics.protocols import PROTOCOLS, Protocol
 from mtpano_model.network import PDBridgeNet
-from mtpano_model.network.pd_bridgenet import Predictions
+from mtpano_model.tasks import CONFIDENCE, DEPTH, NORMALS, SEMSEG
 
 Metrics = dict[str, float]
 
 # Fractions, higher is better; a run's score is the mean of those its network and data have.
 _SCORED = ("depth.delta1", "normals.within_11_25", "semseg.miou")
 
-_TOLD = ("depth", "normals", "semseg", "median_aligned")
+_KEPT = ("depth", "normals", "semseg", "median_aligned")
 
 
-@torch.no_grad()
 def validate(
     net: PDBridgeNet,
     frames: PanoramaDataset,
@@ -39,21 +41,16 @@ def validate(
     protocol: a name of `evaluation.protocols`, others count as plain pooling. At most `limit`
     frames, taken evenly.
     """
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
     evaluation = Evaluation(
         PROTOCOLS.get(protocol, Protocol(protocol)), load_class_set(net.config.class_set)
     )
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(limit, len(frames))).round().astype(int))
     for start in range(0, len(chosen), batch):
         truth = collate([frames[int(i)] for i in chosen[start : start + batch]])
-        predictions = net(truth.image.to(device).float())
-        for i in range(len(truth)):
-            evaluation.update(predicted_maps(predictions, i), true_maps(truth, i))
-    for module, training in modes.items():
-        module.training = training
+        for i, prediction in enumerate(predicted_maps(net, truth.image, device)):
+            evaluation.update(prediction, true_maps(truth, i))
     summary = evaluation.summary()
-    return _flat({name: summary[name] for name in _TOLD if name in summary})
+    return _flat({name: summary[name] for name in _KEPT if name in summary})
 
 
 def score(metrics: Metrics) -> float:
@@ -61,17 +58,36 @@ def score(metrics: Metrics) -> float:
     return float(np.mean([metrics[name] for name in _SCORED if name in metrics] or [0.0]))
 
 
-def predicted_maps(predictions: Predictions, i: int) -> Maps:
-    """Panorama i of a batch of predictions, as arrays."""
-    final = predictions.final
-    depth = normals = labels = None
-    if "depth" in final:
-        depth = final["depth"][i, 0].float().cpu().numpy()
-    if "normals" in final:
-        normals = F.normalize(final["normals"][i].float(), dim=0).permute(1, 2, 0).cpu().numpy()
-    if "semseg" in final:
-        labels = final["semseg"][i].argmax(0).byte().cpu().numpy()
-    return Maps(depth, normals, labels)
+def predicted_maps(net: PDBridgeNet, images: Tensor, device: torch.device | str) -> list[Maps]:
+    """What a robot would get of pictures uint8 [B, 3, H, W], at their size, a picture an entry.
+
+    The network keeps the mode (training or evaluation) that it was in.
+    """
+    modes = {module: module.training for module in net.modules()}
+    height, width = images.shape[-2:]
+    estimator = network_estimator(net, (height, width), device)
+    pictures = images.permute(0, 2, 3, 1).contiguous().numpy()
+    batch = np.concatenate([estimator.preprocess(picture) for picture in pictures])
+    outputs = estimator.engine.infer(batch)
+    for module, training in modes.items():
+        module.training = training
+    return [
+        known_maps(
+            estimator.postprocess({name: array[i : i + 1] for name, array in outputs.items()}), net
+        )
+        for i in range(len(images))
+    ]
+
+
+def known_maps(frame: Frame, net: PDBridgeNet) -> Maps:
+    """The frame's maps, None for tasks that the network lacks."""
+    tasks = net.config.tasks
+    return Maps(
+        frame.depth if DEPTH.name in tasks else None,
+        frame.normals if NORMALS.name in tasks else None,
+        frame.labels if SEMSEG.name in tasks else None,
+        confidence=frame.extras.get(CONFIDENCE.name),
+    )
 
 
 def true_maps(batch: Batch, i: int) -> Maps:

@@ -37,7 +37,7 @@ class Taps:
 
 
 def build_backbone(config: PDBridgeNetConfig) -> Backbone:
-    """The backbone of a configuration, its weights random (see `pretrained` and `dinov3`)."""
+    """The backbone of a configuration, its weights random (see `network.foreign`)."""
     kind = config.backbone.kind
     if kind == "efficientnet_lite":
         from mtpano_model.network.backbones.efficientnet_lite import EfficientNetLite

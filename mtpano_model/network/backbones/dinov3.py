@@ -1,12 +1,11 @@
 """DINOv3 backbones through transformers (>= 4.56; parameter names differ from 5.0 on).
 
 Weights: `facebook/dinov3-vit*` and `facebook/dinov3-convnext*` under the DINOv3 licence, loaded by
-the user with `load_dinov3_weights`; none are shipped.
+the user with `foreign.dinov3`; none are shipped.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -115,15 +114,3 @@ def wrap_convolutions(module: nn.Module, how: Padding) -> None:
             setattr(module, name, conv)
         else:
             wrap_convolutions(child, how)
-
-
-def load_dinov3_weights(backbone: DINOv3ViT | DINOv3ConvNeXt, source: str | Path) -> None:
-    """Load weights from a folder or hub name that transformers' `from_pretrained` takes."""
-    try:
-        pretrained = type(backbone.model).from_pretrained(str(source))
-    except (OSError, ValueError) as error:
-        raise MtpanoError(
-            f"DINOv3 weights {str(source)!r} cannot be loaded ({str(error).splitlines()[0]}): "
-            "expected a local folder saved by transformers, or a hub name you have access to"
-        ) from error
-    backbone.model.load_state_dict(pretrained.state_dict())

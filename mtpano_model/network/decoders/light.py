@@ -1,8 +1,8 @@
 """The light decoder: reads all taps at once on the token grid, then climbs on fine features.
 
 For convolutional backbones, whose own maps at strides 2, 4 and 8 carry the edges that tokens at
-stride 16 have lost. Ends at half the input size (a quarter without a stem); the engine's host, or
-the GPU tail, does the rest.
+stride 16 have lost. Ends at half the input size (a quarter without a stem); learnt up-sampling
+(`upsampling`), the engine's host or the GPU tail does the rest.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Laterals(nn.Module):
 
 
 class LightDecoder(nn.Module):
-    """One task: four maps G [B, C, h, w] and the laterals -> [B, channels, H/2, W/2].
+    """One task: four maps G [B, C, h, w] and the laterals -> [B, channels, H/2, W/2], features.
 
     One width more than there are laterals.
     """
@@ -64,8 +64,9 @@ class LightDecoder(nn.Module):
         self.fuse = nn.ModuleList(_ConvNormReLU(w, config.padding) for w in widths[1:])
         self.predict = nn.Conv2d(widths[-1], task.num_channels(config.num_classes), 1)
 
-    def forward(self, maps: list[Tensor], laterals: list[Tensor]) -> Tensor:
+    def forward(self, maps: list[Tensor], laterals: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The map and the features [B, widths[-1], H/2, W/2] that it was made of."""
         x = self.enter(torch.cat(maps, 1))
         for narrow, fuse, lateral in zip(self.narrow, self.fuse, laterals, strict=True):
             x = fuse(upsample(narrow(x), 2, self.how) + lateral)
-        return self.predict(x)
+        return self.predict(x), x

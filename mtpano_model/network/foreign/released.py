@@ -6,15 +6,14 @@ pickle is read with `weights_only=True` alone.
 
 from __future__ import annotations
 
-import pickle
 import re
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.network.foreign.files import read_pickle
 from mtpano_model.network.pd_bridgenet import PDBridgeNet
 from mtpano_model.network.pretrained import load_exactly, own_name
 
@@ -87,20 +86,7 @@ def our_name(released: str) -> str:
 def read_released_checkpoint(path: str | Path) -> dict[str, Tensor]:
     """The tensors of `mtpano_model_*.pth.tar`; refuses everything but a dictionary of tensors."""
     file = Path(path)
-    if not file.is_file():
-        raise MtpanoError(f"checkpoint {file} does not exist: expected the authors' .pth.tar file")
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
-    except pickle.UnpicklingError as error:
-        raise MtpanoError(
-            f"{file} holds more than tensors and was not opened (it could run code): expected the "
-            "authors' unmodified checkpoint"
-        ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise MtpanoError(
-            f"{file} is truncated or no PyTorch checkpoint ({str(error).splitlines()[0]}): "
-            "download it again"
-        ) from error
+    content = read_pickle(file, "the authors' unmodified .pth.tar file")
     tensors: Any = content.get("model") if isinstance(content, dict) else None
     if not isinstance(tensors, dict) or not all(isinstance(v, Tensor) for v in tensors.values()):
         raise MtpanoError(

@@ -1,7 +1,7 @@
-"""Labels for what nobody labelled: what the network itself said before training began.
+"""Labels for tasks that nobody labelled: the network's own predictions from before the training.
 
-A robot's teachers may name classes but measure nothing. Trained on classes alone, the network
-would forget its metres; taught its own first answers beside them, it does not.
+A robot's teachers may label classes but no depth. Trained on classes alone, the network would
+forget depth; trained on its own first predictions as well, it does not.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from mtpano_model.data.sample import Batch
 from mtpano_model.network import PDBridgeNet
 
 
-class FirstAnswers:
-    """A frozen copy of a network, on its own device, that fills in missing labels."""
+class SelfLabels:
+    """A frozen copy of a network on a device, which fills in missing labels."""
 
     def __init__(self, net: PDBridgeNet, device: torch.device):
         self.net = copy.deepcopy(net).to(device).eval().requires_grad_(False)
 
     @torch.no_grad()
     def fill(self, batch: Batch) -> Batch:
-        """The batch with this network's answers for every panorama that has none of a task's."""
+        """The batch with this network's predictions where a panorama has no label of a task."""
         no_depth = _unlabelled(batch.depth_valid)
         no_normals = _unlabelled(batch.normals_valid)
         no_classes = _unlabelled((batch.semseg != IGNORE)[:, None])

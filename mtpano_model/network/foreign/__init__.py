@@ -1,0 +1,1 @@
+"""Weights of others: their files, and what their tensors are called in our networks."""

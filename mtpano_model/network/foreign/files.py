@@ -1,0 +1,59 @@
+"""Checkpoints of others: pickles that hold nothing but tensors, and safetensors files."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from mtpano_model.errors import MtpanoError, one_line
+
+
+def read_pickle(file: Path, expected: str) -> Any:
+    """What a PyTorch file holds, read with weights_only, so that no code in it can run.
+
+    expected: what the file should have been, for the messages. MtpanoError where it is missing,
+    truncated, or holds more than tensors and plain values.
+    """
+    if not file.is_file():
+        raise MtpanoError(f"checkpoint {file} does not exist: expected {expected}")
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    except pickle.UnpicklingError as error:
+        raise MtpanoError(
+            f"{file} holds more than tensors and was not opened (it could run code): expected "
+            f"{expected}"
+        ) from error
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise MtpanoError(
+            f"{file} is truncated or no PyTorch checkpoint ({one_line(error)}): download it again"
+        ) from error
+
+
+def read_state(file: Path) -> dict[str, Any]:
+    """The state dict of a .pth or .safetensors file, and plain values that stand beside it.
+
+    MtpanoError where it is missing, damaged or no state dict.
+    """
+    if file.suffix == ".safetensors":
+        try:
+            return dict(load_file(file))
+        except (OSError, SafetensorError) as error:
+            raise MtpanoError(
+                f"checkpoint {file} cannot be read ({error}): expected a .safetensors file"
+            ) from error
+    state = read_pickle(file, "a .pth file of tensors")
+    if not isinstance(state, dict) or not any(isinstance(v, Tensor) for v in state.values()):
+        raise MtpanoError(f"{file} has no tensors by name: expected a network's state dict")
+    return state
+
+
+def without_prefix(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The same under names without a prefix that all, or some, of them have."""
+    return {name.removeprefix(prefix): value for name, value in state.items()}
