@@ -91,7 +91,8 @@ def class_lookup(own: str, wanted: str) -> NDArray[np.uint8]:
     if wanted == DEFAULT_SET:
         return load_class_set(own).lookup_to_default()
     raise MtpanoError(
-        f"labels of class set '{own}' cannot be turned into '{wanted}': use {own} or {DEFAULT_SET}"
+        f"labels of class set '{own}' cannot be turned into '{wanted}': use "
+        f"{' or '.join(dict.fromkeys((own, DEFAULT_SET)))}"
     )
 
 

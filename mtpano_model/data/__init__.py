@@ -1,0 +1,1 @@
+"""Data sets, unlabelled panoramas and the label store, each with its reader."""

@@ -1,8 +1,8 @@
 """Augmentation that keeps the geometry true.
 
 Turning and mirroring move every target with the picture, and turn the vectors; metres stay.
-Stretching makes another room, whose metres are worked out anew. What happens to colours is what
-cameras do: exposure, tone, white balance, blur, noise, JPEG.
+Stretching makes another room, whose metres are worked out anew. Colours
+change as cameras change them: exposure, tone, white balance, blur, noise, JPEG.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from mtpano_model.data.pseudo_encoding import decode_rgb, encode_rgb
 from mtpano_model.data.sample import Sample
 from mtpano_model.geometry import sphere
 from mtpano_model.geometry.perspective import Places
@@ -202,7 +203,7 @@ def photometric(
     if rng.random() < config.stitch:
         image = _stitch(image, config.stitch_step, rng)
     if rng.random() < config.jpeg:
-        image = _jpeg(image, int(rng.integers(config.jpeg_quality, 96)))
+        image = decode_rgb(encode_rgb(image, int(rng.integers(config.jpeg_quality, 96))))
     return image
 
 
@@ -230,15 +231,6 @@ def _stitch(
     stitched = image.copy()
     stitched[:, columns] = np.clip(image[:, columns] + profile * step + 0.5, 0, 255)
     return stitched
-
-
-def _jpeg(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
-    """There and back; the codec wants BGR."""
-    _, data = cv2.imencode(
-        ".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]
-    )
-    decoded = _uint8(cv2.imdecode(data, cv2.IMREAD_COLOR))
-    return _uint8(cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB))
 
 
 def _uint8(image: Any) -> NDArray[np.uint8]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from mtpano_model.data.panorama import Panorama, Skipped, check_panorama
+from mtpano_model.data.panorama import Panorama, Skipped, checked_panorama
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.picture_files import PICTURE_SUFFIXES, decode_picture
+from mtpano_model.pictures.decode import decode_panorama
+from mtpano_model.pictures.files import read_bytes
+from mtpano_model.pictures.folders import find_pictures_below, readable
+from mtpano_model.pictures.picture import NoteTeller
+
+log = logging.getLogger(__name__)
 
 
 class FolderPanoramas:
-    """Pictures below a folder (or one picture file), sorted by path.
+    """Pictures below a folder (or one picture file), in natural order of their paths.
 
     A name is the folder's own name and the path below it. A picture that is half-written, damaged
     or not 2:1 is skipped and says so; MtpanoError where there is none at all.
@@ -19,27 +25,30 @@ class FolderPanoramas:
 
     def __init__(self, root: str | Path):
         root = Path(root)
-        if not root.exists():
-            raise MtpanoError(f"'{root}' does not exist: give a folder of panoramas or a bag")
-        files = [root.resolve()] if root.is_file() else sorted(root.resolve().rglob("*"))
-        self.root = (root.parent if root.is_file() else root).resolve()
-        self.files = [f for f in files if f.suffix.lower() in PICTURE_SUFFIXES and f.is_file()]
-        if not self.files:
-            raise MtpanoError(
-                f"'{root}' holds no picture: expected {', '.join(PICTURE_SUFFIXES)} files"
-            )
+        found = find_pictures_below(root)
+        folder = root.parent if root.is_file() else root
+        self.root = folder.resolve()  # "." has no name
+        self.files = [self.root / file.relative_to(folder) for file in found]
 
     def __len__(self) -> int:
         return len(self.files)
 
+    def identity(self) -> str:
+        return "\n".join(map(self._name, self.files))
+
     def panoramas(self, done: Collection[str] = ()) -> Iterator[Panorama | Skipped]:
+        notes = NoteTeller(log)
         for file in self.files:
-            name = file.relative_to(self.root.parent).as_posix()
+            name = self._name(file)
             if name in done:
                 continue
             try:
-                image = decode_picture(file.read_bytes())
-            except (OSError, ValueError) as error:
+                picture = decode_panorama(read_bytes(file))
+            except MtpanoError as error:
                 yield Skipped(name, str(error))
-            else:
-                yield check_panorama(name, image)
+                continue
+            notes.tell(name, picture)
+            yield checked_panorama(name, picture)
+
+    def _name(self, file: Path) -> str:
+        return readable(file.relative_to(self.root.parent).as_posix())

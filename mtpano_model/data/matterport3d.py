@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from mtpano_model.data import panorama_files as files
 from mtpano_model.data.public_data import PublicDataset, read_nyu_labels
 from mtpano_model.data.sample import Sample
 
-Split = Literal["train", "val", "test", "all"]
 # The official split of the 90 scans (61 / 11 / 18); the rest is train.
 # fmt: off
 VAL_SCANS = frozenset(
@@ -35,7 +33,6 @@ _LAYOUT = (
     f"{_PANORAMAS}/SCAN/VIEWPOINT{_SUFFIX} and "
     f"{_LABELS}/SCAN/{{semantic,depth,normal}}/VIEWPOINT_{{semantic,depth,normal}}.png"
 )
-_OWN_SET = "nyu40"
 
 
 class Matterport3DDataset(PublicDataset):
@@ -44,20 +41,26 @@ class Matterport3DDataset(PublicDataset):
     Depth: uint16 mm along the ray, 0 none, farther than 10 m invalid. Normals: the released frame,
     (128, 128, 128) none. Semantics: NYU40 ids 1-40, 0 none.
 
-    split: by scan; the benchmark reports on "test". size: (H, W) that everything is resized to
-    (labels by the nearest pixel). class_set: "nyu40" (own) or "indoor18". skipped: names of
-    panoramas that lack a label file.
+    Splits: by scan, into "train", "val" and "test"; the benchmark reports on "test".
     """
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: Split = "all",
-        size: files.Size | None = (512, 1024),
-        class_set: str = _OWN_SET,
-    ):
-        frames = _find_frames(Path(root), split)
-        super().__init__(root, frames, _LAYOUT, size, _OWN_SET, class_set)
+    own_set = "nyu40"
+    layout = _LAYOUT
+
+    @staticmethod
+    def find_frames(root: Path, split: str) -> Iterator[files.FrameFiles]:
+        for panorama in sorted((root / _PANORAMAS).glob(f"*/*{_SUFFIX}")):
+            scan, viewpoint = panorama.parent.name, panorama.name.removesuffix(_SUFFIX)
+            if split not in ("all", scan_split(scan)):
+                continue
+            labels = root / _LABELS / scan
+            yield files.FrameFiles(
+                name=f"{scan}/{viewpoint}",
+                image=panorama,
+                depth=labels / "depth" / f"{viewpoint}_depth.png",
+                normals=labels / "normal" / f"{viewpoint}_normal.png",
+                semseg=labels / "semantic" / f"{viewpoint}_semantic.png",
+            )
 
     def __getitem__(self, index: int) -> Sample:
         frame = self._frames[index]
@@ -67,23 +70,8 @@ class Matterport3DDataset(PublicDataset):
         return files.make_sample(frame.name, image, depth, normals, semseg)
 
 
-def scan_split(scan: str) -> Split:
+def scan_split(scan: str) -> str:
     """The split a scan belongs to."""
     if scan in TEST_SCANS:
         return "test"
     return "val" if scan in VAL_SCANS else "train"
-
-
-def _find_frames(root: Path, split: Split) -> Iterator[files.FrameFiles]:
-    for panorama in sorted((root / _PANORAMAS).glob(f"*/*{_SUFFIX}")):
-        scan, viewpoint = panorama.parent.name, panorama.name.removesuffix(_SUFFIX)
-        if split not in ("all", scan_split(scan)):
-            continue
-        labels = root / _LABELS / scan
-        yield files.FrameFiles(
-            name=f"{scan}/{viewpoint}",
-            image=panorama,
-            depth=labels / "depth" / f"{viewpoint}_depth.png",
-            normals=labels / "normal" / f"{viewpoint}_normal.png",
-            semseg=labels / "semantic" / f"{viewpoint}_semantic.png",
-        )

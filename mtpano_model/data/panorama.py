@@ -11,15 +11,21 @@ from numpy.typing import NDArray
 
 from mtpano_model.data.sample import PanoramaDataset, Sample
 from mtpano_model.errors import MtpanoError
+from mtpano_model.pictures.picture import Picture
+from mtpano_model.pictures.size import size_text
+
+_LEAST_ROWS = 32
 
 
 @dataclass
 class Panorama:
-    """One picture. image: uint8 [H, W, 3] RGB. truth: its ground truth, where it has one."""
+    """One picture. image: uint8 [H, W, 3] RGB. truth: its ground truth, where it has one. seen:
+    bool [H, W], false where the image shows nothing; None: all is seen."""
 
     name: str
     image: NDArray[np.uint8]
     truth: Sample | None = None
+    seen: NDArray[np.bool_] | None = None
 
 
 @dataclass
@@ -37,8 +43,15 @@ class PanoramaSource(Protocol):
         """How many there are, skipped ones included."""
         ...
 
+    def identity(self) -> str:
+        """A text that changes when the pictures do, as far as their names tell."""
+        ...
+
     def panoramas(self, done: Collection[str] = ()) -> Iterator[Panorama | Skipped]:
-        """All panoramas in a fixed order, without those whose names are in `done`."""
+        """All panoramas in a fixed order, without those whose names are in `done`.
+
+        A name is asked for right before its picture is read.
+        """
         ...
 
 
@@ -54,6 +67,9 @@ class DatasetPanoramas:
     def __len__(self) -> int:
         return len(self.dataset)
 
+    def identity(self) -> str:
+        return "\n".join(self.dataset.names)
+
     def panoramas(self, done: Collection[str] = ()) -> Iterator[Panorama | Skipped]:
         for index, name in enumerate(self.dataset.names):
             if name not in done:
@@ -65,10 +81,9 @@ class DatasetPanoramas:
                 yield Panorama(name, truth.image.permute(1, 2, 0).contiguous().numpy(), truth)
 
 
-def check_panorama(name: str, image: NDArray[np.uint8]) -> Panorama | Skipped:
-    """The picture, if it is twice as wide as high (within two pixels) and 32 rows high or more."""
-    height, width = image.shape[:2]
-    if abs(width - 2 * height) > 2 or height < 32:
-        reason = f"it is {width}x{height}, expected a 2:1 equirectangular panorama"
+def checked_panorama(name: str, picture: Picture) -> Panorama | Skipped:
+    """The picture, if it is 32 rows high or more."""
+    if picture.size[0] < _LEAST_ROWS:
+        reason = f"it is {size_text(picture.size)}, expected at least {_LEAST_ROWS} rows"
         return Skipped(name, reason)
-    return Panorama(name, image)
+    return Panorama(name, picture.rgb, seen=picture.seen)

@@ -1,20 +1,14 @@
-"""What readers of labelled data sets share: finding complete frames, reading, resizing, decoding.
-
-Files are checked for their end mark before they are decoded, because OpenCV fills the missing part
-of a half-written picture with grey and says nothing.
-"""
+"""What readers of labelled data sets share: finding complete frames, reading, decoding."""
 
 from __future__ import annotations
 
 import logging
 import struct
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,23 +16,23 @@ from numpy.typing import NDArray
 from mtpano_model.classes import IGNORE, class_lookup, load_class_set
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError
+from mtpano_model.pictures.files import read_picture, read_stored
+from mtpano_model.pictures.resize import resize_image, resize_nearest
+from mtpano_model.pictures.shape import is_panoramic
+from mtpano_model.pictures.size import Size, size_text
 
 logger = logging.getLogger(__name__)
-
-Size = tuple[int, int]
-_NO_NORMAL = 128  # in all three channels: no surface
-_END_MARKS = {b"\x89PNG": b"IEND", b"\xff\xd8": b"\xff\xd9"}  # by how a file begins
 
 
 @dataclass(frozen=True)
 class FrameFiles:
-    """Where one panorama and its labels lie; pose only where the data set needs it."""
+    """Where one panorama and its labels lie; those are None that the data set has none of."""
 
     name: str
     image: Path
     depth: Path
-    normals: Path
-    semseg: Path
+    normals: Path | None = None
+    semseg: Path | None = None
     pose: Path | None = None
 
     def missing(self) -> list[Path]:
@@ -74,30 +68,10 @@ def complete_frames(
 # --- reading -------------------------------------------------------------------------------------
 
 
-def read_picture(path: Path, flags: int) -> NDArray[Any]:
-    """cv2.imread that refuses files without their end mark; MtpanoError names the file."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(4)
-            file.seek(0, 2)
-            file.seek(max(file.tell() - 64, 0))
-            tail = file.read()
-    except OSError as error:
-        raise MtpanoError(f"{path} cannot be opened: {error.strerror}, copy it again") from error
-    marks = [mark for begin, mark in _END_MARKS.items() if head.startswith(begin)]
-    whole = head and all(mark in tail for mark in marks)
-    picture = None
-    with suppress(cv2.error):  # of a header that promises more than 2^30 pixels
-        picture = cv2.imread(str(path), flags) if whole else None
-    if picture is None:
-        raise MtpanoError(f"{path} cannot be decoded: it is damaged or half-written, copy it again")
-    return picture
-
-
 def read_rgb(path: Path, size: Size | None) -> NDArray[np.uint8]:
-    """Picture as RGB uint8 [H, W, 3], area-averaged where it shrinks to `size` (H, W)."""
-    image = resize_rgb(read_picture(path, cv2.IMREAD_COLOR), size)
-    return np.ascontiguousarray(image[..., ::-1])
+    """Picture as RGB uint8 [H, W, 3] at `size` (H, W), None keeps its own; MtpanoError."""
+    image = read_picture(path).rgb
+    return image if size is None else resize_image(image, size)
 
 
 def read_label(path: Path, size: Size | None, channels: int) -> NDArray[Any]:
@@ -105,7 +79,7 @@ def read_label(path: Path, size: Size | None, channels: int) -> NDArray[Any]:
 
     A palette PNG gives its indices. MtpanoError where the number of channels is another.
     """
-    label = read_picture(path, cv2.IMREAD_UNCHANGED)
+    label = read_stored(path)
     if label.ndim == 3:
         label = label[..., 2::-1]  # OpenCV's BGR or BGRA -> RGB
         palette = _png_palette(path) if channels == 1 else None
@@ -116,26 +90,7 @@ def read_label(path: Path, size: Size | None, channels: int) -> NDArray[Any]:
             f"{path} has shape {'x'.join(map(str, label.shape))}: expected {channels} channels, "
             "as the data set's own files have"
         )
-    return resize_label(label, size)
-
-
-def resize_rgb(image: NDArray[np.uint8], size: Size | None) -> NDArray[np.uint8]:
-    """Picture [h, w, 3] at `size` (H, W): area-averaged where it shrinks, else bilinear."""
-    if size is None or image.shape[:2] == size:
-        return image
-    method = cv2.INTER_AREA if size[0] < image.shape[0] else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(image, size[::-1], interpolation=method), np.uint8)
-
-
-def resize_label(label: NDArray[Any], size: Size | None) -> NDArray[Any]:
-    """Labels [h, w(, 3)] at `size` (H, W): the pixel under each new pixel's centre.
-
-    No value is invented across an edge.
-    """
-    if size is None or label.shape[:2] == size:
-        return label
-    label = np.ascontiguousarray(label)
-    return cv2.resize(label, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
+    return label if size is None else resize_nearest(np.ascontiguousarray(label), size)
 
 
 def _png_palette(path: Path) -> NDArray[np.uint8] | None:
@@ -161,22 +116,6 @@ def _palette_indices(rgb: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDAr
 
 
 # --- decoding ------------------------------------------------------------------------------------
-
-
-def decode_normals(
-    rgb: NDArray[np.uint8], to_optical: NDArray[np.floating]
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """value = (n + 1) * 127.5 -> unit vectors [H, W, 3] in the optical frame, validity [H, W].
-
-    to_optical: 3x3 matrix from the stored frame. (128, 128, 128) marks invalid pixels, which
-    become zero vectors.
-    """
-    valid = ~(rgb == _NO_NORMAL).all(-1)
-    normals = rgb.astype(np.float32) / 127.5 - 1
-    normals = normals @ to_optical.T.astype(np.float32)
-    normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-6)
-    normals[~valid] = 0
-    return normals, valid
 
 
 class ClassConverter:
@@ -213,23 +152,22 @@ def make_sample(
     if len(shapes) != 1:
         sizes = ", ".join(f"{h}x{w}" for h, w in sorted(shapes))
         raise MtpanoError(f"frame {name} has pictures of sizes {sizes}: expected one size")
-    height, width = depth.shape
-    if width != 2 * height:
+    if not is_panoramic(depth.shape):
         raise MtpanoError(
-            f"frame {name} is {height}x{width} pixels: expected an equirectangular panorama, "
-            "twice as wide as high"
+            f"frame {name} is {size_text(depth.shape)} pixels: expected an equirectangular "
+            "panorama, twice as wide as high"
         )
     return Sample(
         name=name,
-        image=_planes(image),
+        image=planes(image),
         depth=torch.from_numpy(depth.astype(np.float32))[None],
         depth_valid=torch.from_numpy(depth > 0)[None],
-        normals=_planes(normals[0]),
+        normals=planes(normals[0]),
         normals_valid=torch.from_numpy(normals[1])[None],
         semseg=torch.from_numpy(np.ascontiguousarray(semseg)),
     )
 
 
-def _planes(array: NDArray[Any]) -> torch.Tensor:
+def planes(array: NDArray[Any]) -> torch.Tensor:
     """[H, W, 3] -> contiguous [3, H, W]."""
     return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))

@@ -1,4 +1,4 @@
-"""Pseudo-labels of one panorama as a few compressed files, and back.
+"""Encodes the pseudo-labels of a panorama as compressed files for the store, and decodes them.
 
 What is kept, at canvas size H x W, and what precision it costs:
 
@@ -7,6 +7,7 @@ What is kept, at canvas size H x W, and what precision it costs:
     confidence  uint8 PNG in 16 steps: to 1/30
     normals     8 bits a component PNG, (128, 128, 128) invalid: to 0.3 degrees
     depth       uint16 PNG, millimetres along the ray, 0 invalid: to 0.5 mm; over 65.5 m is lost
+    depth_confidence  uint8 PNG in 16 steps, where several teachers gave depth: to 1/30
     patchNN     depth of perspective patch NN in the same form, every k-th pixel of the teacher's
     json        where the patches look, and what became of them
 
@@ -25,15 +26,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.classes import IGNORE
+from mtpano_model.pictures import normals as unit_vectors
+from mtpano_model.pictures.decode import decode_picture, decode_stored
+from mtpano_model.pictures.millimetres import millimetres
+from mtpano_model.pictures.resize import resize_nearest
+from mtpano_model.pictures.size import Size
+from mtpano_model.stored_files import parse_json
 
-Size = tuple[int, int]  # (H, W)
 # 4 MB with tar's headers and padding.
 MAX_BYTES = 3_950_000
 PATCH_SIZES = (192, 160, 128, 96, 64)
 _JPEG_QUALITY = 95
 _LOWER_JPEG_QUALITY = 75
 _CONFIDENCE_STEPS = 15
-_NO_NORMAL = 128
 # Little is gained by higher levels; with these the writer is never what labelling waits for.
 _PNG = [cv2.IMWRITE_PNG_COMPRESSION, 2]
 _PNG_FEW_VALUES = [
@@ -52,6 +57,8 @@ class PseudoLabels:
     patches: float32 [N, h, w], metres along the ray, 0 where invalid, in the teacher's own scale;
         [0, 1, 1] where no teacher knows depth.
     facts: JSON-able notes (patch scales, counts).
+    depth_confidence: float32 [H, W], 0..1, how well several depth teachers agree; 0 where they
+        contradict each other. None of one teacher.
     """
 
     image: NDArray[np.uint8]
@@ -62,6 +69,7 @@ class PseudoLabels:
     patches: NDArray[np.float32]
     views: NDArray[np.float64]
     facts: dict[str, Any] = field(default_factory=dict)
+    depth_confidence: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         if len(self.patches) not in (0, len(self.views)):
@@ -72,13 +80,14 @@ def encode(labels: PseudoLabels, max_bytes: int = MAX_BYTES) -> dict[str, bytes]
     """Members by kind; kinds without any valid pixel are left out."""
     members = {"jpg": encode_rgb(labels.image)}
     if (labels.classes != IGNORE).any():
-        steps = (labels.confidence * _CONFIDENCE_STEPS + 0.5).astype(np.uint8)
         members["classes"] = _png(labels.classes, _PNG_FEW_VALUES)
-        members["confidence"] = _png(steps * (255 // _CONFIDENCE_STEPS), _PNG_FEW_VALUES)
+        members["confidence"] = encode_confidence(labels.confidence)
     if labels.normals.any():
         members["normals"] = encode_normals(labels.normals)
     if labels.depth.any():
         members["depth"] = encode_depth(labels.depth)
+        if labels.depth_confidence is not None:
+            members["depth_confidence"] = encode_confidence(labels.depth_confidence)
     facts = {"views": np.asarray(labels.views).round(4).tolist(), **labels.facts}
     members["json"] = json.dumps(facts).encode()
     members |= _encode_patches(labels.patches, max_bytes - _bytes(members))
@@ -106,8 +115,7 @@ def _every_kth(patch: NDArray[np.float32], width: int) -> NDArray[np.float32]:
     height, full = patch.shape
     if full <= width:
         return patch
-    size = (width, round(height * width / full))
-    return cv2.resize(patch, size, interpolation=cv2.INTER_NEAREST_EXACT)  # type: ignore
+    return resize_nearest(patch, (round(height * width / full), width))
 
 
 # --- single pictures -----------------------------------------------------------------------------
@@ -119,14 +127,13 @@ def encode_rgb(image: NDArray[np.uint8], quality: int = _JPEG_QUALITY) -> bytes:
 
 
 def decode_rgb(data: bytes) -> NDArray[np.uint8]:
-    return cv2.cvtColor(_decode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)  # type: ignore
+    """RGB uint8 [H, W, 3]; BadPicture where it is damaged, as of all decoders below."""
+    return decode_picture(data).rgb
 
 
 def encode_depth(depth: NDArray[np.float32]) -> bytes:
     """Metres -> 16-bit millimetres; what does not fit becomes 0, invalid."""
-    millimetres = depth * 1000 + 0.5
-    millimetres[~(millimetres < 65536)] = 0
-    return _png(millimetres.astype(np.uint16), _PNG)
+    return _png(millimetres(depth), _PNG)
 
 
 def decode_depth(data: bytes, size: Size | None = None) -> NDArray[np.float32]:
@@ -135,22 +142,20 @@ def decode_depth(data: bytes, size: Size | None = None) -> NDArray[np.float32]:
 
 
 def encode_normals(normals: NDArray[np.float32]) -> bytes:
-    code = ((normals + 1) * 127.5 + 0.5).astype(np.uint8)
-    code[~normals.any(-1)] = _NO_NORMAL
-    return _png(code[..., ::-1], _PNG)
+    return _png(unit_vectors.encode_normals(normals)[..., ::-1], _PNG)
 
 
 def decode_normals(data: bytes, size: Size | None = None) -> NDArray[np.float32]:
-    code = _label(data, size)
-    normals = code[..., ::-1] / np.float32(127.5) - 1
-    normals /= np.sqrt(np.einsum("hwc,hwc->hw", normals, normals))[..., None]
-    # Compared channel by channel: a reduction over an axis of three is ten times slower.
-    normals[np.logical_and.reduce([code[..., c] == _NO_NORMAL for c in range(3)])] = 0
-    return normals
+    return unit_vectors.decode_normals(_label(data, size)[..., ::-1])[0]
 
 
 def decode_classes(data: bytes, size: Size | None = None) -> NDArray[np.uint8]:
     return _label(data, size)
+
+
+def encode_confidence(confidence: NDArray[np.float32]) -> bytes:
+    steps = (confidence * _CONFIDENCE_STEPS + 0.5).astype(np.uint8)
+    return _png(steps * (255 // _CONFIDENCE_STEPS), _PNG_FEW_VALUES)
 
 
 def decode_confidence(data: bytes, size: Size | None = None) -> NDArray[np.float32]:
@@ -180,12 +185,13 @@ def decode(members: Mapping[str, bytes], size: Size) -> PseudoLabels:
         patches=decoded,
         views=views,
         facts=facts,
+        depth_confidence=read("depth_confidence", decode_confidence, None),
     )
 
 
 def read_views(members: Mapping[str, bytes]) -> NDArray[np.float64]:
     """Yaw, pitch and horizontal field of view of the patches in degrees, [N, 3]."""
-    return np.array(json.loads(members["json"])["views"], np.float64).reshape(-1, 3)
+    return np.array(parse_json(members["json"])["views"], np.float64).reshape(-1, 3)
 
 
 def _png(picture: NDArray[Any], options: list[int]) -> bytes:
@@ -194,17 +200,5 @@ def _png(picture: NDArray[Any], options: list[int]) -> bytes:
 
 def _label(data: bytes, size: Size | None) -> NDArray[Any]:
     """A label picture as stored, reduced before anything is computed from it."""
-    picture = _decode(data, cv2.IMREAD_UNCHANGED)
-    if size is None or picture.shape[:2] == size:
-        return picture
-    return cv2.resize(picture, size[::-1], interpolation=cv2.INTER_NEAREST_EXACT)
-
-
-def _decode(data: bytes, flags: int) -> NDArray[Any]:
-    try:
-        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error as error:  # of no bytes, or of a header that promises more than 2^30 pixels
-        raise ValueError(f"{len(data)} bytes are no picture ({error.err})") from error
-    if picture is None:
-        raise ValueError(f"{len(data)} bytes are no picture")
-    return picture
+    picture = decode_stored(data)
+    return picture if size is None else resize_nearest(picture, size)

@@ -1,4 +1,4 @@
-"""Training on a label store: merged classes and normals, and depth one patch at a time.
+"""A label store as a data set: merged classes and normals, depth merged or of one random patch.
 
 A teacher's depth scale drifts from patch to patch, so the paper (arXiv 2602.05330, section 3)
 supervises depth with one random patch a step; the merged map serves the first steps and every
@@ -11,11 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from mtpano_model.classes import IGNORE, class_lookup
-from mtpano_model.data.panorama_files import resize_rgb
+from mtpano_model.data.panorama_files import planes
 from mtpano_model.data.pseudo_encoding import (
     decode_classes,
     decode_confidence,
@@ -28,8 +27,10 @@ from mtpano_model.data.sample import Sample
 from mtpano_model.data.store import Store
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.perspective import Views, to_canvas
+from mtpano_model.pictures.picture import BadPicture
+from mtpano_model.pictures.resize import resize_image
 
-_MERGED = ("jpg", "classes", "confidence", "normals")
+_MERGED = ("jpg", "classes", "confidence", "normals", "depth_confidence")
 
 
 class PseudoLabelled:
@@ -83,7 +84,7 @@ class PseudoLabelled:
         members = self.store.read(self._places[index], (*_MERGED, "json", depth_kind))
         try:
             return self._decode(self.names[index], members, depth_kind)
-        except (ValueError, LookupError, TypeError) as error:
+        except (BadPicture, ValueError, LookupError, TypeError) as error:
             reason = f"it has no {error}" if isinstance(error, KeyError) else error
             raise MtpanoError(
                 f"panorama '{self.names[index]}' of store '{self.store.root}' is damaged "
@@ -92,7 +93,7 @@ class PseudoLabelled:
 
     def _decode(self, name: str, members: dict[str, bytes], depth_kind: str) -> Sample:
         height, width = self.size
-        image = resize_rgb(decode_rgb(members["jpg"]), self.size)
+        image = resize_image(decode_rgb(members["jpg"]), self.size)
         classes = np.full(self.size, IGNORE, np.uint8)
         confidence = np.zeros(self.size, np.float32)
         if "classes" in members:
@@ -102,10 +103,13 @@ class PseudoLabelled:
         if "normals" in members:
             normals = decode_normals(members["normals"], self.size)
         depth = self._depth(members, depth_kind)
-        vectors = _planes(normals)
+        if "depth_confidence" in members:  # 0: the teachers contradict each other
+            sure = decode_confidence(members["depth_confidence"], self.size) > 0
+            depth = depth * torch.from_numpy(sure)[None]
+        vectors = planes(normals)
         return Sample(
             name=name,
-            image=_planes(image),
+            image=planes(image),
             depth=depth,
             depth_valid=depth > 0,
             normals=vectors,
@@ -124,8 +128,3 @@ class PseudoLabelled:
         yaw, pitch, hfov = np.radians(read_views(members)[int(kind.removeprefix("patch"))])
         view = Views.look([yaw], [pitch], [hfov], (depth.shape[0], depth.shape[1]))
         return to_canvas(depth[None, None], view, self.size, "nearest")[0][0]
-
-
-def _planes(array: NDArray) -> Tensor:
-    """[H, W, 3] -> contiguous [3, H, W]."""
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))

@@ -1,38 +1,48 @@
-"""What the three public data sets have in common: a list of frames' files, read one by one."""
+"""The base of the readers of public data sets: it lists the frames whose files are complete."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.data import panorama_files as files
 from mtpano_model.geometry.sphere import frame_matrix
+from mtpano_model.pictures.normals import decode_normals
 
 
 class PublicDataset:
     """Frames that have all their files; a subclass finds them and reads one (`__getitem__`).
 
-    frames: where to look. layout: what was expected, for the message if nothing is there.
-    size: (H, W), None keeps the files'. own_set: class set of the files; class_set: of samples.
+    split: as the subclass has them, or "all". size: (H, W) that everything is resized to (labels
+        by the nearest pixel); None keeps the files' own. class_set: of the samples; None takes the
+        files' own, `own_set`, from which "indoor18" can be made as well.
     skipped: names of frames that lack a file.
     """
+
+    own_set: ClassVar[str]
+    layout: ClassVar[str]  # where the files are expected, for the message if nothing is there
 
     def __init__(
         self,
         root: str | Path,
-        frames: Iterable[files.FrameFiles],
-        layout: str,
-        size: files.Size | None,
-        own_set: str,
-        class_set: str,
+        split: str = "all",
+        size: files.Size | None = (512, 1024),
+        class_set: str | None = None,
     ):
-        self.root, self.size, self.class_set = Path(root), size, class_set
-        self._frames, self.skipped = files.complete_frames(frames, self.root, layout)
+        self.root, self.size, self.class_set = Path(root), size, class_set or self.own_set
+        found = self.find_frames(self.root, split)
+        self._frames, self.skipped = files.complete_frames(found, self.root, self.layout)
         self.names = [frame.name for frame in self._frames]
-        self._classes = files.ClassConverter(own_set, class_set)
+        self._classes = files.ClassConverter(self.own_set, self.class_set)
+
+    @staticmethod
+    def find_frames(root: Path, split: str) -> Iterator[files.FrameFiles]:
+        """Where the frames of a split are, whether or not all their files exist."""
+        raise NotImplementedError
 
     def __len__(self) -> int:
         return len(self.names)
@@ -46,8 +56,10 @@ def read_nyu_labels(
     As Structured3D and Matterport3D store them: uint16 millimetres along the ray, the released
     frame of normals (geometry.sphere), NYU40 ids from 1 with 0 for none.
     """
+    assert frame.normals is not None
+    assert frame.semseg is not None
     depth = files.read_label(frame.depth, size, 1) / np.float32(1000)
     stored = files.read_label(frame.normals, size, 3)
-    normals = files.decode_normals(stored, frame_matrix("released_normals", "optical"))
+    normals = decode_normals(stored, frame_matrix("released_normals", "optical"))
     nyu = files.read_label(frame.semseg, size, 1)
     return depth, normals, classes(nyu.astype(np.int32) - 1, frame.semseg)

@@ -1,9 +1,12 @@
-"""The rendered rooms: `index.jsonl` beside NAME.jpg, NAME_depth.png, NAME_normal.png, ..."""
+"""Rendered rooms and worlds: `index.jsonl` beside NAME.jpg, NAME_depth.png, NAME_normal.png, ...
+
+Worlds have two files more, which are read where they are there: NAME_far.png, depth beyond 65 m,
+and NAME_mask.png, why a pixel has no truth (`mtpano_model.pictures.truth_files`).
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,9 +14,14 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mtpano_model.classes import IGNORE
 from mtpano_model.data import panorama_files as files
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError
+from mtpano_model.pictures.normals import GREY, decode_normals
+from mtpano_model.pictures.resize import resize_image, resize_nearest
+from mtpano_model.pictures.truth_files import MEASURED, OPEN, joined_depth
+from mtpano_model.stored_files import parse_json
 
 Split = Literal["train", "val", "all"]
 
@@ -26,6 +34,7 @@ class _Encoded:
     depth: NDArray[np.uint16]  # [H, W] millimetres
     normals: NDArray[np.uint8]  # [H, W, 3]
     semseg: NDArray[np.uint8]  # [H, W] ids of the class set
+    far: NDArray[np.uint16] | None  # [H, W] what is beyond the millimetres, in the views that go so
 
 
 class RoomsDataset:
@@ -33,7 +42,7 @@ class RoomsDataset:
 
     split: "val" are the frames of one room in ten, chosen by `is_validation_room`; "train" the
         others; "all" every frame of the index.
-    size: (H, W) to bring them to (`resize_rgb`, `resize_label`); None keeps the files' size.
+    size: (H, W) to bring them to (`resize_image`, `resize_nearest`); None keeps the files' size.
     class_set: "indoor18" (through the class table) or "nyu40".
     cache: keep the encoded frames in memory after they were first read (1.2 MB a frame at
         256x512, 0.3 MB at 128x256).
@@ -74,10 +83,14 @@ class RoomsDataset:
         return files.make_sample(
             self.names[index],
             frame.image,
-            frame.depth / np.float32(1000),
-            files.decode_normals(frame.normals, np.eye(3)),
+            joined_depth(frame.depth, frame.far),
+            decode_normals(frame.normals, np.eye(3)),
             frame.semseg.copy(),
         )
+
+    def facts(self, index: int) -> dict[str, Any]:
+        """A frame's line of the index."""
+        return self.index[index]
 
     def preload(self) -> None:
         """Read every frame into the cache, so that forked loader workers share one copy."""
@@ -93,18 +106,39 @@ class RoomsDataset:
 
     def _read(self, index: int) -> _Encoded:
         stem = self.root / self.names[index]
+
+        def label(kind: str, channels: int = 1) -> NDArray[Any]:
+            path = stem.with_name(f"{stem.name}_{kind}.png")
+            return np.ascontiguousarray(files.read_label(path, None, channels))
+
+        def label_if_there(kind: str) -> list[NDArray[Any]]:
+            return [label(kind)] if stem.with_name(f"{stem.name}_{kind}.png").exists() else []
+
         image = files.read_rgb(stem.with_name(f"{stem.name}.jpg"), None)
-        depth = files.read_label(stem.with_name(f"{stem.name}_depth.png"), None, 1)
-        normals = files.read_label(stem.with_name(f"{stem.name}_normal.png"), None, 3)
-        path = stem.with_name(f"{stem.name}_semantic.png")
-        semseg = self._classes(files.read_label(path, None, 1).astype(np.int32) - 1, path)
-        shapes = {a.shape[:2] for a in (image, depth, normals, semseg)}
+        depth, normals, ids = label("depth"), label("normal", 3), label("semantic")
+        semseg = self._classes(
+            ids.astype(np.int32) - 1, stem.with_name(f"{stem.name}_semantic.png")
+        )
+        masks, fars = label_if_there("mask"), label_if_there("far")
+        arrays = [image, depth, normals, semseg, *masks, *fars]
+        shapes = {a.shape[:2] for a in arrays}
         if len(shapes) != 1:
             raise MtpanoError(
                 f"frame {stem} has pictures of different sizes {sorted(shapes)}: expected one size"
             )
-        labels = (files.resize_label(a, self.size) for a in (depth, normals, semseg))
-        return _Encoded(files.resize_rgb(image, self.size), *map(np.ascontiguousarray, labels))
+        for mask in masks:
+            unmeasured = mask != MEASURED
+            for array in (depth, *fars):
+                array[unmeasured] = 0
+            normals[unmeasured] = GREY
+            semseg[unmeasured & (mask != OPEN)] = IGNORE  # through a window, "window" is right
+        if self.size is not None:
+            image = resize_image(image, self.size)
+            depth, normals, semseg = (
+                resize_nearest(a, self.size) for a in (depth, normals, semseg)
+            )
+            fars = [resize_nearest(a, self.size) for a in fars]
+        return _Encoded(image, depth, normals, semseg, fars[0] if fars else None)
 
 
 def is_validation_room(room: int | str) -> bool:
@@ -121,7 +155,7 @@ def _place_of_room(room: int | str) -> float:
 
 
 def _digest(room: int | str) -> bytes:
-    return hashlib.sha1(f"room:{room}".encode()).digest()
+    return hashlib.sha1(f"room:{room}".encode("utf-8", "surrogatepass")).digest()
 
 
 def _in_split(entry: dict[str, Any], split: Split) -> bool:
@@ -133,9 +167,11 @@ def _read_index(root: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         raise MtpanoError(f"{path} does not exist: give the folder of a rooms set")
     entries = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(
+        path.read_text(encoding="utf-8", errors="replace").splitlines(), 1
+    ):
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
             entry["name"], entry["room"]
         except (ValueError, KeyError, TypeError) as error:
             raise MtpanoError(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path
 
-from mtpano_model.bags import find_images, read_pictures
-from mtpano_model.data.panorama import Panorama, Skipped, check_panorama
+from mtpano_model.data.panorama import Panorama, Skipped, checked_panorama
+from mtpano_model.pictures.picture import BadPicture, NoteTeller
+from mtpano_model.shots.bag import find_images, read_pictures
+from mtpano_model.shots.recording import recording_name
+
+log = logging.getLogger(__name__)
 
 
 class BagPanoramas:
@@ -21,15 +26,19 @@ class BagPanoramas:
 
     def __init__(self, bag: str | Path, topic: str | None = None, every: int = 1):
         self.bag, self.every = Path(bag), every
-        self.name = _name_of(self.bag.resolve())
+        self.name = recording_name(self.bag)
         found = find_images(self.bag, topic)
         self.topic, self.count = found.topic, found.count
 
     def __len__(self) -> int:
         return -(-self.count // self.every)
 
+    def identity(self) -> str:
+        return f"{self.name} {self.topic} {self.count} {self.every}"
+
     def panoramas(self, done: Collection[str] = ()) -> Iterator[Panorama | Skipped]:
         taken: set[str] = set()
+        notes = NoteTeller(log)
         for picture in islice(read_pictures(self.bag, self.topic), 0, None, self.every):
             name = f"{self.name}/{picture.stamp}"
             if name in taken:
@@ -38,20 +47,10 @@ class BagPanoramas:
             if name in done:
                 continue
             try:
-                image = picture.decode()
-            except ValueError as damage:
-                yield Skipped(name, str(damage))
+                decoded = picture.decode(False)
+            except BadPicture as error:
+                yield Skipped(name, str(error))
                 continue
             taken.add(name)
-            yield check_panorama(name, image)
-
-
-def _name_of(bag: Path) -> str:
-    """The bag's folder, for its file too, so that no picture gets two names."""
-    return bag.parent.name if (bag.parent / "metadata.yaml").is_file() else bag.name
-
-
-def is_bag(path: str | Path) -> bool:
-    """Whether a path looks like a rosbag2: a folder with metadata.yaml, or a bag's file."""
-    path = Path(path)
-    return (path / "metadata.yaml").is_file() or path.suffix in (".mcap", ".db3")
+            notes.tell(name, decoded)
+            yield checked_panorama(name, decoded)

@@ -1,10 +1,10 @@
-"""What every data set yields: one panorama with its targets and, explicitly, where they hold."""
+"""A panorama with its targets and their validity masks, which every data set yields."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -56,17 +56,21 @@ class Batch:
     confidence: Tensor | None
     auxiliary: dict[str, Tensor]
 
-    def to(self, device: torch.device | str) -> Batch:
-        """The same batch with its tensors on another device."""
-        moved = {}
+    def map(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        """A batch of every tensor's `change`."""
+        changed: dict[str, Any] = {}
         for field in fields(self):
             value = getattr(self, field.name)
             if isinstance(value, Tensor):
-                value = value.to(device, non_blocking=True)
+                value = change(value)
             elif isinstance(value, dict):
-                value = {k: v.to(device, non_blocking=True) for k, v in value.items()}
-            moved[field.name] = value
-        return Batch(**moved)
+                value = {name: change(tensor) for name, tensor in value.items()}
+            changed[field.name] = value
+        return Batch(**changed)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch with its tensors on another device."""
+        return self.map(lambda tensor: tensor.to(device, non_blocking=True))
 
     def __len__(self) -> int:
         return len(self.names)

@@ -14,7 +14,10 @@ from mtpano_model.errors import MtpanoError
 if TYPE_CHECKING:
     from mtpano_model.data.sample import PanoramaDataset
 
-MeasuredName = Literal["rooms", "structured3d", "stanford2d3d", "matterport3d"]
+MeasuredName = Literal[
+    "rooms", "structured3d", "stanford2d3d", "matterport3d",
+    "panocarla", "zuripano", "panoinfinigen", "zind",
+]  # fmt: skip
 DataName = Literal[MeasuredName, "store"]
 KINDS: tuple[DataName, ...] = get_args(DataName)
 # The last panoramas by name are held out: a recording's neighbouring frames are nearly the same.
@@ -27,13 +30,15 @@ class DataSource:
 
     reader: MODULE.NAME in this package of what is called with (root, split, size, class_set).
     own_set: the class set of its labels, None: its root says so. size: (H, W) at which it is read
-    unless told otherwise, None: the files' own. splits: the names it knows beside "all".
+    unless told otherwise, None: the files' own. splits: the names it knows beside "all". exact:
+    depth and normals are rendered, not scanned.
     """
 
     reader: str
     own_set: str | None
     size: tuple[int, int] | None
     splits: tuple[str, ...]
+    exact: bool = False
 
     def open(
         self, root: str | Path, split: str, size: tuple[int, int] | None, class_set: str
@@ -47,12 +52,18 @@ class DataSource:
 _LARGE = (512, 1024)
 _THREE = ("train", "val", "test")
 SOURCES: dict[DataName, DataSource] = {
-    "rooms": DataSource("rooms.RoomsDataset", "nyu40", None, ("train", "val")),
-    "structured3d": DataSource("structured3d.Structured3DDataset", "nyu40", _LARGE, _THREE),
+    "rooms": DataSource("rooms.RoomsDataset", "nyu40", None, ("train", "val"), True),
+    "structured3d": DataSource("structured3d.Structured3DDataset", "nyu40", _LARGE, _THREE, True),
     "stanford2d3d": DataSource(
         "stanford2d3d.Stanford2D3DDataset", "stanford13", _LARGE, ("train", "val")
     ),
     "matterport3d": DataSource("matterport3d.Matterport3DDataset", "nyu40", _LARGE, _THREE),
+    "panocarla": DataSource("panocarla.PanoCarlaDataset", "outdoor19", _LARGE, _THREE),
+    "zuripano": DataSource("zuripano.ZuriPanoDataset", "outdoor19", _LARGE, ("test",)),
+    "panoinfinigen": DataSource(
+        "panoinfinigen.PanoInfinigenDataset", "outdoor19", _LARGE, _THREE, True
+    ),
+    "zind": DataSource("zind.ZindDataset", "nyu40", _LARGE, _THREE),
     "store": DataSource("sources.open_store", None, None, ("train", "val")),
 }
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +14,13 @@ from mtpano_model.classes import load_class_set
 from mtpano_model.data import panorama_files as files
 from mtpano_model.data.public_data import PublicDataset
 from mtpano_model.data.sample import Sample
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.geometry import sphere
+from mtpano_model.pictures.normals import decode_normals
+from mtpano_model.stored_files import parse_json
 
 logger = logging.getLogger(__name__)
 
-Split = Literal["train", "val", "all"]
 VAL_AREAS = frozenset({"area_5a", "area_5b"})  # fold 1
 _AREAS = ("area_1", "area_2", "area_3", "area_4", "area_5a", "area_5b", "area_6")
 _UNITS_PER_METRE, _NO_DEPTH = 512, 65535
@@ -29,7 +29,6 @@ _LAYOUT = (
     "area_*/pano/{rgb,depth,normal,semantic,pose}/camera_UUID_ROOM_N_frame_equirectangular_domain_"
     "{rgb,depth,normals,semantic,pose}.{png,json}"
 )
-_OWN_SET = "stanford13"
 
 
 class Stanford2D3DDataset(PublicDataset):
@@ -39,28 +38,42 @@ class Stanford2D3DDataset(PublicDataset):
     camera's by the rotation of `camera_rt_matrix`, which maps world to camera. Semantics: RGB as a
     24-bit index into `assets/semantic_labels.json`; indices beyond it (#0D0D0D) are unlabelled.
 
-    split: fold 1, areas 5a and 5b are "val". size: (H, W), None keeps the files' 2048x4096.
-    class_set: "stanford13" (own) or "indoor18". skipped: names of frames that lack a file.
+    Splits: fold 1, areas 5a and 5b are "val", the others "train".
     """
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: Split = "all",
-        size: files.Size | None = (512, 1024),
-        class_set: str = _OWN_SET,
-    ):
-        frames = _find_frames(Path(root), split)
-        super().__init__(root, frames, _LAYOUT, size, _OWN_SET, class_set)
+    own_set = "stanford13"
+    layout = _LAYOUT
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
         self._instances = _classes_of_instances(self.root)
+
+    @staticmethod
+    def find_frames(root: Path, split: str) -> Iterator[files.FrameFiles]:
+        for area in _AREAS:
+            if split != "all" and (area in VAL_AREAS) != (split == "val"):
+                continue
+            pano = root / area / "pano"
+            for image in sorted((pano / "rgb").glob(f"camera_*{_SUFFIX}")):
+                stem = image.name.removesuffix(_SUFFIX)
+                yield files.FrameFiles(
+                    name=f"{area}/{stem.removesuffix('_frame_equirectangular_domain')}",
+                    image=image,
+                    depth=pano / "depth" / f"{stem}_depth.png",
+                    normals=pano / "normal" / f"{stem}_normals.png",
+                    semseg=pano / "semantic" / f"{stem}_semantic.png",
+                    pose=pano / "pose" / f"{stem}_pose.json",
+                )
 
     def __getitem__(self, index: int) -> Sample:
         frame = self._frames[index]
+        assert frame.normals is not None
+        assert frame.semseg is not None
         assert frame.pose is not None
         depth = files.read_label(frame.depth, self.size, 1)
         metres = np.where(depth == _NO_DEPTH, 0, depth).astype(np.float32) / _UNITS_PER_METRE
         stored = files.read_label(frame.normals, self.size, 3)
-        normals = files.decode_normals(stored, _camera_from_world(frame.pose))
+        normals = decode_normals(stored, _camera_from_world(frame.pose))
         _warn_unless_facing(frame.name, *normals)
         rgb = files.read_label(frame.semseg, self.size, 3).astype(np.uint32)
         instance = rgb @ np.array([65536, 256, 1], np.uint32)
@@ -71,47 +84,30 @@ class Stanford2D3DDataset(PublicDataset):
         return files.make_sample(frame.name, image, metres, normals, semseg)
 
 
-def _find_frames(root: Path, split: Split) -> Iterator[files.FrameFiles]:
-    for area in _AREAS:
-        if split != "all" and (area in VAL_AREAS) != (split == "val"):
-            continue
-        pano = root / area / "pano"
-        for image in sorted((pano / "rgb").glob(f"camera_*{_SUFFIX}")):
-            stem = image.name.removesuffix(_SUFFIX)
-            yield files.FrameFiles(
-                name=f"{area}/{stem.removesuffix('_frame_equirectangular_domain')}",
-                image=image,
-                depth=pano / "depth" / f"{stem}_depth.png",
-                normals=pano / "normal" / f"{stem}_normals.png",
-                semseg=pano / "semantic" / f"{stem}_semantic.png",
-                pose=pano / "pose" / f"{stem}_pose.json",
-            )
-
-
 def _classes_of_instances(root: Path) -> NDArray[np.int32]:
     """Class id by index into semantic_labels.json, -1 for names outside the 13 classes."""
     path = root / "assets" / "semantic_labels.json"
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = parse_json(path.read_text(encoding="utf-8"))
         names = [entry.split("_")[0] for entry in entries]
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise MtpanoError(
             f"{path} cannot be read as a list of instance names ({error}): copy it from the assets "
             "of the 2D-3D-Semantics data set"
         ) from error
-    ids = {name: i for i, name in enumerate(load_class_set(_OWN_SET).names)}
+    ids = {name: i for i, name in enumerate(load_class_set("stanford13").names)}
     return np.array([ids.get(name, -1) for name in names], np.int32)
 
 
 def _camera_from_world(path: Path) -> NDArray[np.float64]:
     """3x3 rotation world -> camera (x right, y down, z forward) of a pose file."""
     try:
-        pose = json.loads(path.read_text(encoding="utf-8"))
+        pose = parse_json(path.read_text(encoding="utf-8"))
         rotation = np.array(pose["camera_rt_matrix"], np.float64)[:3, :3]
         orthogonal = np.allclose(rotation @ rotation.T, np.eye(3), atol=1e-3)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise MtpanoError(
-            f"{path} has no usable camera_rt_matrix ({type(error).__name__}: {error}): it is "
+            f"{path} has no usable camera_rt_matrix ({one_line(error)}): it is "
             "damaged or half-written, copy it again"
         ) from error
     if not orthogonal:

@@ -19,16 +19,19 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.stored_files import open_regular, parse_json, read_json
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
+MAX_HEIGHT = 2048  # rows of a canvas; its pixels fit the 23 bits of `labels.depth_scale`
 BLOCK = 512  # tar's unit
+_LARGEST_MEMBER = 1 << 30  # bytes; ours are below 4 MB
 
 
 @dataclass(frozen=True)
@@ -63,43 +66,42 @@ def read_meta(root: str | Path) -> dict[str, Any]:
     """The store's description; MtpanoError where there is none or it is of another format."""
     path = Path(root) / "store.json"
     try:
-        meta = _checked(json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, NotADirectoryError):
+        meta = read_json(path, "copy the store again")
+    except MtpanoError as error:
+        if not isinstance(error.__cause__, (FileNotFoundError, NotADirectoryError)):
+            raise
         raise MtpanoError(
             f"'{root}' is no label store (it has no store.json): make one with `mtpano label`"
-        ) from None
-    except ValueError as error:
-        raise MtpanoError(f"{path} is damaged ({error}): copy the store again") from error
+        ) from error
     if meta.get("format") != FORMAT:
         raise MtpanoError(
             f"{path} has format {meta.get('format')}: this version reads {FORMAT}, "
             "make the store again or use the version that wrote it"
         )
+    size, problem = meta.get("size"), None
+    if not _is_size(size):
+        problem = f"size {size}, expected [rows, columns] up to [{MAX_HEIGHT}, {2 * MAX_HEIGHT}]"
+    elif not isinstance(meta.get("class_set"), str):
+        problem = f"class_set {meta.get('class_set')}, expected a name"
+    elif not isinstance(meta.get("labels", {}), dict):
+        problem = f"labels {meta['labels']}, expected an object"
+    if problem:
+        raise MtpanoError(f"{path} is damaged ({problem}): copy the store again")
     return meta
 
 
-def _checked(meta: Any) -> dict[str, Any]:
-    """The description, if it is one of our format or of another; ValueError where it is damaged."""
-    if not isinstance(meta, dict):
-        raise ValueError(f"it is {meta}, expected an object")
-    if meta.get("format") != FORMAT:
-        return meta
-    size = meta.get("size")
-    if not isinstance(size, list) or [type(side) for side in size] != [int, int] or min(size) < 1:
-        raise ValueError(f"size {size}, expected [rows, columns]")
-    if not isinstance(meta.get("class_set"), str):
-        raise ValueError(f"class_set {meta.get('class_set')}, expected a name")
-    if not isinstance(meta.get("labels", {}), dict):
-        raise ValueError(f"labels {meta['labels']}, expected an object")
-    return meta
+def _is_size(size: Any) -> bool:
+    if not isinstance(size, list) or [type(side) for side in size] != [int, int]:
+        return False
+    return 1 <= size[0] <= MAX_HEIGHT and 1 <= size[1] <= 2 * MAX_HEIGHT
 
 
 def read_index(path: Path) -> list[Place]:
     """Panoramas of a shard's index, up to a line that is cut off or, with a warning, damaged."""
     places: list[Place] = []
-    for line in path.read_bytes().split(b"\n")[:-1]:
+    for line in index_lines(path):
         try:
-            places.append(_place(json.loads(line)))
+            places.append(_place(parse_json(line)))
         except (ValueError, KeyError, TypeError):
             log.warning(
                 "line %d of %s is damaged: it and what follows are skipped, copy it again",
@@ -109,12 +111,24 @@ def read_index(path: Path) -> list[Place]:
     return places
 
 
+def index_lines(path: Path) -> list[bytes]:
+    """The complete lines of an index; none, with a warning, where it cannot be read."""
+    try:
+        with open_regular(path) as file:
+            return file.read().split(b"\n")[:-1]
+    except OSError as error:
+        log.warning("%s cannot be read (%s): its shard is skipped", path, error.strerror)
+        return []
+
+
 def _place(entry: Any) -> Place:
     """ValueError, KeyError or TypeError where an index line holds something else."""
     place = Place(entry["name"], entry["offset"], entry["sizes"])
     numbers = [place.offset, *place.sizes.values()] if isinstance(place.sizes, dict) else [None]
     if not isinstance(place.name, str) or any(type(n) is not int or n < 0 for n in numbers):
         raise ValueError(f"no panorama's place: {entry}")
+    if any(size > _LARGEST_MEMBER for size in place.sizes.values()):
+        raise ValueError(f"a member of more than {_LARGEST_MEMBER} bytes: {entry}")
     return place
 
 
@@ -122,6 +136,19 @@ def shard_path(index: Path) -> Path:
     """The shard that belongs to an index: finished or still growing."""
     finished = index.with_suffix(".tar")
     return finished if finished.exists() else index.with_suffix(".tar.part")
+
+
+def _open_shard(index: Path) -> BinaryIO:
+    """The shard that belongs to an index, to read; OSError where there is none.
+
+    A writer may finish it, which renames it, at any moment: what is neither growing nor finished
+    by the first two looks is finished by the third.
+    """
+    finished = index.with_suffix(".tar")
+    for path in (finished, index.with_suffix(".tar.part")):
+        with contextlib.suppress(FileNotFoundError):
+            return open_regular(path)
+    return open_regular(finished)
 
 
 class Store:
@@ -167,14 +194,14 @@ class Store:
         """
         place = self._place(index)
         wanted = [k for k in place.sizes if kinds is None or k in kinds]
-        path = shard_path(self._paths[self._shard[index]])
+        shard = self._paths[self._shard[index]]
         try:
-            with path.open("rb", buffering=0) as file:
+            with _open_shard(shard) as file:
                 members = {k: _read_at(file.fileno(), *place.member(k)) for k in wanted}
         except OSError as error:
             raise MtpanoError(
-                f"{path} cannot be read ({error.strerror}) at panorama '{place.name}': "
-                "copy the store again"
+                f"{shard.with_suffix('.tar')} cannot be read ({error.strerror}) at panorama "
+                f"'{place.name}': copy the store again"
             ) from error
         return members
 
@@ -194,16 +221,48 @@ class Store:
     @staticmethod
     def _whole(index: Path) -> list[Place]:
         """Panoramas whose bytes are all there; a shard that was copied in part says so."""
-        path = shard_path(index)
         places = read_index(index)
-        length = path.stat().st_size if path.exists() else 0
+        try:
+            with _open_shard(index) as shard:
+                length = os.fstat(shard.fileno()).st_size
+        except OSError:
+            length = 0
         whole = [place for place in places if place.end <= length]
         if len(whole) < len(places):
             log.warning(
-                "%s is cut off: %d of its %d panoramas are skipped, copy it again",
-                path, len(places) - len(whole), len(places),
+                "%s is cut off or missing: %d of its %d panoramas are skipped, copy it again",
+                index.with_suffix(".tar"), len(places) - len(whole), len(places),
             )  # fmt: skip
         return whole
+
+
+class StoreNames:
+    """Names of the panoramas in a store, read again only where its indices have grown.
+
+    What any number of writers add is in it after the next `refresh`.
+    """
+
+    def __init__(self, root: str | Path):
+        self._root = Path(root)
+        self._names: dict[Path, list[str]] = {}
+        self._read: dict[Path, int] = {}  # bytes of each index that are read
+
+    def __len__(self) -> int:
+        return sum(map(len, self._names.values()))
+
+    def refresh(self) -> set[str]:
+        """All names by now."""
+        for index in self._root.glob("shard-*.jsonl"):
+            try:
+                length = index.stat().st_size
+            except OSError:
+                length = -1  # reading it tells why
+            if length == self._read.get(index):
+                continue
+            # One that shrank was cut by its writer, and may have grown since.
+            self._names[index] = [place.name for place in read_index(index)]
+            self._read[index] = length
+        return {name for names in self._names.values() for name in names}
 
 
 def _read_at(descriptor: int, offset: int, size: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Writing a store: append a panorama, make sure, note it in the index; see `store`."""
+"""Writes a store: appends a panorama, waits for the disk, adds it to the index; see `store`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from mtpano_model.data.store import (
     BLOCK,
     FORMAT,
     Place,
+    StoreNames,
+    index_lines,
     padded,
     read_index,
     read_meta,
@@ -30,6 +32,10 @@ log = logging.getLogger(__name__)
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
+class StoreIsBusy(MtpanoError):
+    """Another process writes to the store under the same number."""
+
+
 class StoreWriter:
     """Appends panoramas to a store, going on where an earlier writer stopped or was killed.
 
@@ -38,9 +44,10 @@ class StoreWriter:
         panoramas of another description is refused.
     worker: number of this writer; several may write one store at a time under different numbers.
     shard_bytes: a shard that is longer than this is finished and the next one begun.
+    names: of the store's panoramas, where the caller keeps them over many writers.
 
-    MtpanoError where another process writes under this number, or where the disk refuses or is
-    full (what was added before is safe, and the next writer goes on from there).
+    StoreIsBusy where another process writes under this number; MtpanoError where the disk refuses
+    or is full (what was added before is safe, and the next writer goes on from there).
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class StoreWriter:
         meta: Mapping[str, Any],
         worker: int = 0,
         shard_bytes: int = 512 << 20,
+        names: StoreNames | None = None,
     ):
         self.root, self.worker, self.shard_bytes = Path(root), worker, shard_bytes
         self._meta = json.loads(json.dumps({"format": FORMAT, **meta}))  # as it will read back
@@ -60,8 +68,9 @@ class StoreWriter:
         self._index: IO[bytes] | None = None
         self._end = 0
         self._count = 0
-        self._resume()
-        self.names = {place.name for index in self._indices() for place in read_index(index)}
+        with self._disk_errors_are_told():
+            self._resume()
+        self.names = (names or StoreNames(self.root)).refresh()
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
@@ -85,7 +94,7 @@ class StoreWriter:
 
     def held(self) -> int:
         """Panoramas in the store by now, those of other writers included."""
-        return sum(index.read_bytes().count(b"\n") for index in self._indices())
+        return sum(len(index_lines(index)) for index in self._indices())
 
     def finish_shard(self) -> None:
         """Close the growing shard under its final name; the next panorama begins a new one."""
@@ -136,11 +145,10 @@ class StoreWriter:
             self._open_shard(parts[0].with_suffix("").with_suffix(".jsonl"))
 
     def _next_shard(self) -> Path:
-        numbers = [
-            int(path.stem.rsplit("-", 1)[1])
-            for path in self.root.glob(f"shard-{self.worker}-*.jsonl")
-        ]
-        return self.root / f"shard-{self.worker}-{max(numbers, default=-1) + 1:06d}.jsonl"
+        taken = self.root.glob(f"shard-{self.worker}-*.jsonl")
+        numbers = [path.stem.rsplit("-", 1)[1] for path in taken]
+        number = max((int(n) + 1 for n in numbers if n.isdecimal()), default=0)
+        return self.root / f"shard-{self.worker}-{number:06d}.jsonl"
 
     def _open_shard(self, index: Path) -> None:
         """Open a shard's files, cut to the last panorama that is complete in both."""
@@ -152,7 +160,7 @@ class StoreWriter:
         self._end = places[-1].end if places else 0
         self._count = len(places)
         self._tar.truncate(self._end)
-        lines = index.read_bytes().split(b"\n")[: len(places)]
+        lines = index_lines(index)[: len(places)]
         self._index.truncate(sum(len(line) + 1 for line in lines))
         self._index.seek(0, os.SEEK_END)
 
@@ -182,7 +190,7 @@ class StoreWriter:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.close()
-            raise MtpanoError(
+            raise StoreIsBusy(
                 f"another process writes to '{self.root}' as worker {self.worker}: wait for it, or "
                 "give this one another --worker"
             ) from None

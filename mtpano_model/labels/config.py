@@ -1,10 +1,13 @@
-"""How pseudo-labels are made."""
+"""Settings of the label engine."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mtpano_model.data.store import MAX_HEIGHT
 from mtpano_model.errors import MtpanoError
+
+_MAX_PATCH = 4096  # rows and columns; finer than any camera's panorama
 
 
 @dataclass(frozen=True)
@@ -35,11 +38,14 @@ class LabelConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.height < 16 or self.height % 2:
-            raise MtpanoError(f"canvas height {self.height}: expected an even number from 16 on")
-        if self.patches < 1 or self.patch_size < 8:
+        if not 16 <= self.height <= MAX_HEIGHT or self.height % 2:
             raise MtpanoError(
-                f"{self.patches} patches of {self.patch_size} pixels: expected at least one of 8"
+                f"canvas height {self.height}: expected an even number from 16 to {MAX_HEIGHT}"
+            )
+        if self.patches < 1 or not 8 <= self.patch_size <= _MAX_PATCH:
+            raise MtpanoError(
+                f"{self.patches} patches of {self.patch_size} pixels: expected at least one of 8 "
+                f"to {_MAX_PATCH}"
             )
         if self.batch < 1:
             raise MtpanoError(f"batches of {self.batch} patches: expected 1 or more")

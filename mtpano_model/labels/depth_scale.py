@@ -1,4 +1,4 @@
-"""Depth patches of drifting scale made consistent, and merged.
+"""One depth scale for all patches of a panorama, whose own scales drift, and their merging.
 
 A monocular teacher errs mostly by one factor a patch. Where patches overlap, the ratio of their
 depths tells the ratio of their factors; all ratios together are solved for all factors at once.
@@ -20,7 +20,7 @@ def solve_scales(log_depth: Tensor) -> Tensor:
     log_depth: [N, P], log metres of each patch on the same P pixels, NaN where it sees nothing.
     Minimises sum n_ij rho(s_i - s_j - m_ij) with m_ij the median of log d_i - log d_j over their
     n_ij common pixels and rho Huber's function. Subtract s_i from log d_i. The sum of s over a
-    connected group of patches is 0: the mean scale of the patches is taken for true.
+    connected group of patches is 0: on average, the patches' scales are assumed to be right.
     """
     first, second, ratio, count = _pair_ratios(log_depth)
     size = len(log_depth)
@@ -60,6 +60,8 @@ def _pair_ratios(log_depth: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 
 def weighted_median(pixel: Tensor, value: Tensor, weight: Tensor, size: int) -> Tensor:
     """Weighted median of the values observed at each of `size` pixels, [size], 0 where none.
+
+    size: at most 2^23, the pixels of a canvas of 2048x4096 (`data.store.MAX_HEIGHT`).
 
     pixel: int64 [M]. value: float32 [M], above 0. weight: uint8 [M], above 0. Between two middle
     values the mean is taken.

@@ -1,10 +1,12 @@
-"""One panorama in, its pseudo-labels out."""
+"""The label engine: makes the pseudo-labels of one panorama."""
 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,9 +16,7 @@ from torch import Tensor
 
 from mtpano_model.classes import IGNORE, load_class_set
 from mtpano_model.data.panorama import Panorama
-from mtpano_model.data.panorama_files import resize_rgb
 from mtpano_model.data.pseudo_encoding import PseudoLabels
-from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.perspective import (
     Views,
     axis_cosine,
@@ -26,36 +26,50 @@ from mtpano_model.geometry.perspective import (
     z_to_range,
 )
 from mtpano_model.labels.config import LabelConfig
-from mtpano_model.labels.masks import depth_edges, erode
+from mtpano_model.labels.depth_teachers import DepthMap, combine_depths
+from mtpano_model.labels.edges import depth_edges, erode
 from mtpano_model.labels.merging import ClassVotes, DepthPatches, NormalMean, Seen
+from mtpano_model.labels.out_of_memory import Batches, TeacherOutOfMemory, attempt
 from mtpano_model.labels.sampling import sample_angles, views_of
 from mtpano_model.labels.teacher import (
     PanoramaTeacher,
     Teacher,
     TeacherLabels,
+    is_metric,
     known_classes,
     known_depth,
     unit_normals,
 )
+from mtpano_model.labels.teacher_set import check_tasks, common_pitch
+from mtpano_model.labels.unseen import unseen_in_patches, unseen_pixels
+from mtpano_model.pictures.resize import resize_image
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
 class _Canvas:
-    """Merged maps while they are made: classes, confidence [P], normals [3, P], depth [P]."""
+    """Merged maps while they are made: classes, confidence [P], normals [3, P]; depths."""
 
     classes: Tensor
     confidence: Tensor
     normals: Tensor
-    depth: Tensor
+    depths: dict[str, DepthMap] = field(default_factory=dict)
+
+    def forget(self, unseen: Tensor) -> None:
+        """Take back what was said of pixels, bool [P], that show nothing."""
+        self.classes.masked_fill_(unseen.to(self.classes.device), IGNORE)
+        depths = [depth.depth for depth in self.depths.values()]
+        for values in (self.confidence, self.normals, *depths):
+            values.masked_fill_(unseen.to(values.device), 0)
 
 
 class LabelEngine:
-    """Labels panoramas with teachers: each task by one of them, classes of patches by any number,
-    whose votes count together.
+    """Labels panoramas with teachers: normals by one of them, classes of patches and depth by any
+    number, which are merged.
 
-    MtpanoError where two teachers claim one task, or the patch teachers' pitch ranges do not meet.
+    MtpanoError where two teachers claim one task that cannot be merged, no teacher of depth knows
+    metres, or the patch teachers' pitch ranges do not meet.
     """
 
     def __init__(
@@ -68,19 +82,22 @@ class LabelEngine:
         self.classes = load_class_set(config.class_set)
         self.patch_teachers = [t for t in teachers if isinstance(t, Teacher)]
         self.panorama_teachers = [t for t in teachers if isinstance(t, PanoramaTeacher)]
-        _check_tasks(teachers)
-        self.pitch_deg = config.pitch_deg or _common_pitch(self.patch_teachers)
+        check_tasks(teachers)
+        self.pitch_deg = config.pitch_deg or common_pitch(self.patch_teachers)
+        self._batches = {id(teacher): Batches() for teacher in self.patch_teachers}
 
     @torch.inference_mode()
     def label(self, panorama: Panorama) -> PseudoLabels:
-        """Merged labels on the config's canvas, and the depth patches behind them."""
+        """Merged labels on the config's canvas, and the depth patches behind them.
+
+        TeacherOutOfMemory where a teacher cannot even label one patch, or the whole, at a time.
+        """
         height, width = self.config.size
         pixels = height * width
         merged = _Canvas(
             torch.full((pixels,), IGNORE, dtype=torch.uint8),
             torch.zeros(pixels),
             torch.zeros(3, pixels),
-            torch.zeros(pixels),
         )
         angles, patches = np.zeros((0, 3)), np.zeros((0, 1, 1), np.float32)
         facts: dict[str, Any] = {}
@@ -89,15 +106,29 @@ class LabelEngine:
             patches, facts = self._label_patches(panorama, angles, merged)
         for teacher in self.panorama_teachers:
             self._take_whole(teacher, panorama, merged)
+        if panorama.seen is not None:
+            merged.forget(unseen_pixels(panorama.seen, (height, width)))
+        depth, confidence = torch.zeros(pixels), None
+        if merged.depths:
+            combined = combine_depths(list(merged.depths.values()))
+            depth, confidence = combined.depth, combined.confidence
+            if len(merged.depths) > 1:
+                scales = zip(merged.depths, combined.log_scale.tolist(), strict=True)
+                facts["teacher_log_scale"] = {
+                    name: round(s, 5) if math.isfinite(s) else None for name, s in scales
+                }
         return PseudoLabels(
-            image=resize_rgb(panorama.image, (height, width)),
+            image=resize_image(panorama.image, (height, width)),
             classes=merged.classes.reshape(height, width).cpu().numpy(),
             confidence=merged.confidence.reshape(height, width).cpu().numpy(),
             normals=merged.normals.T.reshape(height, width, 3).contiguous().cpu().numpy(),
-            depth=merged.depth.reshape(height, width).cpu().numpy(),
+            depth=depth.reshape(height, width).cpu().numpy(),
             patches=patches,
             views=angles,
             facts=facts,
+            depth_confidence=(
+                None if confidence is None else confidence.reshape(height, width).cpu().numpy()
+            ),
         )
 
     # --- patches ---------------------------------------------------------------------------------
@@ -105,12 +136,14 @@ class LabelEngine:
     def _label_patches(
         self, panorama: Panorama, angles: NDArray[np.float64], merged: _Canvas
     ) -> tuple[NDArray[np.float32], dict[str, Any]]:
-        """Fill the tasks of the patch teachers; returns their depth patches and notes."""
+        """Fill the tasks of the patch teachers; returns the first depth teacher's patches, and
+        notes."""
         config, size = self.config, self.config.size
         tasks = {task for teacher in self.patch_teachers for task in teacher.tasks}
         votes = ClassVotes(len(self.classes), size[0] * size[1], self.device)
         normals = NormalMean(size[0] * size[1], self.device)
-        depths = DepthPatches(size, self.device)
+        deep = [teacher for teacher in self.patch_teachers if "depth" in teacher.tasks]
+        depths = {id(teacher): DepthPatches(size, self.device) for teacher in deep}
         kept: list[Tensor] = []
         views = views_of(angles, config.patch_size).to(self.device)
         picture = self._picture(panorama.image)
@@ -118,12 +151,15 @@ class LabelEngine:
             patches = to_patches(picture, part).round_().to(torch.uint8)
             seen = _seen(part, size)
             for teacher in self.patch_teachers:
-                labels = teacher.label(patches, part, panorama)
+                labels = self._batches[id(teacher)].label(teacher, patches, panorama, part)
+                if panorama.seen is not None:
+                    labels = labels.without(unseen_in_patches(panorama.seen, part))
                 if "semseg" in teacher.tasks:
                     self._add_classes(votes, seen, labels, teacher.name)
                 edges = self._depth_edges(labels)
                 if "depth" in teacher.tasks:
-                    kept.append(self._add_depth(depths, seen, labels, part, edges))
+                    ranges = self._add_depth(depths[id(teacher)], seen, labels, part, edges)
+                    kept += [ranges] * (teacher is deep[0])
                 if "normals" in teacher.tasks:
                     self._add_normals(normals, seen, labels, part, edges)
         facts: dict[str, Any] = {}
@@ -131,10 +167,12 @@ class LabelEngine:
             merged.classes, merged.confidence = votes.merge()
         if "normals" in tasks:
             merged.normals = normals.merge()
-        if "depth" not in tasks:
+        if not deep:
             return np.zeros((0, 1, 1), np.float32), facts
-        merged.depth, scale = depths.merge()
-        facts["patch_log_scale"] = [round(s, 5) for s in scale.tolist()]
+        for teacher in reversed(deep):  # the notes are of the first, whose patches are kept
+            depth, scale = depths[id(teacher)].merge()
+            facts["patch_log_scale"] = [round(s, 5) for s in scale.tolist()]
+            merged.depths[teacher.name] = DepthMap(depth, is_metric(teacher))
         ranges = torch.cat(kept)[:, 0]
         blind = int((~ranges.flatten(1).any(1)).sum())
         if blind:
@@ -199,14 +237,16 @@ class LabelEngine:
         """float [3, H, W], 0..255, no finer than a patch can show: sampling must not alias."""
         height = image.shape[0]
         rows = min(height, 2 * self.config.patch_size)
-        fitting = resize_rgb(image, (rows, 2 * rows))
+        fitting = resize_image(image, (rows, 2 * rows))
         planes = np.ascontiguousarray(fitting.transpose(2, 0, 1))
         return torch.from_numpy(planes).to(self.device).float()
 
     # --- whole panoramas -------------------------------------------------------------------------
 
     def _take_whole(self, teacher: PanoramaTeacher, panorama: Panorama, merged: _Canvas) -> None:
-        labels = teacher.label_panorama(panorama, self.config.size)
+        labels = attempt(partial(teacher.label_panorama, panorama, self.config.size))
+        if labels is None:
+            raise TeacherOutOfMemory(f"teacher '{teacher.name}' ran out of memory")
         if "semseg" in teacher.tasks:
             classes, confidence = known_classes(labels, len(self.classes), teacher.name)
             merged.classes, merged.confidence = classes.flatten(), confidence.flatten()
@@ -216,7 +256,8 @@ class LabelEngine:
         if "depth" in teacher.tasks:
             assert labels.depth is not None
             depth = labels.depth.float()
-            merged.depth = torch.where(known_depth(depth), depth, 0).flatten()
+            depth = torch.where(known_depth(depth), depth, 0).flatten()
+            merged.depths[teacher.name] = DepthMap(depth, is_metric(teacher))
 
 
 def _seen(views: Views, size: tuple[int, int]) -> list[Seen]:
@@ -225,28 +266,3 @@ def _seen(views: Views, size: tuple[int, int]) -> list[Seen]:
         Seen(pixels, places, sample_patch(cosine[n], places, "nearest")[0])
         for n, (pixels, places) in enumerate(seen_pixels(views, size))
     ]
-
-
-def _check_tasks(teachers: Sequence[Teacher | PanoramaTeacher]) -> None:
-    by_task: dict[str, Teacher | PanoramaTeacher] = {}
-    for teacher in teachers:
-        for task in teacher.tasks:
-            first = by_task.setdefault(task, teacher)
-            votes = task == "semseg" and isinstance(first, Teacher) and isinstance(teacher, Teacher)
-            if first is not teacher and not votes:
-                raise MtpanoError(
-                    f"teachers '{first.name}' and '{teacher.name}' both label {task}: give one"
-                )
-    if not by_task:
-        raise MtpanoError("no teacher: give at least one with --teacher")
-
-
-def _common_pitch(teachers: Sequence[Teacher]) -> tuple[float, float]:
-    low = max((t.pitch_deg[0] for t in teachers), default=-90.0)
-    high = min((t.pitch_deg[1] for t in teachers), default=90.0)
-    if low > high:
-        raise MtpanoError(
-            f"teachers {', '.join(t.name for t in teachers)} prefer pitches that do not meet: "
-            "give a range with --pitch"
-        )
-    return low, high

@@ -1,4 +1,4 @@
-"""Labels of many patches, laid onto one canvas and merged.
+"""Merges the labels of many patches on one canvas.
 
 Every observation of a canvas pixel weighs with the cosine of its angle to the patch's axis, since
 teachers are at their best in the middle of a picture; for classes also with their confidence.

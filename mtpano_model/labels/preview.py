@@ -1,4 +1,4 @@
-"""Pictures of what labelling did, for a person to judge."""
+"""Preview pictures of merged labels, for a person to judge."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 
 from mtpano_model.classes import ClassSet
 from mtpano_model.data.pseudo_encoding import PseudoLabels
+from mtpano_model.drawing import canvas
+from mtpano_model.drawing.canvas import Rgb
+from mtpano_model.drawing.panels import panel
 from mtpano_model.geometry.perspective import camera_rays, rotate
 from mtpano_model.geometry.sphere import project
-from mtpano_model.inference import drawing
-from mtpano_model.inference.drawing import Rgb
 from mtpano_model.inference.frame import Frame
-from mtpano_model.inference.pictures import panel
 from mtpano_model.labels.sampling import views_of
 
 _GAP = 16
@@ -29,11 +29,11 @@ def preview(labels: PseudoLabels, classes: ClassSet, title: str, width: int = 16
         ("Where the patches looked", outlines(labels.image, labels.views)),
         ("Confidence of the classes (white: sure)", _grey(labels.confidence)),
     ]
-    foot = drawing.paper(drawing.LINE + size[1] + _GAP, width)
+    foot = canvas.paper(canvas.LINE + size[1] + _GAP, width)
     for number, (name, picture) in enumerate(blocks):
         left = _GAP + number * (column + _GAP)
-        drawing.put_text(foot, name, left, 4, 20)
-        foot[drawing.LINE : drawing.LINE + size[1], left : left + column] = cv2.resize(
+        canvas.put_text(foot, name, left, 4, 20)
+        foot[canvas.LINE : canvas.LINE + size[1], left : left + column] = cv2.resize(
             picture, size, interpolation=cv2.INTER_AREA
         )
     return np.concatenate([sheet, foot])

@@ -1,4 +1,4 @@
-"""How far merged labels are from the ground truth: what the engine itself costs."""
+"""The error of merged labels against ground truth; with a perfect teacher, the engine's own."""
 
 from __future__ import annotations
 

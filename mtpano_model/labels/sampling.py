@@ -26,7 +26,7 @@ def sample_angles(
     evenly instead of independently, so that fewer pixels stay unseen. They follow from
     (config.seed, name) alone.
     """
-    digest = hashlib.sha256(f"{config.seed}:{name}".encode()).digest()
+    digest = hashlib.sha256(f"{config.seed}:{name}".encode(errors="surrogateescape")).digest()
     shift = np.random.default_rng(list(digest)).random(3)
     unit = (shift + np.arange(config.patches)[:, None] * _STEP) % 1
     low = np.array([0.0, pitch_deg[0], config.hfov_deg[0]])

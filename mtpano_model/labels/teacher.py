@@ -1,4 +1,4 @@
-"""What a teacher is: something that labels perspective patches, or a whole panorama."""
+"""The interface of a teacher, which labels perspective patches or whole panoramas."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ from mtpano_model.geometry.perspective import Views
 class TeacherLabels:
     """What a teacher says about N pictures of h x w pixels, each in its own optical frame.
 
-    depth: float [N, 1, h, w], metres; z along the optical axis for patches, range along the ray
-        for whole panoramas. normals: float [N, 3, h, w], towards the camera.
+    depth: float [N, 1, h, w], metres (any unit from a teacher that is not metric); z along the
+        optical axis for patches, range along the ray for whole panoramas.
+    normals: float [N, 3, h, w], towards the camera.
     classes: uint8 [N, 1, h, w], ids of the label config's class set, 255 none.
     confidence: float [N, 1, h, w], 0..1, of the class.
     None: the teacher does not know this task. NaN, infinity, a depth not above 0 or a zero normal:
@@ -30,6 +31,19 @@ class TeacherLabels:
     normals: Tensor | None = None
     classes: Tensor | None = None
     confidence: Tensor | None = None
+
+    def without(self, unseen: Tensor) -> TeacherLabels:
+        """Without what it says of pixels, bool [N, 1, h, w], that show nothing."""
+
+        def cleared(values: Tensor | None, value: float) -> Tensor | None:
+            return None if values is None else values.masked_fill(unseen, value)
+
+        return TeacherLabels(
+            cleared(self.depth, 0),
+            cleared(self.normals, 0),
+            cleared(self.classes, IGNORE),
+            cleared(self.confidence, 0),
+        )
 
 
 @runtime_checkable
@@ -61,6 +75,11 @@ class PanoramaTeacher(Protocol):
     def label_panorama(self, panorama: Panorama, size: tuple[int, int]) -> TeacherLabels:
         """Labels of N = 1 picture at `size` (H, W), in the panorama's optical frame."""
         ...
+
+
+def is_metric(teacher: Teacher | PanoramaTeacher) -> bool:
+    """Whether its depth is in metres; one whose scale is arbitrary says `metric = False`."""
+    return getattr(teacher, "metric", True)
 
 
 def known_depth(depth: Tensor) -> Tensor:

@@ -11,11 +11,21 @@ from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
 
 # name: (module, class, what NAME:SOURCE may name)
 TEACHERS: dict[str, tuple[str, str, str]] = {
-    "moge2": ("moge2", "MoGe2", "model.pt or a repository of the hub"),
+    "moge2": ("moge", "MoGe2", "model.pt or a repository of the hub"),
+    "moge2-normals": ("moge", "MoGe2Normals", "model.pt or a repository of the hub"),
+    "moge3": ("moge", "MoGe3", "model.pt or a repository of the hub"),
+    "metric-anything": ("moge", "MetricAnything", "model.pt or a repository of the hub"),
     "depth-anything": ("depth_anything", "DepthAnythingMetric", "folder or hub repository"),
-    "mask2former": ("mask2former", "Mask2Former", "folder or hub repository"),
-    "oneformer": ("oneformer", "OneFormer", "folder or hub repository"),
-    "segformer": ("segformer", "SegFormer", "folder or hub repository"),
+    "da3metric": ("depth_anything3", "DepthAnything3Metric", "folder or hub repository"),
+    "dap": ("dap", "DAP", "model.pth or .safetensors"),
+    "da2": ("da2", "DA2", "folder or hub repository"),
+    "da360": ("da360", "DA360", "DA360_*.pth"),
+    "pager": ("pager", "PaGeR", "folder or hub repository"),
+    "unik3d": ("unik3d", "UniK3D", "hub repository"),
+    "mask2former": ("segmenters", "Mask2Former", "folder or hub repository"),
+    "eomt": ("segmenters", "EoMT", "folder or hub repository"),
+    "oneformer": ("segmenters", "OneFormer", "folder or hub repository"),
+    "segformer": ("segmenters", "SegFormer", "folder or hub repository"),
     "ade20k32": ("ade20k32", "Ade20k32", ".tflite file"),
     "pd-bridgenet": ("pd_bridgenet", "PDBridgeNetTeacher", "checkpoint, .onnx file or 'default'"),
     "oracle": ("oracle", "Oracle", "nothing"),
@@ -23,14 +33,19 @@ TEACHERS: dict[str, tuple[str, str, str]] = {
 
 
 def open_teacher(
-    spec: str, class_set: str, device: str = "cpu", scale_drift: float = 0.0
+    spec: str,
+    class_set: str,
+    device: str = "cpu",
+    scale_drift: float = 0.0,
+    noncommercial: bool = False,
 ) -> Teacher | PanoramaTeacher:
     """A teacher by NAME or NAME:SOURCE, e.g. `moge2` or `segformer:/models/segformer-b5`.
 
     class_set: what its classes are turned into. device: as of `torch_device`, or of an .onnx model
     the engine's: its auto may find a GPU that torch does not. scale_drift: of the oracle's depth, a
-    patch.
-    MtpanoError for an unknown name, a source that cannot be read, or a library that is missing.
+    patch. noncommercial: whether teachers may be opened whose licence forbids commercial use.
+    MtpanoError for an unknown name, a source that cannot be read, a library that is missing, or a
+    licence that was not agreed to.
     """
     from mtpano_model.torch_device import torch_device  # loads torch
 
@@ -41,6 +56,11 @@ def open_teacher(
         raise MtpanoError(f"unknown teacher '{name}': {hint}")
     module, kind, _ = TEACHERS[name]
     teacher = getattr(import_module(f"mtpano_model.labels.teachers.{module}"), kind)
+    if getattr(teacher, "noncommercial", False) and not noncommercial:
+        raise MtpanoError(
+            f"teacher '{name}' is licensed under {teacher.license}, and so may be what it labels: "
+            "give --noncommercial if you use it so"
+        )
     if name == "oracle":
         return teacher(class_set, scale_drift)
     place = device if source.endswith(".onnx") else torch_device(device)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtpano_model.data.panorama import Panorama
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.geometry.perspective import Views
 from mtpano_model.labels.teacher import TeacherLabels
 from mtpano_model.labels.teachers.semantics import ClassScores
@@ -104,10 +104,9 @@ def _interpreter(path: Path, keep_all: bool) -> Any:
         except ValueError as error:
             raise MtpanoError(f"{path} is no TFLite model ({error}): copy it again") from error
         except RuntimeError as error:
-            reason = " ".join(str(error).split())
             raise MtpanoError(
-                f"{path} has an operator that {package} lacks ({reason}): cut it off, or give "
-                "another file"
+                f"{path} has an operator that {package} lacks ({one_line(error)}): cut it off, or "
+                "give another file"
             ) from error
         return interpreter
     raise MtpanoError(

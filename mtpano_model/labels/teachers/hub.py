@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from collections.abc import Callable
 from pickle import UnpicklingError
 from typing import Any
 
@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from safetensors import SafetensorError
 from torch import Tensor
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, needed_module, one_line
 from mtpano_model.network.config import IMAGENET_MEAN, IMAGENET_STD
 
 # What reading weights raises: a file that is missing, is another model's, or is cut short (as a
@@ -27,30 +27,33 @@ def load(kind: str, source: str, **options: Any) -> Any:
 
     MtpanoError where it cannot be had. Weights that are pickles are read with weights_only.
     """
+    factory = getattr(needed_module("transformers", f"teacher '{source}'"), kind)
+    return pretrained(source, factory.from_pretrained, source, **options)
+
+
+def pretrained(teacher: str, read: Callable[..., Any], *source: Any, **options: Any) -> Any:
+    """read(*source); MtpanoError where that is not to be had."""
     try:
-        factory = getattr(import_module("transformers"), kind)
-    except ImportError as error:
-        raise MtpanoError(
-            f"teacher '{source}' needs the library 'transformers' ({error}): install it with "
-            "`pip install transformers`"
-        ) from error
-    try:
-        return factory.from_pretrained(source, **options)
+        return read(*source, **options)
     except UNREADABLE as error:
-        reason = " ".join(str(error).split())[:200]
         raise MtpanoError(
-            f"teacher '{source}' cannot be loaded ({reason}): give a folder with its config and "
-            "weights, or a repository of the Hugging Face hub while online"
+            f"teacher '{teacher}' cannot be loaded ({one_line(error)}): give a folder or a file "
+            "with its weights, or a repository of the Hugging Face hub while online"
         ) from error
+
+
+def imagenet(pictures: Tensor) -> Tensor:
+    """uint8 [N, 3, h, w] -> float with ImageNet's statistics."""
+    mean, std = (
+        torch.tensor(values, device=pictures.device)[:, None, None]
+        for values in (IMAGENET_MEAN, IMAGENET_STD)
+    )
+    return (pictures.float() - mean) / std
 
 
 def normalised(patches: Tensor, multiple: int) -> Tensor:
     """uint8 [N, 3, h, w] -> float with ImageNet statistics, sides rounded to a multiple."""
-    mean, std = (
-        torch.tensor(values, device=patches.device)[:, None, None]
-        for values in (IMAGENET_MEAN, IMAGENET_STD)
-    )
-    picture = (patches.float() - mean) / std
+    picture = imagenet(patches)
     size = [max(1, round(side / multiple)) * multiple for side in patches.shape[-2:]]
     if size == list(patches.shape[-2:]):
         return picture

@@ -1,4 +1,4 @@
-"""Which pixels of a patch are worth keeping."""
+"""Masks of unreliable pixels of a patch: its eroded border and its depth edges."""
 
 from __future__ import annotations
 

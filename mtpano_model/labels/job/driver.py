@@ -1,0 +1,71 @@
+"""The process that hands out the tasks of a labelling job."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from functools import partial
+
+from mtpano_model.data.panorama import PanoramaSource
+from mtpano_model.data.store import StoreNames
+from mtpano_model.errors import MtpanoError
+from mtpano_model.labels.job.engines import open_engine
+from mtpano_model.labels.job.job import Engine, Job, Opened, TaskEnd
+from mtpano_model.labels.job.local import LocalEngine
+from mtpano_model.labels.job.plan import Plan, joined, only_driver, usual_tasks
+from mtpano_model.labels.progress import progress
+from mtpano_model.labels.request import LabelRequest, worker_share
+from mtpano_model.labels.session import Outcome
+
+
+def label_in_tasks(
+    request: LabelRequest, source: PanoramaSource, open_all: Callable[[LabelRequest], Opened]
+) -> Outcome | None:
+    """Label what is missing with `request.on`, or as `request.worker`.
+
+    None where the tasks were handed to a batch system. MtpanoError where a task was given up, or
+    nothing can be labelled at all.
+    """
+    share = worker_share(request.worker) if request.worker is not None else None
+    digest = request.digest(source.identity())
+    with ExitStack() as held:
+        plan = held.enter_context(
+            joined(request.out, usual_tasks(len(source)), request.tasks, digest)
+        )
+        if share is not None:
+            engine: Engine = LocalEngine(1, first=share[0])
+            tasks = _from_own_share(plan, *share)
+        else:
+            assert request.on is not None
+            engine = open_engine(request.on, request.command())
+            held.enter_context(only_driver(plan))
+            plan.retry_skipped()
+            tasks = plan.undone()
+        gpu = {"auto": None, "cuda": True}.get(request.device, False)
+        job = Job(plan, partial(open_all, request), digest, request.limit, request.threads, gpu)
+        ends = engine.run(job, tasks)
+        return _collect(request, source, ends) if engine.waits else None
+
+
+def _from_own_share(plan: Plan, worker: int, workers: int) -> Sequence[int]:
+    """All that is undone, the worker's own share first, then those of the next workers."""
+    start = worker * plan.tasks // workers
+    return sorted(plan.undone(), key=lambda task: (task - start) % plan.tasks)
+
+
+def _collect(request: LabelRequest, source: PanoramaSource, ends: Iterator[TaskEnd]) -> Outcome:
+    outcome, failed = Outcome(), []
+    held = len(StoreNames(request.out).refresh())
+    total = min(len(source), request.limit or len(source))
+    with progress(total, held, request.patches) as advance:
+        for end in ends:
+            advance(end.labelled + len(end.skipped))
+            outcome.labelled += end.labelled
+            outcome.skipped += end.skipped
+            failed += [end] * (end.state == "failed")
+    if failed:
+        raise MtpanoError(
+            f"{len(failed)} tasks failed, the first, {failed[0].task}, because {failed[0].reason}; "
+            f"{outcome.labelled} panoramas were labelled: mend the cause and run it again"
+        )
+    return outcome

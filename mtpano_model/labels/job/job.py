@@ -1,0 +1,67 @@
+"""What the processes of a job agree on, and the few lines that an engine has to offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
+
+from mtpano_model.data.panorama import PanoramaSource, Skipped
+from mtpano_model.labels.engine import LabelEngine
+from mtpano_model.labels.job.plan import Plan
+
+ATTEMPTS = 10  # at a task, in one run, before it is given up
+DEATHS = 3  # of workers at one and the same picture, before it is skipped
+
+
+class Opened(NamedTuple):
+    """What a worker needs: pictures, teachers and the store's description."""
+
+    source: PanoramaSource
+    engine: LabelEngine
+    meta: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Job:
+    """The labelling of one store, as every process of it is told; it can be pickled.
+
+    open: loads the teachers and finds the pictures, in a worker. digest: of what it opens.
+    limit: panoramas in the store at which to stop. threads: CPU threads of a worker.
+    gpu: whether each worker is to have a GPU of its own, None: where the machine has some.
+    """
+
+    plan: Plan
+    open: Callable[[], Opened]
+    digest: str
+    limit: int | None = None
+    threads: int = 1
+    gpu: bool | None = None
+
+
+@dataclass(frozen=True)
+class TaskEnd:
+    """How a task ended.
+
+    done: its marker is there. full: the store has reached the job's limit. busy: another process
+    works on it. failed: it was given up. stopped: nothing can be labelled, `reason` says why.
+    """
+
+    task: int
+    state: Literal["done", "full", "busy", "failed", "stopped"]
+    labelled: int = 0
+    skipped: tuple[Skipped, ...] = field(default=())
+    reason: str = ""
+
+
+class Engine(Protocol):
+    """Something that runs tasks. waits: until they are done; a batch system only takes them."""
+
+    waits: bool
+
+    def run(self, job: Job, tasks: Sequence[int]) -> Iterator[TaskEnd]:
+        """Label the tasks, and tell of each as it ends.
+
+        MtpanoError where the engine is not here.
+        """
+        ...

@@ -1,0 +1,169 @@
+"""How a job is cut into tasks, and the files that say how far they are.
+
+    STORE/tasks/plan.json        number of tasks, and a digest of what is labelled and how
+    STORE/tasks/000017.done      marker of a finished task, written last: skipped pictures and why
+    STORE/tasks/000017.running   who labels it, since when, at which picture
+    STORE/tasks/000017.failed    why it was given up
+
+Task n writes the store's shards `shard-n-*`; the store's writer lock is the lock of the task.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtpano_model.data.store import write_json
+from mtpano_model.errors import MtpanoError, writing
+from mtpano_model.stored_files import read_json
+
+MOST_TASKS = 1024  # by default: of 400,000 panoramas, each is about 300 MB of labels
+MOST_TASKS_ASKED = 100_000
+_PANORAMAS = 16  # of a task at least, where that leaves enough tasks
+_FEWEST_TASKS = 16
+_ADVICE = (
+    "make room or check the permissions, then run the same command again; the store itself is whole"
+)
+
+
+def usual_tasks(panoramas: int) -> int:
+    """Number of tasks for so many panoramas: many more than workers, none of them tiny."""
+    wanted = max(_FEWEST_TASKS, -(-panoramas // _PANORAMAS))
+    return max(1, min(wanted, panoramas, MOST_TASKS))
+
+
+def task_of(name: str, tasks: int) -> int:
+    """The task that a picture belongs to: its name's SHA-1 modulo the number of tasks."""
+    digest = hashlib.sha1(name.encode(errors="surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big") % tasks
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tasks of the job on a store. root: the store's folder. tasks: their number."""
+
+    root: Path
+    tasks: int
+
+    @property
+    def folder(self) -> Path:
+        return self.root / "tasks"
+
+    def file(self, task: int, state: str) -> Path:
+        """The file that says that a task is "done", "running" or "failed"."""
+        return self.folder / f"{task:06d}.{state}"
+
+    def is_done(self, task: int) -> bool:
+        return self.file(task, "done").exists()
+
+    def undone(self) -> list[int]:
+        return [task for task in range(self.tasks) if not self.is_done(task)]
+
+    def facts(self, task: int, state: str) -> dict[str, Any]:
+        """What the file of a state says; nothing where it is missing or being written."""
+        try:
+            facts = json.loads(self.file(task, state).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return facts if isinstance(facts, dict) else {}
+
+    def write(self, task: int, state: str, facts: dict[str, Any]) -> None:
+        """MtpanoError where the disk refuses."""
+        with writing(self.folder, _ADVICE):
+            write_json(self.file(task, state), facts)
+
+    def remove(self, task: int, state: str) -> None:
+        with writing(self.folder, _ADVICE), contextlib.suppress(FileNotFoundError):
+            self.file(task, state).unlink()
+
+    def retry_skipped(self) -> None:
+        """Take again the tasks in which pictures were skipped: what was wrong may be mended."""
+        for task in range(self.tasks):
+            if self.is_done(task) and self.facts(task, "done").get("skipped"):
+                self.remove(task, "done")
+
+
+def read_plan(root: Path) -> Plan | None:
+    """The plan of a store; None where it was never cut into tasks."""
+    path = root / "tasks" / "plan.json"
+    if not path.exists():
+        return None
+    tasks = read_json(path, "delete the folder 'tasks' and run the same command again").get("tasks")
+    if type(tasks) is not int or not 1 <= tasks <= MOST_TASKS_ASKED:
+        raise MtpanoError(
+            f"{path} is damaged (tasks {tasks}): delete the folder 'tasks' and run the same "
+            "command again, what is in the store stays"
+        )
+    return Plan(root, tasks)
+
+
+@contextlib.contextmanager
+def joined(root: Path, usual: int, wanted: int | None, digest: str) -> Iterator[Plan]:
+    """The plan of the job on a store, made or renewed where need be, held as long as one works.
+
+    usual: number of tasks where neither `wanted` nor an earlier plan says otherwise.
+    digest: of what is labelled and how. Where it differs from the plan's, or the wanted number of
+    tasks does, the finished tasks are taken again: what they hold is not labelled again.
+    MtpanoError where that would be needed while other processes work on the present plan.
+    """
+    if wanted is not None and not 1 <= wanted <= MOST_TASKS_ASKED:
+        raise MtpanoError(f"--tasks {wanted}: expected 1 to {MOST_TASKS_ASKED}")
+    with writing(root / "tasks", _ADVICE):
+        (root / "tasks").mkdir(parents=True, exist_ok=True)
+        lock = (root / "tasks" / "plan.lock").open("wb")
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        plan = _agreed(root, wanted, digest)
+        if plan is None:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _renew(root, usual, wanted, digest)
+            # Whoever had the lock may have made the very same plan.
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            plan = _agreed(root, wanted, digest)
+        if plan is None:
+            raise MtpanoError(
+                f"another job labels '{root}' with other settings, pictures or tasks: wait for it, "
+                "or give this one another --out"
+            )
+        yield plan
+
+
+def _agreed(root: Path, wanted: int | None, digest: str) -> Plan | None:
+    """The present plan, if it serves."""
+    plan = read_plan(root)
+    if plan is None or wanted not in (None, plan.tasks):
+        return None
+    stored = read_json(plan.folder / "plan.json", "run the same command again").get("digest")
+    return plan if stored == digest else None
+
+
+def _renew(root: Path, usual: int, wanted: int | None, digest: str) -> None:
+    if _agreed(root, wanted, digest) is not None:  # another process was faster
+        return
+    earlier = read_plan(root)
+    plan = Plan(root, wanted or (earlier.tasks if earlier else usual))
+    with writing(plan.folder, _ADVICE):
+        for state in ("done", "failed", "running"):
+            for path in plan.folder.glob(f"*.{state}"):
+                path.unlink()
+        write_json(plan.folder / "plan.json", {"tasks": plan.tasks, "digest": digest})
+
+
+@contextlib.contextmanager
+def only_driver(plan: Plan) -> Iterator[None]:
+    """MtpanoError where another `mtpano label --on` hands out the tasks of this store."""
+    with (plan.folder / "driver.lock").open("wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise MtpanoError(
+                f"another `mtpano label --on` labels '{plan.root}': wait for it, or stop it first"
+            ) from None
+        yield

@@ -1,0 +1,79 @@
+"""Tasks on SLURM: one job array, each element of which takes tasks until none is left."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.labels.job.job import Job, TaskEnd
+
+
+class SlurmEngine:
+    """Submits `count` array elements. command: what each runs, less its share `--worker K/N`.
+
+    Partition, account and time limit come from the environment, as sbatch reads it
+    (SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_TIMELIMIT and so on).
+    """
+
+    waits = False
+
+    def __init__(self, count: int, command: Sequence[str]):
+        self._count, self._command = count, command
+
+    def run(self, job: Job, tasks: Sequence[int]) -> Iterator[TaskEnd]:
+        """As `Engine.run`; MtpanoError without SLURM, or while an earlier array still labels."""
+        if shutil.which("sbatch") is None:
+            raise MtpanoError(
+                "'--on slurm' finds no command 'sbatch': run it on a machine that submits to "
+                "SLURM, or use --on local:N"
+            )
+        note = job.plan.folder / "slurm.id"
+        _refuse_a_second(note)
+        script = job.plan.folder / "slurm.sh"
+        script.write_text(self._script(job, min(self._count, len(tasks))), encoding="utf-8")
+        done = subprocess.run(
+            ["sbatch", "--parsable", str(script)], capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            raise MtpanoError(
+                f"sbatch refused {script} ({' '.join(done.stderr.split())[:300]}): set what it "
+                "asks for in the environment, such as SBATCH_PARTITION"
+            )
+        note.write_text(done.stdout.strip().split(";")[0], encoding="utf-8")
+        print(f"SLURM job {note.read_text()} with {script}: `mtpano label --status` tells of it")
+        return iter(())
+
+    def _script(self, job: Job, count: int) -> str:
+        gpu = ["#SBATCH --gres=gpu:1"] if job.gpu else []
+        share = '"$SLURM_ARRAY_TASK_ID/$SLURM_ARRAY_TASK_COUNT"'
+        return "\n".join(
+            [
+                "#!/bin/bash",
+                "#SBATCH --job-name=mtpano-label",
+                f"#SBATCH --array=0-{count - 1}",
+                f"#SBATCH --cpus-per-task={job.threads}",
+                "#SBATCH --requeue",
+                f"#SBATCH --output={job.plan.folder.resolve()}/slurm-%A_%a.log",
+                *gpu,
+                f"exec {shlex.join(self._command)} --worker {share}",
+                "",
+            ]
+        )
+
+
+def _refuse_a_second(note: Path) -> None:
+    if not note.exists() or shutil.which("squeue") is None:
+        return
+    number = note.read_text(encoding="utf-8").strip()
+    queued = subprocess.run(
+        ["squeue", "--noheader", "--jobs", number], capture_output=True, text=True, check=False
+    )
+    if queued.returncode == 0 and queued.stdout.strip():
+        raise MtpanoError(
+            f"SLURM job {number} labels this store already: wait for it, or `scancel {number}` "
+            "first"
+        )
