@@ -1,4 +1,14 @@
-"""The one exception for mistakes a user can mend."""
+"""The one exception for mistakes a user can mend, and what to say of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+_LONGEST = 500  # characters: some libraries quote pages
 
 
 class MtpanoError(Exception):
@@ -7,3 +17,34 @@ class MtpanoError(Exception):
     The message is one sentence a person can act on: the value, what was expected, what to do.
     Commands print it without a traceback and exit with status 1; the node answers FAILURE with it.
     """
+
+
+def one_line(error: BaseException) -> str:
+    """What to say of an error: a MtpanoError's own sentence, else its class and its text."""
+    if isinstance(error, MtpanoError):
+        return str(error)
+    text = " ".join(str(error).split())
+    name = type(error).__name__
+    return f"{name}: {text[:_LONGEST]}" if text else name
+
+
+@contextmanager
+def writing(path: Path, advice: str = "check free space and permissions") -> Iterator[None]:
+    """A MtpanoError that ends with `advice` for what the disk refuses while `path` is written."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or one_line(error)
+        raise MtpanoError(f"{path} cannot be written ({reason}): {advice}") from error
+
+
+def needed_module(name: str, what: str, advice: str = "") -> ModuleType:
+    """The module `name` of an optional library; MtpanoError that `what` needs it."""
+    library = name.partition(".")[0]
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise MtpanoError(
+            f"{what} needs the library '{library}' ({error}): install it with "
+            f"`pip install {library}`{advice}"
+        ) from error

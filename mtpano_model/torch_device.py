@@ -1,4 +1,4 @@
-"""Where torch computes: what a command's --device means."""
+"""Where torch computes: what a command's --device and --threads mean."""
 
 from __future__ import annotations
 
@@ -19,3 +19,12 @@ def torch_device(wanted: str) -> str:
     if wanted not in known:
         raise MtpanoError(f"device '{wanted}' is not here: expected auto, {', '.join(known)}")
     return wanted
+
+
+def use_threads(count: int | None) -> None:
+    """Let torch use `count` CPU threads, None: as many as it likes; MtpanoError below 1."""
+    if count is None:
+        return
+    if count < 1:
+        raise MtpanoError(f"--threads {count} is too small: expected 1 or more")
+    torch.set_num_threads(count)

@@ -5,28 +5,36 @@ A command is a module with a documented dataclass `Args` and `run(args) -> int` 
 
 from __future__ import annotations
 
+import io
 import logging
+import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from difflib import get_close_matches
 from importlib import import_module
 
 from mtpano_model import __version__
 from mtpano_model.errors import MtpanoError
+from mtpano_model.last_resort import TRACEBACK, exit_status
 
 # name: (module, one line of help, what to install where an import fails)
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "predict": ("predict", "pictures in; panels, depth, normals, labels and clouds out", "cpu"),
-    "doctor": ("doctor", "say what is installed, what is missing and what to mend", "cpu"),
+    "predict": ("predict", "predict depth, normals, labels and clouds for pictures", "cpu"),
+    "rig": ("rig", "check, calibrate or describe a rig of fisheye or pinhole lenses", "cpu"),
+    "labelspace": ("labelspace", "write Hydra's labelspace for a model's classes", "cpu"),
+    "doctor": ("doctor", "check what is installed, what is missing and how to fix it", "cpu"),
     "build-engine": ("build_engine", "build and cache a TensorRT engine, then exit", "tensorrt"),
     "train": ("train", "train a network on panoramas with labels", "train"),
     "label": ("label", "make pseudo labels for plain panoramas with teacher models", "train"),
+    "render": ("render", "render generated worlds with exact depth, normals and classes", "cpu"),
     "evaluate": ("evaluate", "measure a model on a data set and write a report", "train"),
     "export": ("export", "turn a checkpoint into the ONNX model that robots run", "train"),
     "parity": ("parity", "compare network, losses and metrics with the authors' numbers", "train"),
+    "convert-weights": ("convert_weights", "convert weights of DA360 and others", "train"),
     "convert-released": ("convert_released", "convert the MTPano authors' weights", "train"),
     "ablation": ("ablation", "train and compare variants of the network", "train"),
-    "rotation-study": ("rotation_study", "measure how predictions bear rotations", "train"),
+    "rotation-study": ("rotation_study", "measure how rotations change the predictions", "train"),
 }
 
 
@@ -45,19 +53,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         hint = f"did you mean '{near[0]}'?" if near else "`mtpano --help` lists them"
         print(f"mtpano: unknown command '{arguments[0]}', {hint}", file=sys.stderr)
         return 2
+    with suppress(ValueError):  # only the main thread may
+        # As Ctrl-C: half-written files are removed on the way out.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if isinstance(sys.stdout, io.TextIOWrapper):  # no file name may end a command
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        return _run(name, arguments[1:])
-    except MtpanoError as error:
-        print(f"mtpano {name}: {error}", file=sys.stderr)
-        return 1
+        return exit_status(lambda: _run(name, arguments[1:]), f"mtpano {name}")
     except KeyboardInterrupt:
         print(f"mtpano {name}: interrupted", file=sys.stderr)
         return 130
 
 
 def _run(name: str, arguments: list[str]) -> int:
-    module_name, _, extra = COMMANDS[name]
+    module_name, help_line, extra = COMMANDS[name]
     try:
         import tyro
 
@@ -69,7 +79,9 @@ def _run(name: str, arguments: list[str]) -> int:
             f"the Python module '{error.name}' is not installed: run "
             f'pip install ".[{extra}]" in the checkout of mtpano'
         ) from error
-    args = tyro.cli(module.Args, prog=f"mtpano {name}", args=arguments)
+    # A command of subcommands has no dataclass of its own, whose docstring would be shown.
+    about = None if isinstance(module.Args, type) else f"{help_line.capitalize()}."
+    args = tyro.cli(module.Args, prog=f"mtpano {name}", args=arguments, description=about)
     return module.run(args)
 
 
@@ -80,10 +92,11 @@ def _overview() -> str:
         [
             "usage: mtpano COMMAND [ARGS]",
             "",
-            "One 360-degree panorama in; metric depth, surface normals and semantics out.",
+            "From 360-degree panoramas to metric depth, surface normals and semantics.",
             "",
             *lines,
             "",
-            "`mtpano COMMAND --help` tells a command's arguments; `mtpano --version` the version.",
+            "`mtpano COMMAND --help` explains a command's arguments, `mtpano --version` prints the",
+            f"version. {TRACEBACK}=1 shows the traceback of an unexpected error.",
         ]
     )

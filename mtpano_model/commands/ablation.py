@@ -9,20 +9,20 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.ablation import VARIANTS, AblationConfig, Variant, run_ablation
 from mtpano_model.evaluation.ablation_report import write_ablation_report
 from mtpano_model.evaluation.ablation_times import variant_times
-from mtpano_model.inference.output_size import parse_output_size
+from mtpano_model.pictures.output_size import parse_output_size
 
 
 @dataclass
 class Args:
-    """Train single-task networks, a plain multi-task one, and the paper's parts added one by one.
+    """Train single-task networks, a plain multi-task network, and the paper's parts one by one.
 
-    All see the same number of steps. Writes ablation.md (table and verdicts), ablation.json and a
-    folder a run. Started again with the same arguments, it goes on where it was stopped and runs
-    only what is missing.
+    All networks train for the same number of steps. The command writes ablation.md (the table and
+    a verdict on each claim), ablation.json, and a folder for each run. Start it again with the
+    same arguments to continue after an interruption.
     """
 
     root: Path
-    """Folder of a rooms set; a tenth of its rooms is held out and measured."""
+    """Folder of a rooms set, of which a tenth of the rooms is held out for the figures."""
     out: Path = Path("out/ablation")
     """Folder for the runs and the report."""
     network: str = "small"
@@ -30,25 +30,24 @@ class Args:
     size: str = "128x256"
     """Picture size, HEIGHTxWIDTH."""
     steps: int = 900
-    """Steps of every run."""
+    """Optimizer steps of every run."""
     batch: int = 8
-    """Panoramas a step."""
+    """Panoramas per step."""
     seeds: int = 3
-    """Every variant is trained with seeds 0, 1, ..."""
+    """Number of runs of every variant, with the seeds 0, 1, ..."""
     variants: list[str] = field(default_factory=list)
-    """Only these variants; all if not given."""
+    """Names of the variants to train; the default is all."""
     workers: int = 1
-    """Loader processes."""
+    """Processes that load and augment panoramas."""
     threads: int | None = None
-    """CPU threads of the network."""
+    """CPU threads that the network uses."""
 
 
 def run(args: Args) -> int:
     """Run what is missing, and print the report."""
-    import torch
+    from mtpano_model.torch_device import use_threads
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     size = parse_output_size(args.size)
     if size is None or min(args.steps, args.batch, args.seeds) < 1:
         raise MtpanoError(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,70 +14,81 @@ from typing import Literal
 import numpy as np
 from tyro.conf import Positional
 
-from mtpano_model.inference.cache import EngineCache
-from mtpano_model.inference.engines.tensorrt import TensorRTEngine
-from mtpano_model.inference.engines.tensorrt_builder import BuildSettings
-from mtpano_model.inference.engines.tensorrt_worker import BackgroundLoad
-from mtpano_model.inference.model_info import find_model
-
-_CANCEL_SECONDS = 30.0
+from mtpano_model.errors import writing
+from mtpano_model.graph.model_info import find_model, read_model_info
+from mtpano_model.inference.engines.progress import BuildProgress, ProgressCallback
+from mtpano_model.inference.engines.tensorrt.builder import BuildSettings
+from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
+from mtpano_model.inference.engines.tensorrt.graph import prepare_graph, resolve_precision
+from mtpano_model.inference.engines.tensorrt.profile import describe_engine
 
 
 @dataclass
 class Args:
     """Build the TensorRT engine of a model for this machine's GPU and keep it for the node.
 
-    It takes minutes once; afterwards the node starts at once with the same model. Do it when the
-    robot is set up, and again after an update of TensorRT or of the model: the node notices both
-    and would build by itself, but not while you wait. Ctrl-C stops it.
+    The build takes minutes once; afterwards the node starts at once with the same model. Build
+    when the robot is set up, and again after an update of TensorRT or of the model. The node
+    notices both and builds by itself, but that delays its start. Ctrl-C stops the build.
     """
 
     model: Positional[str] = "default"
     """An ONNX file from `mtpano export` (with either tail), or the name of a bundled model."""
-    precision: Literal["fp16", "fp32", "int8"] | None = None
-    """Arithmetic: fp16 if not given, int8 for a model that was exported as int8."""
+    precision: Literal["fp16", "fp32"] | None = None
+    """Arithmetic of the engine; the default is fp16."""
     workspace_mb: int | None = None
-    """Scratch memory in MiB that a layer may use; all that is free if not given."""
+    """Scratch memory in MiB for a layer. The default is all of the GPU's memory; on a Jetson, a
+    quarter of the shared memory and at most 2048."""
     optimization_level: int = 3
-    """0 (seconds, slower engine) to 5 (a long search for the fastest)."""
+    """0 (built in seconds, slower engine) to 5 (a long search for the fastest engine)."""
     cache: Path | None = None
-    """Folder to keep it in; $XDG_CACHE_HOME/mtpano/engines, where the node looks, if not given."""
+    """Folder of the engine; the default is $XDG_CACHE_HOME/mtpano/engines, where the node looks."""
     rebuild: bool = False
     """Build even if a fitting engine is cached, for instance at another optimization level."""
+    keep_graph: Path | None = None
+    """Also write the graph that TensorRT is given to this .onnx file, for instance for trtexec."""
+    profile: Path | None = None
+    """Also write to this .json file what the engine's layers are, in which precision, and how long
+    each takes; the engine is built anew for it."""
 
 
 def run(args: Args) -> int:
     """Build if needed, try the engine once, tell where it lies; 0 when it runs."""
     path = find_model(args.model)
-    settings = BuildSettings(args.workspace_mb, args.optimization_level)
+    settings = BuildSettings(
+        args.workspace_mb, args.optimization_level, detailed=args.profile is not None
+    )
+    if args.keep_graph is not None:
+        _keep_graph(path, args)
     cache = EngineCache(args.cache)
     before = {sidecar["file"]: sidecar["sha256"] for sidecar in cache.sidecars()}
-    load = BackgroundLoad(
-        lambda progress, cancel: TensorRTEngine(
+    seen: list[BuildProgress] = []  # none of a cached engine
+    with _bar() as show:
+
+        def progress(now: BuildProgress) -> None:
+            seen[:] = [now]
+            show(now)
+
+        engine = TensorRTEngine(
             path,
             precision=args.precision,
             progress=progress,
-            cancel=cancel,
             settings=settings,
             cache=cache,
-            rebuild=args.rebuild,
+            rebuild=args.rebuild or args.profile is not None,
+            use_graph=args.profile is None,
         )
-    )
-    try:
-        _show(load)
-    except KeyboardInterrupt:
-        load.cancel()
-        load.wait(_CANCEL_SECONDS)
-        raise
-    engine = load.result()
     milliseconds = _time(engine)
+    if args.profile is not None:
+        _write(args.profile, json.dumps(describe_engine(engine), indent=1))
     engine.close()
     kept = [sidecar for sidecar in cache.sidecars() if sidecar["source"] == str(path.absolute())]
     fresh = [sidecar for sidecar in kept if before.get(sidecar["file"]) != sidecar["sha256"]]
     if fresh:
         size = fresh[-1]["bytes"] / 2**20
         print(f"built {cache.folder / fresh[-1]['file']} ({size:.0f} MiB)")
-    elif load.progress is None:
+    elif not seen:
         print(f"an engine that fits is cached in {cache.folder}; --rebuild builds it again")
     else:
         print(f"built, but it could not be kept in {cache.folder}")
@@ -82,23 +96,38 @@ def run(args: Args) -> int:
     return 0
 
 
-def _show(load: BackgroundLoad[TensorRTEngine]) -> None:
+def _keep_graph(path: Path, args: Args) -> None:
+    info = read_model_info(path)
+    target = args.keep_graph
+    assert target is not None
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        prepare_graph(info, resolve_precision(info, args.precision), target)
+    print(f"the graph that TensorRT is given: {target}")
+
+
+def _write(path: Path, text: str) -> None:
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    print(f"the engine's layers: {path}")
+
+
+@contextmanager
+def _bar() -> Iterator[ProgressCallback]:
     """A bar while it builds, where rich is installed; the log tells of it in any case."""
     if find_spec("rich") is None:
-        load.wait()
+        yield lambda now: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = None
-        while not load.wait(0.1):
-            if load.progress is None:
-                continue
-            if task is None:
-                task = bar.add_task("", total=1.0)
-            bar.update(task, completed=load.progress.fraction, description=load.progress.phase)
+        task = bar.add_task("", total=1.0, visible=False)
+        yield lambda now: bar.update(
+            task, completed=now.fraction, description=now.phase, visible=True
+        )
 
 
 def _time(engine: TensorRTEngine, runs: int = 10) -> float:

@@ -15,16 +15,16 @@ from mtpano_model.errors import MtpanoError
 class Args:
     """Convert the MTPano authors' weights (mtpano_model_140k.pth.tar, mtpano_model_408k.pth.tar).
 
-    The pickle is read with weights_only=True: nothing in it can run. Every tensor must be one of
-    the released layout's, in name and shape.
+    The pickle is read with weights_only=True, so that no code in it can run. Every tensor must
+    have a name and a shape of the released layout.
     """
 
     checkpoint: Annotated[Path, tyro.conf.Positional]
     """The authors' .pth.tar file."""
     out: Path
-    """Where to write model.safetensors (and model.json beside it)."""
+    """The .safetensors file to write; a .json with the configuration is written beside it."""
     fixture: Path | None = None
-    """config.json of a reference fixture, for a checkpoint of the same layout at another size."""
+    """config.json of a reference folder, for a checkpoint of the same layout at another size."""
 
 
 def run(args: Args) -> int:
@@ -32,9 +32,9 @@ def run(args: Args) -> int:
     from safetensors import SafetensorError
 
     from mtpano_model.network import PDBridgeNet, preset
+    from mtpano_model.network.foreign.released import load_released, read_released_checkpoint
     from mtpano_model.network.parity import read_fixture_config
     from mtpano_model.network.pretrained import save_pretrained
-    from mtpano_model.network.released import load_released, read_released_checkpoint
 
     tensors = read_released_checkpoint(args.checkpoint)
     config = preset("released") if args.fixture is None else read_fixture_config(args.fixture)

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 from importlib import import_module
 
 from mtpano_model.doctor.finding import Finding, fix
+from mtpano_model.errors import one_line
 
-# title, module in mtpano_model.doctor, function. Imported one by one as they are called: a library
+# title, module, function. Imported one by one as they are called: a library
 # that is missing then spoils one group and not the command.
 _GROUPS = (
-    ("Python", "python_side", "check"),
-    ("Engines", "engines", "check_processor_engines"),
-    ("NVIDIA GPU", "engines", "check_gpu"),
-    ("Model", "model", "check"),
-    ("ROS 2", "ros", "check"),
-    ("Transport", "transport", "check"),
-    ("Engine cache", "storage", "check"),
+    ("Python", "mtpano_model.doctor.python_side", "check"),
+    ("Engines", "mtpano_model.doctor.engines", "check_processor_engines"),
+    ("NVIDIA GPU", "mtpano_model.doctor.engines", "check_gpu"),
+    ("Model", "mtpano_model.doctor.model", "check"),
+    ("ROS 2", "mtpano_ros.doctor.ros", "check"),
+    ("Transport", "mtpano_ros.doctor.transport", "check"),
+    ("Engine cache", "mtpano_model.doctor.storage", "check"),
 )
 
 
@@ -37,7 +38,7 @@ def run(args: Args) -> int:
     findings: list[Finding] = []
     for title, module, function in _GROUPS:
         print(title)
-        arguments = (args.model,) if module == "model" else ()
+        arguments = (args.model,) if title == "Model" else ()
         for finding in _examine(title, module, function, *arguments):
             print(f"  {finding.level:<4}  {finding}")
             findings.append(finding)
@@ -52,8 +53,7 @@ def run(args: Args) -> int:
 
 def _examine(title: str, module: str, function: str, *arguments: str) -> list[Finding]:
     try:
-        check = getattr(import_module(f"mtpano_model.doctor.{module}"), function)
+        check = getattr(import_module(module), function)
         return check(*arguments)
     except Exception as error:  # any: a doctor that falls ill himself must still say the rest
-        kind = type(error).__name__
-        return [fix(f"{title}: {kind}: {error}", "report it with this text", essential=True)]
+        return [fix(f"{title}: {one_line(error)}", "report it with this text", essential=True)]

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mtpano_model.data.sources import DataName
+from mtpano_model.engine_names import Backend, Device, Precision
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.card import split_card, update_card
 from mtpano_model.evaluation.data_sets import open_comparison
 from mtpano_model.evaluation.predictor import open_predictor
 from mtpano_model.evaluation.report import metric_rows, write_report
 from mtpano_model.evaluation.runner import evaluate
-from mtpano_model.inference.output_size import parse_output_size
+from mtpano_model.inference.postprocess_rules import DepthFinish
 from mtpano_model.metrics.protocols import find_protocol
+from mtpano_model.pictures.output_size import parse_output_size
 
 logger = logging.getLogger(__name__)
 
@@ -43,27 +45,29 @@ class Args:
     split: Literal["train", "val", "test"] | None = None
     """Part of the data set; every frame if not given."""
     limit: int | None = None
-    """Measure only so many frames, evenly spread."""
+    """Measure only this many frames, evenly spread over the data set."""
     size: str | None = None
     """HEIGHTxWIDTH at which the data set is read and compared; its usual size if not given."""
     network_size: str | None = None
-    """HEIGHTxWIDTH that pictures are brought to before a checkpoint's network; no ONNX model's."""
+    """HEIGHTxWIDTH of a checkpoint's input; an ONNX model has a fixed one."""
     align: Literal["none", "median"] = "none"
     """median: scale each depth prediction to the frame's median first, in all depth figures."""
     protocol: Literal[DataName, "360mtl"] | None = None
     """What is scored and how it is averaged; the data set's own if not given."""
     pictures: int = 3
-    """So many best and worst frames of each task are drawn; 0 for none."""
+    """How many of the best and of the worst frames of each task are drawn; 0 for none."""
     roll_frames: int = 4
-    """On so many frames, measure how predictions change as the panorama is rolled."""
-    backend: Literal["auto", "openvino", "onnxruntime", "tensorrt"] = "auto"
+    """How many frames are also rolled sideways, to measure how much the predictions change."""
+    backend: Backend = "auto"
     """Engine that runs an ONNX model."""
-    device: Literal["auto", "cpu", "cuda", "gpu"] = "auto"
-    """Where the engine runs; of a checkpoint cpu or cuda, auto takes a GPU if there is one."""
+    device: Device = "auto"
+    """Where the model runs; a checkpoint on cpu or cuda, where auto takes a GPU if there is one."""
     threads: int | None = None
     """Processor threads; the engine's own choice if not given."""
-    precision: Literal["fp32", "bf16", "fp16"] | None = None
-    """Arithmetic of an ONNX model, where the engine has a choice."""
+    precision: Precision | None = None
+    """Arithmetic of an ONNX model, where the engine can choose."""
+    depth_finish: DepthFinish = "off"
+    """normals: bend depth to the predicted normals first, as the node and predict can."""
     card: Path | None = None
     """A model card; the table between <!-- metrics:KEY --> and <!-- /metrics:KEY --> is renewed."""
     card_key: str | None = None
@@ -82,6 +86,7 @@ def run(args: Args) -> int:
         threads=args.threads,
         precision=args.precision,
         size=_size(args.network_size),
+        depth_finish=args.depth_finish,
     )
     comparison = open_comparison(
         args.data, args.root, predictor.classes, args.split, _size(args.size)
@@ -104,6 +109,7 @@ def run(args: Args) -> int:
         "frames": len(outcome.frames),
         "protocol": protocol.name,
         "align": args.align,
+        "depth_finish": args.depth_finish,
         "class_set": comparison.classes.name,
         "seconds_per_frame": round(outcome.seconds_per_frame, 4),
     }

@@ -12,11 +12,12 @@ from mtpano_model.errors import MtpanoError
 
 @dataclass
 class Args:
-    """Compare with a reference folder that the authors' code wrote, and print every difference.
+    """Compare our code with numbers that the authors' code computed, and print every difference.
 
-    A folder with weights.safetensors and io.safetensors tests the network: its outputs must agree
-    to 2e-5. One with tensors.safetensors and values.json tests losses, metrics and auxiliary
-    targets: to 1e-4, relative. The exit status is 1 where something differs more.
+    A folder with weights.safetensors and io.safetensors tests the network, whose outputs must
+    agree to 2e-5. A folder with tensors.safetensors and values.json tests losses, metrics and
+    auxiliary targets, which must agree to a relative 1e-4. The exit status is 1 if a difference is
+    larger. Both folders are shipped with the tests: see test/reference/README.md.
     """
 
     folder: Positional[Path]

@@ -1,4 +1,4 @@
-"""`mtpano rotation-study`: how predictions bear turning the camera."""
+"""`mtpano rotation-study`: how rotations of the camera change the predictions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from mtpano_model.data.sources import DataName
-from mtpano_model.errors import MtpanoError
+from mtpano_model.engine_names import Device
+from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.evaluation.data_sets import Comparison, open_comparison
 from mtpano_model.evaluation.features import feature_stability, pca_pictures
 from mtpano_model.evaluation.predictor import NetworkPredictor, open_predictor
@@ -21,11 +22,11 @@ from mtpano_model.metrics.protocols import find_protocol
 
 @dataclass
 class Args:
-    """Measure a model as panoramas are rolled through 360 degrees and pitched up and down.
+    """Measure a model while panoramas are rotated about the vertical axis and pitched.
 
-    Writes rotation.json and rotation.html with charts. A checkpoint (not an ONNX file) also shows
-    how stable its features are: backbone, invariant and variant stream under roll, with pictures
-    of their principal components.
+    The command writes rotation.json, and rotation.html with charts. For a checkpoint, though not
+    for an ONNX file, it also measures how the features of the backbone and of both streams follow
+    the rotation, and draws their principal components.
     """
 
     root: Path
@@ -37,21 +38,21 @@ class Args:
     out: Path = Path("out/rotation")
     """Folder for the report."""
     split: Literal["train", "val", "test"] | None = "val"
-    """Part of the data set."""
+    """Part of the data set to measure."""
     limit: int | None = None
-    """Only so many frames, evenly spread."""
+    """Measure only this many frames, evenly spread."""
     rolls: int = 12
-    """Steps through 360 degrees."""
+    """Number of equal steps through 360 degrees."""
     max_pitch: float = 10.0
-    """Pitch goes from minus to plus so many degrees."""
+    """Largest pitch in degrees, up and down."""
     pitches: int = 7
-    """Steps of pitch, an odd number has 0 among them."""
+    """Number of pitch angles; with an odd number, 0 degrees is one of them."""
     feature_frames: int = 4
-    """Frames on which features are compared; 0 for none."""
-    device: Literal["auto", "cpu", "cuda", "gpu"] = "auto"
-    """Where the engine runs; of a checkpoint cpu or cuda, auto takes a GPU if there is one."""
+    """Number of frames on which features are compared; 0 skips this."""
+    device: Device = "auto"
+    """Device of the engine. A checkpoint runs on cpu, cuda, or auto: a GPU if there is one."""
     threads: int | None = None
-    """Processor threads; the engine's own choice if not given."""
+    """CPU threads; the default is the engine's own choice."""
 
 
 def run(args: Args) -> int:
@@ -76,10 +77,8 @@ def run(args: Args) -> int:
         features = _features(predictor, comparison, args.feature_frames)
     frames = len(spread(len(comparison.frames), args.limit))
     about = {**predictor.about, "data": args.data, "split": args.split or "all", "frames": frames}
-    try:
+    with writing(args.out):
         write_rotation_report(args.out, rolled, pitched, about, **features)
-    except OSError as error:
-        raise MtpanoError(f"cannot write to {args.out}: {error}") from error
     for title, turned in (("yaw roll", rolled), ("pitch", pitched)):
         print("\n".join([f"{title}, {len(turned.degrees)} angles:", *spread_lines(turned)]))
     print(f"-> {args.out.resolve()}")

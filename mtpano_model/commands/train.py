@@ -10,87 +10,86 @@ from typing import Any
 from mtpano_model.data.sample import PanoramaDataset
 from mtpano_model.data.sources import KINDS, open_frames
 from mtpano_model.errors import MtpanoError
-from mtpano_model.picture_size import parse_size
+from mtpano_model.pictures.size import parse_size
+from mtpano_model.settings import parse_assignments, read_yaml, updated
 from mtpano_model.training.config import Stage, TrainConfig
 from mtpano_model.training.presets import training_preset
-from mtpano_model.training.settings import parse_assignments, read_yaml, updated
 from mtpano_model.training.stream import TrainingData
 
 
 @dataclass
 class Args:
-    """Train a network.
+    """Train a network on panoramas with labels.
 
-    A preset gives every number; a YAML file (--config), then the flags below, then --set replace
-    it. All keys are in config.yaml of every run, a sentence on each in mtpano_model's
-    training/config.py, training/losses.py (LossConfig) and data/augment.py (AugmentConfig).
+    A preset sets every number. A YAML file (--config), then the flags below, then --set override
+    it, in this order. Every run writes all its settings to config.yaml; they are explained in
+    mtpano_model/training/config.py, training/losses.py (LossConfig) and data/augment.py
+    (AugmentConfig).
 
-    Where two or more stages train everything, the last of them is the final stage; the presets
-    finetune_* and pretrain_* have none.
+    A preset with two or more stages that train the whole network calls the last of them its final
+    stage. The presets finetune_* and pretrain_* have no final stage.
     """
 
     data_root: Path
-    """Folder of the data set, or of the label store."""
+    """Folder of the data set or of the label store."""
     out: Path
-    """Folder of the run: checkpoints, metrics.jsonl, tensorboard, config.yaml."""
+    """Folder to write the run into: checkpoints, metrics.jsonl, tensorboard, config.yaml."""
     preset: str = "rooms_small"
-    """Recipe to start from: pretrain_label_free, finetune_structured3d, finetune_stanford2d3d,
-    finetune_matterport3d, finetune_bag, rooms_small."""
+    """Recipe to start from: pretrain_label_free, pretrain_outdoor, finetune_structured3d,
+    finetune_stanford2d3d, finetune_matterport3d, finetune_bag, rooms_small."""
     config: Path | None = None
-    """YAML file of settings that replace the preset's."""
+    """YAML file with settings that override the preset's."""
     init: Path | None = None
-    """Start from these weights: default, a run, a checkpoint folder or a .safetensors file."""
+    """Weights to start from: default, a run, a checkpoint folder or a .safetensors file."""
     resume: bool = False
-    """Go on from the newest checkpoint in --out, if there is one."""
+    """Continue from the newest checkpoint in --out, if there is one."""
     network: str | None = None
-    """Network preset, e.g. small."""
+    """Network preset, for example small."""
     size: str | None = None
-    """Picture size, HEIGHTxWIDTH, of every stage but the final one."""
+    """Picture size, HEIGHTxWIDTH, of every stage except the final one."""
     steps: int | None = None
-    """Optimizer steps of every stage that trains everything but the final one."""
+    """Optimizer steps of every stage that trains the whole network, except the final one."""
     batch: int | None = None
-    """Panoramas a step and process, in every stage but the final one."""
+    """Panoramas per step and process in every stage except the final one."""
     final_size: str | None = None
-    """Picture size of the final stage, which is added if need be; "none" leaves it out."""
+    """Picture size of the final stage; a preset without one gets it. "none" drops the stage."""
     final_steps: int | None = None
     """Optimizer steps of the final stage."""
     final_batch: int | None = None
-    """Panoramas a step and process in the final stage."""
+    """Panoramas per step and process in the final stage."""
     lr: float | None = None
     """Peak learning rate."""
     backbone_lr: float | None = None
     """Peak learning rate of the backbone."""
     precision: str | None = None
-    """32-true or bf16-mixed."""
+    """Arithmetic: 32-true (float32) or bf16-mixed (bfloat16; losses stay in float32)."""
     workers: int | None = None
-    """Loader processes."""
+    """Processes that load and augment panoramas."""
     seed: int | None = None
-    """Seed of data order, augmentation and initial weights."""
+    """Seed of the data order, the augmentation and the initial weights."""
     eval_every: int | None = None
     """Steps between validations."""
     also: list[str] = field(default_factory=list)
-    """More training frames, each KIND:SHARE:FOLDER, e.g. store:0.2:labels/real."""
+    """Further data sets to mix in, each KIND:SHARE:FOLDER, for example store:0.2:labels/real."""
     set: list[str] = field(default_factory=list)
-    """Any other setting, KEY=VALUE, e.g. optimizer.ema=0.999 losses.dice=0."""
+    """Any other settings, KEY=VALUE, for example optimizer.ema=0.999 losses.dice=0."""
     threads: int | None = None
-    """CPU threads of the network."""
+    """CPU threads that the network uses."""
 
 
 def run(args: Args) -> int:
-    """Train as told; returns the exit status."""
-    import torch
-
+    """Train; returns the exit status."""
+    from mtpano_model.torch_device import use_threads
     from mtpano_model.training.loop import train
 
-    if args.threads:
-        torch.set_num_threads(args.threads)
+    use_threads(args.threads)
     config = config_of(args)
     train(config, data_of(args, config), args.out, init=args.init, resume=args.resume)
     return 0
 
 
 def config_of(args: Args) -> TrainConfig:
-    """The preset with what the YAML file and the command line say put in its place."""
+    """The preset, overridden by the YAML file and the command line."""
     config = training_preset(args.preset)
     if args.config is not None:
         config = updated(config, read_yaml(args.config))

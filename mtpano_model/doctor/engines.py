@@ -6,14 +6,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mtpano_model.doctor.finding import Finding, fix, note, ok
-from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.engines.tensorrt_library import (
+from mtpano_model.engine_names import ENGINES
+from mtpano_model.errors import MtpanoError, one_line
+from mtpano_model.inference.engines import import_remedy
+from mtpano_model.inference.engines.tensorrt.jetson import free_memory
+from mtpano_model.inference.engines.tensorrt.library import (
     find_gpu,
-    is_strongly_typed,
     load_cuda,
     load_tensorrt,
 )
 
+# Builder, graph and tactics of the larger models together; less is enough for `small`.
+_BUILD_BYTES = 4 * 2**30
 # Where the kernel shows an NVIDIA GPU, also to a container: desktop, Jetson.
 GPU_SIGNS = (Path("/proc/driver/nvidia"), Path("/dev/nvidiactl"), Path("/dev/nvhost-gpu"))
 
@@ -36,12 +40,14 @@ def check_processor_engines() -> list[Finding]:
 def _openvino() -> Iterator[Finding]:
     try:
         import openvino
-    except (ImportError, OSError) as error:
-        yield note(f"OpenVINO is not to be had ({error})")
+
+        from mtpano_model.inference.engines.openvino import openvino_core
+    except Exception as error:  # a library may raise anything while it is imported
+        yield _not_imported("OpenVINO", "openvino", error)
         return
     version = openvino.__version__.split("-")[0]
     try:
-        devices = ", ".join(openvino.Core().available_devices)
+        devices = ", ".join(openvino_core().available_devices)
     except RuntimeError as error:  # a broken plugin of one device must not end the list
         yield fix(f"OpenVINO {version} does not start ({error})", "pip install --upgrade openvino")
         return
@@ -51,11 +57,20 @@ def _openvino() -> Iterator[Finding]:
 def _onnxruntime() -> Iterator[Finding]:
     try:
         import onnxruntime
-    except (ImportError, OSError) as error:
-        yield note(f"ONNX Runtime is not to be had ({error})")
+    except Exception as error:  # as above
+        yield _not_imported("ONNX Runtime", "onnxruntime", error)
         return
     providers = [p.removesuffix("ExecutionProvider") for p in onnxruntime.get_available_providers()]
     yield ok(f"ONNX Runtime {onnxruntime.__version__} with {', '.join(providers)}")
+
+
+def _not_imported(title: str, name: str, error: Exception) -> Finding:
+    if isinstance(error, ModuleNotFoundError):
+        return note(f"{title} is not installed ({error})")
+    return fix(
+        f"{title} cannot be imported ({one_line(error)})",
+        import_remedy(error, ENGINES[name].install),
+    )
 
 
 def check_gpu() -> list[Finding]:
@@ -78,12 +93,22 @@ def check_gpu() -> list[Finding]:
         tensorrt = load_tensorrt()
     except MtpanoError as error:
         return [*findings, _from_error("the GPU is idle for want of TensorRT", error)]
-    typing = (
-        "fp16 by the types of the graph"
-        if is_strongly_typed(tensorrt)
-        else "fp16 by the builder's flag (10.12 and later follow the types of the graph)"
-    )
-    return [*findings, ok(f"TensorRT {tensorrt.__version__}, {typing}"), _onnx_package()]
+    findings += [ok(f"TensorRT {tensorrt.__version__}"), _onnx_package()]
+    return findings + (_room_to_build() if gpu.integrated else [])
+
+
+def _room_to_build() -> list[Finding]:
+    """Where GPU and processor share the memory, an engine's build competes with everything."""
+    free = free_memory()
+    if free is None or free >= _BUILD_BYTES:
+        return []
+    return [
+        fix(
+            f"{free / 2**30:.1f} GiB of memory are free, and building an engine may take "
+            f"{_BUILD_BYTES / 2**30:.0f}",
+            "stop other programs while `mtpano build-engine` runs, once for each model",
+        )
+    ]
 
 
 def _onnx_package() -> Finding:

@@ -1,4 +1,4 @@
-"""One thing that the doctor saw."""
+"""One finding of the doctor: fine, good to know, or to be mended."""
 
 from __future__ import annotations
 

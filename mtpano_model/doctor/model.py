@@ -1,4 +1,4 @@
-"""What the model says about itself, and one picture through it on the processor."""
+"""Checks the model: its own facts, and how long a picture takes on the processor."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 
 from mtpano_model.doctor.engines import tensorrt_usable
 from mtpano_model.doctor.finding import Finding, fix, ok
+from mtpano_model.engine_names import PREFERRED
 from mtpano_model.errors import MtpanoError
+from mtpano_model.graph.model_info import find_model, read_model_info
 from mtpano_model.inference import load_estimator
-from mtpano_model.inference.model_info import find_model, read_model_info
+from mtpano_model.pictures.size import size_text
 
-_BACKENDS = ("openvino", "onnxruntime")
 _RUNS = 4
 
 
@@ -24,19 +25,18 @@ def check(model: str) -> list[Finding]:
         info = read_model_info(path)
     except MtpanoError as error:
         return [fix(f"model '{model}'", str(error), essential=True)]
-    height, width = info.input_size
-    size = path.stat().st_size / 2**20
+    mebibytes = path.stat().st_size / 2**20
     facts = ok(
         f"{path.name}: preset {info.preset}, {len(info.classes)} classes ({info.classes.name}), "
-        f"{width}x{height}, {info.precision}, {info.tail} tail, {size:.1f} MiB, revision "
-        f"{info.revision}, {info.license}"
+        f"{size_text(info.input_size)}, {info.precision}, {info.tail} tail, {mebibytes:.1f} MiB, "
+        f"revision {info.revision}, {info.license}"
     )
     return [facts, _trial(path)]
 
 
 def _trial(path: Path) -> Finding:
     reasons = []
-    for backend in _BACKENDS:
+    for backend in (name for name, place in PREFERRED if place == "cpu"):
         try:
             with load_estimator(path, backend=backend, device="cpu") as estimator:
                 height, width = estimator.info.input_size

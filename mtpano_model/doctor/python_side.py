@@ -10,9 +10,9 @@ from pathlib import Path
 
 from mtpano_model import __version__
 from mtpano_model.doctor.finding import Finding, fix, note, ok
+from mtpano_model.inference.engines.tensorrt import jetson as jetson_files
 
 OLDEST, NEWEST = (3, 10), (3, 13)
-_TEGRA_RELEASE = Path("/etc/nv_tegra_release")
 
 
 def check() -> list[Finding]:
@@ -40,8 +40,9 @@ def _machine() -> Finding:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
     jetson = ""
-    if _TEGRA_RELEASE.is_file():
-        jetson = f", Jetson {_TEGRA_RELEASE.read_text().split(',')[0].strip('# ')}"
+    if jetson_files.is_jetson():
+        jetson = f", Jetson {jetson_files.RELEASE.read_text().split(',')[0].strip('# ')}"
+        jetson += f", {mode}" if (mode := jetson_files.power_mode()) else ""
     return ok(f"{platform.machine()}, {cores} cores, {memory:.0f} GiB of memory{jetson}")
 
 

@@ -1,4 +1,4 @@
-"""The engine cache."""
+"""Checks the folder in which built TensorRT engines are kept."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 from mtpano_model.doctor.finding import Finding, fix, note, ok
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.cache import EngineCache
-from mtpano_model.inference.engines.tensorrt_library import find_gpu, load_cuda, load_tensorrt
+from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.tensorrt.library import find_gpu, load_cuda, load_tensorrt
 
 _LITTLE_ROOM = 2 << 30  # bytes; the engine of the largest model and its scratch files
 

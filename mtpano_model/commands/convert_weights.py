@@ -1,0 +1,84 @@
+"""`mtpano convert-weights`: weights of others become ones of ours, or safer files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from mtpano_model.errors import MtpanoError
+
+_LICENSES = {"depth-anything-v2": "Apache-2.0", "da360": "MIT"}
+
+
+@dataclass
+class Args:
+    """Convert weights that others published; pickles are read without running code in them.
+
+    depth-anything-v2 and da360 (ViT-S) become a start for the network `base`: an untrained one
+    whose encoder has their weights, for `mtpano train --init`. dap becomes the same tensors as a
+    .safetensors file, for the teacher dap.
+    """
+
+    kind: Annotated[Literal["depth-anything-v2", "da360", "dap"], tyro.conf.Positional]
+    """Whose weights they are."""
+    checkpoint: Annotated[Path, tyro.conf.Positional]
+    """Their .pth (or .safetensors) file."""
+    out: Path
+    """The .safetensors file to write."""
+    seed: int = 0
+    """Seed of the weights that have nothing to start from."""
+
+
+def run(args: Args) -> int:
+    """Convert and say what was written."""
+    from safetensors import SafetensorError
+
+    from mtpano_model.network.foreign.files import read_state
+
+    state = read_state(args.checkpoint)
+    try:
+        convert = _as_safetensors if args.kind == "dap" else _as_base
+        count = convert(state, args)
+    except (OSError, SafetensorError) as error:
+        raise MtpanoError(
+            f"{args.out} cannot be written ({error}): check free space and permissions"
+        ) from error
+    print(f"{args.out.with_suffix('.safetensors')}: {count / 1e6:.1f} M parameters")
+    return 0
+
+
+def _as_safetensors(state: dict, args: Args) -> int:
+    from safetensors.torch import save_file
+    from torch import Tensor
+
+    from mtpano_model.network.foreign.files import without_prefix
+
+    tensors = {
+        name: value.contiguous().clone()
+        for name, value in without_prefix(state, "module.").items()
+        if isinstance(value, Tensor)
+    }
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, args.out.with_suffix(".safetensors"))
+    return sum(tensor.numel() for tensor in tensors.values())
+
+
+def _as_base(state: dict, args: Args) -> int:
+    import torch
+
+    from mtpano_model.network import PDBridgeNet, preset
+    from mtpano_model.network.foreign.depth_anything import load_depth_anything_encoder
+    from mtpano_model.network.pretrained import save_pretrained
+
+    torch.manual_seed(args.seed)
+    net = PDBridgeNet(preset("base"))
+    load_depth_anything_encoder(net.backbone, state, str(args.checkpoint))  # type: ignore[arg-type]
+    extra = {
+        "license": _LICENSES[args.kind],
+        "trained_on": f"nothing but its encoder: {args.kind} weights {args.checkpoint.name}",
+    }
+    save_pretrained(net, args.out, extra=extra)
+    return sum(p.numel() for p in net.parameters())

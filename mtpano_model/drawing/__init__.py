@@ -1,0 +1,1 @@
+"""Pictures for people: colours, text, panels, sheets and a view of a cloud."""
