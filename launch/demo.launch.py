@@ -20,11 +20,10 @@ from launch.actions import (
     OpaqueFunction,
     SetEnvironmentVariable,
 )
-from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from mtpano_ros.transport import private_graph
+from mtpano_ros.process.transport import private_graph
 
 PANO = get_package_share_path("mtpano_ros") / "launch" / "pano.launch.py"
 FRAME = "camera_optical_frame"
@@ -74,6 +73,6 @@ def play(context: LaunchContext) -> list[Node]:
         package="tf2_ros",
         executable="static_transform_publisher",
         arguments=[*UPRIGHT, "--frame-id", "map", "--child-frame-id", FRAME],
-        condition=IfCondition(value["rviz"]),
     )
-    return [player, upright]
+    # pano.launch.py has refused what is no boolean, and has warned where rviz2 is missing.
+    return [player, upright] if HAS_RVIZ and value["rviz"].lower() == "true" else [player]

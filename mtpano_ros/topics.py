@@ -1,4 +1,4 @@
-"""Every topic of the node, its type and its QoS: the one table."""
+"""What a topic is, and those of the node that are no outputs (these: outputs/table.py)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
+from sensor_msgs.msg import CompressedImage, Image, Imu
 
 try:
     from rclpy.event_handler import PublisherEventCallbacks, SubscriptionEventCallbacks
@@ -22,9 +22,11 @@ MAX_MESSAGE_BYTES = 50 * 2**20
 
 @dataclass(frozen=True)
 class Topic:
-    """name: relative, resolved in the node's namespace. latched: a late subscriber gets the last.
+    """A topic with its type and QoS: the last `depth` messages are kept.
 
-    Reliable unless best_effort; keeps the last `depth` messages.
+    name: relative, resolved in the node's namespace. best_effort: else reliable.
+    latched: a late subscriber gets the last message. display: class of the RViz display that
+        rviz/pano.rviz shows it with, empty where it shows none; every output decides.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Topic:
     depth: int = 3
     best_effort: bool = False
     latched: bool = False
+    display: str | None = None
 
     @property
     def qos(self) -> QoSProfile:
@@ -48,40 +51,17 @@ class Topic:
         )
 
 
-# Newest wins in a slot of our own, where drops are counted. A DDS reader that keeps only one has no
-# room for the next image while one is being taken: 18 of 300 were then lost, and nobody told.
+# The newest image wins in a slot of our own, where drops are counted. A DDS reader that keeps only
+# one has no room for the next image while one is being taken: 18 of 300 images were then lost, and
+# no counter showed it.
 IMAGE = Topic("image", Image, depth=5, best_effort=True)
-COMPRESSED_IMAGE = Topic("image/compressed", CompressedImage, depth=5, best_effort=True)
+# May be video, where a lost packet costs all pictures up to the next key frame; each is small.
+COMPRESSED_IMAGE = Topic("image/compressed", CompressedImage, depth=30, best_effort=True)
 
-DEPTH = Topic("depth", Image)
-NORMALS = Topic("normals", Image)
-SEMANTIC = Topic("semantic", Image)
-POINTS = Topic("points", PointCloud2)
-DEPTH_COLOR = Topic("depth/color", Image)
-NORMALS_COLOR = Topic("normals/color", Image)
-SEMANTIC_COLOR = Topic("semantic/color", Image)
-CAMERA_INFO = Topic("camera_info", CameraInfo)
-# One message an image, in the order in which they are sent.
-OUTPUTS = (
-    CAMERA_INFO,
-    DEPTH,
-    NORMALS,
-    SEMANTIC,
-    POINTS,
-    DEPTH_COLOR,
-    NORMALS_COLOR,
-    SEMANTIC_COLOR,
-)
+# With level: imu. The newest message is what counts.
+IMU = Topic("imu", Imu, depth=5, best_effort=True)
+
 DIAGNOSTICS = Topic("/diagnostics", DiagnosticArray, depth=10)
-
-
-def label_info_topic() -> Topic | None:
-    """`label_info`, None where vision_msgs is not installed."""
-    try:
-        from vision_msgs.msg import LabelInfo
-    except ImportError:
-        return None
-    return Topic("label_info", LabelInfo, depth=1, latched=True)
 
 
 def publisher_events() -> PublisherEventCallbacks:

@@ -1,0 +1,1 @@
+"""Taking camera images: the thread that takes them, raw and compressed messages."""

@@ -1,0 +1,1 @@
+"""The checks of `mtpano doctor` that concern ROS 2."""

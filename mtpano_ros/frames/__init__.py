@@ -1,0 +1,1 @@
+"""From an image to a frame: the slot, the pipeline and the path through it."""

@@ -1,0 +1,193 @@
+"""The node's parameters: the one table, from which ROS's descriptors and the YAML are made.
+
+python -m mtpano_ros.parameters > config/pano.yaml
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mtpano_model.engine_names import BACKEND_CHOICES, DEVICE_CHOICES, PRECISION_CHOICES
+from mtpano_model.errors import MtpanoError
+from mtpano_model.inference.postprocess_rules import DEPTH_FINISHES
+from mtpano_model.robot.edge_filter import DEFAULT_DEGREES
+from mtpano_ros.parameters.groups import (
+    AttitudeOptions,
+    CloudOptions,
+    MaskOptions,
+    ObstacleOptions,
+    OutputOptions,
+    ScanOptions,
+    ViewOptions,
+)
+from mtpano_ros.parameters.options import Group, Option, option, options_of
+from mtpano_ros.parameters.texts import parse_camera_height
+
+
+@dataclass(frozen=True)
+class Parameters(Group):
+    """All parameters; creating one checks every value (MtpanoError names the first bad one)."""
+
+    model: str = option(
+        "default",
+        "Path of an ONNX file that `mtpano export` wrote, or the name of a bundled model.",
+        read_only=True,
+    )
+    backend: str = option(
+        "auto",
+        "Inference engine. auto: the fastest one that is installed.",
+        choices=BACKEND_CHOICES,
+        read_only=True,
+    )
+    device: str = option(
+        "auto",
+        "Device that the engine runs on. gpu: an Intel GPU, through OpenVINO. tensorrt: an NVIDIA "
+        "GPU through ONNX Runtime's TensorRT provider.",
+        choices=DEVICE_CHOICES,
+        read_only=True,
+    )
+    threads: int = option(
+        0,
+        "CPU threads of the engine. 0: the engine chooses.",
+        between=(0, 256),
+        read_only=True,
+    )
+    precision: str = option(
+        "auto",
+        "Arithmetic of the engine. auto: fp16 on GPUs; bf16 in OpenVINO on a processor with "
+        "AVX512_BF16 or AMX; else fp32.",
+        choices=("auto", *PRECISION_CHOICES),
+        read_only=True,
+    )
+    autostart: bool = option(
+        True,
+        "Configure and activate when the process starts. Set it to false where a lifecycle "
+        "manager does that.",
+        read_only=True,
+    )
+    image_transport: str = option(
+        "raw",
+        "raw: subscribe to image. compressed: subscribe to image/compressed (JPEG, PNG, or video "
+        "of format h264 or hevc). video: subscribe to image itself, whatever it has: "
+        "CompressedImage, FFMPEGPacket or CompressedVideo.",
+        choices=("raw", "compressed", "video"),
+        read_only=True,
+    )
+    rig: str = option(
+        "",
+        "Path of a rig file: the panorama is then made from the topics of its lenses, and image is "
+        "not listened to. Kalibr's camchain will do, docs/cameras.md tells of ours.",
+        read_only=True,
+    )
+    image_timeout: float = option(
+        5.0,
+        "Seconds without an image after which the node warns.",
+        between=(0.1, 3600.0),
+    )
+    keep_subscribed: bool = option(
+        False,
+        "Stay subscribed to the camera while nobody subscribes to an output, so that the next "
+        "subscriber waits for no discovery. By default the node unsubscribes meanwhile.",
+    )
+    allow_non_2to1: bool = option(
+        False,
+        "Accept images that are not 2:1. They are stretched over the whole sphere.",
+    )
+    min_range: float = option(
+        0.0,
+        "Metres. A depth below this becomes -Inf, and its point becomes NaN.",
+        between=(0.0, 1000.0),
+    )
+    max_range: float = option(
+        0.0,
+        "Metres. A depth above this becomes +Inf, and its point becomes NaN. 0: no limit.",
+        between=(0.0, 1e6),
+    )
+    depth_finish: str = option(
+        "off",
+        "normals: bend depth to the predicted normals, so that walls are flatter and steps "
+        "sharper. It takes a few milliseconds of one core for each image.",
+        choices=DEPTH_FINISHES,
+    )
+    level: str = option(
+        "off",
+        "What turns the panorama upright before the network sees it; its answer is turned back. "
+        "off: nothing. imu: the topic imu. tf: attitude.frame. self: the floor and ceiling in the "
+        "picture.",
+        choices=("off", "imu", "tf", "self"),
+        read_only=True,
+    )
+    camera_height: str = option(
+        "",
+        "Metres from the floor to the camera, or a TF frame on the floor such as base_footprint. "
+        "Depth is then scaled so that the floor lies there, and clouds have heights. Empty: not "
+        "known.",
+        numbers=True,
+    )
+    edge_filter: float = option(
+        DEFAULT_DEGREES,
+        "Degrees. Where the surface from a point to both its neighbours is seen under a smaller "
+        "angle, the point hangs between fore- and background and becomes NaN in clouds, scan and "
+        "views. 0: off.",
+        between=(0.0, 89.0),
+    )
+    outputs: OutputOptions = field(default_factory=OutputOptions)
+    cloud: CloudOptions = field(default_factory=CloudOptions)
+    mask: MaskOptions = field(default_factory=MaskOptions)
+    attitude: AttitudeOptions = field(default_factory=AttitudeOptions)
+    scan: ScanOptions = field(default_factory=ScanOptions)
+    obstacles: ObstacleOptions = field(default_factory=ObstacleOptions)
+    views: ViewOptions = field(default_factory=ViewOptions)
+
+    @property
+    def camera_metres(self) -> float | str | None:
+        """`camera_height`: metres, the name of a frame, or None where nothing is known."""
+        return parse_camera_height(self.camera_height)
+
+    def __post_init__(self) -> None:
+        parse_camera_height(self.camera_height)
+        if self.max_range and self.max_range <= self.min_range:
+            raise MtpanoError(
+                f"parameter max_range is {self.max_range}, expected more than min_range, "
+                f"{self.min_range}, or 0 for no limit"
+            )
+
+
+OPTIONS: dict[str, Option] = {one.name: one for one in options_of(Parameters())}
+# Names of the last minor version, accepted until the next one: old name -> name.
+OLD_NAMES = {one.old: name for name, one in OPTIONS.items() if one.old}
+
+
+def as_yaml() -> str:
+    """A parameter file with every default, every key commented."""
+    lines = [
+        "# Every parameter of the node with its default. A dynamic parameter takes effect at once",
+        "# with `ros2 param set`; the others are read when the process starts. How to set the QoS",
+        "# of a topic: docs/node.md, qos_overrides.",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    group = ""
+    for one in OPTIONS.values():
+        own, _, key = one.name.rpartition(".")
+        if own != group:
+            lines += ["", f"    {own}:"]
+            group = own
+        indent = "      " if own else "    "
+        notes = [" or ".join(one.choices)] if one.choices else []
+        if one.between:
+            notes.append("{:g} to {:g}".format(*one.between))
+        if not one.read_only:
+            notes.append("dynamic")
+        lines += ["", f"{indent}# {one.description}"]
+        if notes:
+            lines.append(f"{indent}# [{'; '.join(notes)}]")
+        lines.append(f"{indent}{key}: {_yaml(one.default)}")
+    return "\n".join(lines) + "\n"
+
+
+def _yaml(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else str(value)

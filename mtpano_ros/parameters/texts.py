@@ -1,0 +1,103 @@
+"""Parameters whose text has a meaning of its own: frames, heights, rotations, views."""
+
+from __future__ import annotations
+
+import re
+from math import isfinite, radians
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mtpano_model.errors import MtpanoError
+from mtpano_model.pictures.size import parse_size
+from mtpano_model.robot.scale import check_camera_height
+from mtpano_model.robot.views import PRESETS, View, check_views, cube_views, four_views
+
+Rotation = NDArray[np.float64]
+_FRAME = re.compile(r"/?[A-Za-z_][A-Za-z0-9_/.-]*")
+
+
+def check_frame(parameter: str, name: str) -> str:
+    """The name of a TF frame; MtpanoError where none can be called so."""
+    if not _FRAME.fullmatch(name):
+        raise MtpanoError(
+            f"parameter {parameter} is '{name[:80]}', expected the name of a TF frame such as "
+            "base_footprint"
+        )
+    return name
+
+
+def parse_camera_height(text: str) -> float | str | None:
+    """Metres, the name of a frame on the floor, or None for an empty text."""
+    if not text.strip():
+        return None
+    try:
+        metres = float(text)
+    except ValueError:
+        return check_frame("camera_height", text)
+    try:
+        return check_camera_height(metres)
+    except MtpanoError as error:
+        raise MtpanoError(f"parameter camera_height: {error}") from None
+
+
+def parse_rotation(text: str) -> Rotation | None:
+    """[3, 3] of roll, pitch and yaw in degrees (fixed axes x, y, z, as URDF has it); None if empty.
+
+    It takes vectors of what is mounted to the axes that it is mounted in.
+    """
+    if not text.strip():
+        return None
+    try:
+        roll, pitch, yaw = (_angle(part) for part in text.replace(",", " ").split())
+    except ValueError:
+        raise MtpanoError(
+            f"parameter attitude.imu_rotation is '{text[:80]}', expected roll, pitch and yaw in "
+            "degrees, such as 0 0 90"
+        ) from None
+    turn: Rotation = _about(2, yaw) @ _about(1, pitch) @ _about(0, roll)
+    return turn
+
+
+def _angle(degrees: str) -> float:
+    angle = radians(float(degrees))
+    if not isfinite(angle):
+        raise ValueError(degrees)
+    return angle
+
+
+def parse_views(layout: str, size: str) -> tuple[View, ...]:
+    """The pinhole views that `views.layout` names, of `views.size` where it is a preset.
+
+    MtpanoError for what is no view.
+    """
+    text = layout.strip()
+    if not text:
+        return ()
+    if text in PRESETS:
+        common = parse_size(size)
+        return four_views(size=common) if text == "four" else cube_views(common)
+    views = tuple(_view(part) for part in text.split(";") if part.strip())
+    check_views(views)
+    return views
+
+
+def _view(text: str) -> View:
+    try:
+        name, yaw, pitch, fov, size = text.split()
+        angles = float(yaw), float(pitch), float(fov)
+    except ValueError:
+        raise MtpanoError(
+            f"parameter views.layout has '{text.strip()[:80]}', expected four, cube, or views as "
+            "NAME YAW PITCH FOV HEIGHTxWIDTH (degrees, pixels) with a semicolon between them"
+        ) from None
+    return View(name, *angles, parse_size(size))
+
+
+def _about(axis: int, angle: float) -> Rotation:
+    cosine, sine = np.cos(angle), np.sin(angle)
+    turn = np.eye(3)
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    turn[first, first] = turn[second, second] = cosine
+    turn[second, first], turn[first, second] = sine, -sine
+    return turn

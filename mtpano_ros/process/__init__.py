@@ -1,0 +1,1 @@
+"""Processes: how executables start, take signals and arguments, and end."""

@@ -1,0 +1,1 @@
+"""What the node says of itself: diagnostics, logs, warnings about images and QoS."""
