@@ -34,12 +34,18 @@ def compressed(rgb: np.ndarray, stamp_ns: int = 0):
     return T["sensor_msgs/msg/CompressedImage"](header(stamp_ns), "png", data)
 
 
-def write_bag(path: Path, messages: dict[str, list], storage: str = "SQLITE3") -> Path:
+def write_bag(
+    path: Path, messages: dict[str, list], storage: str = "SQLITE3", as_stamped: bool = False
+) -> Path:
+    """One message of a topic a second, or as_stamped: each at its stamp."""
     plugin = rosbag2.StoragePlugin[storage]
     with rosbag2.Writer(path, version=9, storage_plugin=plugin) as writer:
         for topic, items in messages.items():
             kind = items[0].__msgtype__
             connection = writer.add_connection(topic, kind, typestore=STORE)
             for i, item in enumerate(items):
-                writer.write(connection, (i + 1) * 10**9, STORE.serialize_cdr(item, kind))
+                time = (i + 1) * 10**9
+                if as_stamped:
+                    time = item.header.stamp.sec * 10**9 + item.header.stamp.nanosec
+                writer.write(connection, time, STORE.serialize_cdr(item, kind))
     return path

@@ -20,20 +20,21 @@ from rclpy.context import Context
 from rclpy.executors import MultiThreadedExecutor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, qos_profile_rosout_default, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
 from mtpano_ros.node import PanoNode
-from mtpano_ros.topics import OUTPUTS
+from mtpano_ros.outputs.table import IMAGE_TOPICS
 
 WARNING = 30  # rcl_interfaces/Log: WARN; a byte in some distributions, a number in others
 _NUMBERS = itertools.count()
-TYPES = {topic.name: topic.type for topic in OUTPUTS}
+LOG_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # of /rosout
+TYPES = {name: topic.type for name, topic in IMAGE_TOPICS.items()}
 
 
 def parameters(**values: Any) -> list[Parameter]:
-    """Overrides as a launch file gives them."""
-    return [Parameter(name, value=value) for name, value in values.items()]
+    """Overrides as a launch file gives them; the dots in their names are written `__` here."""
+    return [Parameter(name.replace("__", "."), value=value) for name, value in values.items()]
 
 
 def wait_until(condition: Callable[[], Any], timeout: float = 10.0, what: str = "") -> Any:
@@ -95,7 +96,7 @@ class Robot:
         self.diagnostics: list[DiagnosticArray] = []
         self.logs: list[Log] = []
         world.create_subscription(DiagnosticArray, "/diagnostics", self.diagnostics.append, 10)
-        world.create_subscription(Log, "/rosout", self.logs.append, qos_profile_rosout_default)
+        world.create_subscription(Log, "/rosout", self.logs.append, LOG_QOS)
         self._cameras: dict[type, Any] = {}
 
     def activate(self) -> None:
@@ -129,12 +130,21 @@ class Robot:
         wait_until(camera.get_subscription_count, what="the node listens")
         # The camera may know the node's reader before that knows the camera, and best effort loses
         # what comes in between.
-        wait_until(self._cameras_found, what="the node has found the camera")
+        wait_until(self._cameras_found, what="the node has found the cameras")
         camera.publish(message)
 
-    def _cameras_found(self) -> int:
-        subscription = self.node._subscription
-        return subscription.get_publisher_count() if subscription else 0
+    def _cameras_found(self) -> bool:
+        subscription = self.subscription
+        if subscription is None:
+            return False
+        topics = [publisher.topic_name for publisher in self.world.publishers]
+        return subscription.get_publisher_count() >= topics.count(subscription.topic_name)
+
+    @property
+    def subscription(self) -> Any:
+        """The node's to the camera; None while nobody listens to an output."""
+        listening = self.node._listening
+        return listening.intake.subscription if listening and listening.intake else None
 
     def count(self, name: str) -> int:
         """A count of /diagnostics, read where it is kept."""
@@ -161,12 +171,17 @@ class Robot:
         return [log.msg for log in self.logs if log.level >= WARNING and text in log.msg]
 
     def values(self, subject: str) -> dict[str, str]:
-        """Keys and values of the latest diagnostics of `engine`, `frames` or `latency`."""
+        """Keys and values of the latest diagnostics of `engine`, `frames`, `latency` or
+        `geometry`."""
         return {value.key: value.value for value in self._status(subject).values}
 
     def level(self, subject: str) -> bytes:
         """The level of the same."""
         return self._status(subject).level
+
+    def message(self, subject: str) -> str:
+        """The message of the same."""
+        return self._status(subject).message
 
     def _status(self, subject: str) -> DiagnosticStatus:
         wait_until(lambda: self.diagnostics, what="the first diagnostics")

@@ -83,20 +83,20 @@ def main(folder: Path) -> None:
 def stop_after(steps: int, run) -> None:
     from mtpano_model.training import loop
 
-    checked = loop._checked
+    checked = loop.check_losses
 
     def stopping(losses, batch, step, *rest):
         if step == steps:
             raise Done
         return checked(losses, batch, step, *rest)
 
-    loop._checked = stopping
+    loop.check_losses = stopping
     try:
         run()
     except Done:
         pass
     finally:
-        loop._checked = checked
+        loop.check_losses = checked
 
 
 if __name__ == "__main__":

@@ -20,7 +20,12 @@ class Process:
     """A running `python -m MODULE ARGS`, its combined output at hand."""
 
     def __init__(self, module: str, *args: object, env: Mapping[str, str] | None = None) -> None:
-        command = [sys.executable, "-m", module, *map(str, args)]
+        command = [
+            sys.executable,
+            "-m",
+            module,
+            *(a if isinstance(a, bytes) else str(a) for a in args),
+        ]
         self.popen = subprocess.Popen(
             command, cwd=ROOT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
@@ -48,13 +53,15 @@ class Process:
         self._reader.join(timeout)
         return status
 
-    def assert_ends_cleanly(self, number: signal.Signals, timeout: float = 15.0) -> None:
-        """After this signal: status 0, no traceback, nothing at WARN or above."""
+    def assert_ends_cleanly(
+        self, number: signal.Signals, timeout: float = 15.0, status: int = 0
+    ) -> None:
+        """After this signal: this status, no traceback, nothing at WARN or above."""
         before = len(self.output)
         self.popen.send_signal(number)
-        status = self.wait(timeout)
+        found = self.wait(timeout)
         after = self.output[before:]
-        assert status == 0, f"status {status} after {number.name}:\n{self.output}"
+        assert found == status, f"status {found} after {number.name}:\n{self.output}"
         assert not ALARM.search(after), f"alarm after {number.name}:\n{after}"
 
     def _read(self) -> None:

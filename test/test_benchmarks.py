@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from types import SimpleNamespace
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,13 +12,19 @@ from onnx import TensorProto, helper, numpy_helper
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or install extra 'ros'")
 
+from benchmarks import gpu_table
 from benchmarks.content import SAMPLE, check
 from benchmarks.measure import cpu_seconds, published_bytes
-from benchmarks.plot import bar_chart
-from benchmarks.roofline import Cost, Device, graph_costs, milliseconds
+from benchmarks.report import throughput_chart
+from benchmarks.roofline import DEVICES, Cost, Device, graph_costs, milliseconds
 from benchmarks.scenario import outcome
 from benchmarks.steady import Growth
+from benchmarks.stub_node import StubEngine
 from mtpano_model.geometry.sphere import rays
+from mtpano_model.graph.model_info import find_model, read_model_info
+from mtpano_model.inference.engines import check_outputs
+from mtpano_model.inference.frame import FIELDS
+from mtpano_model.inference.postprocess import Postprocessor
 
 HEIGHT, WIDTH = 64, 128
 
@@ -54,6 +59,25 @@ def test_the_roofline_takes_the_slower_of_arithmetic_and_traffic_node_by_node():
     # 1e6 operations take 1 ms, 1e3 fp16 values take 1 ms.
     costs = [Cost(flops=2e6, values=1e3), Cost(flops=1e6, values=5e3)]
     assert milliseconds(costs, device) == pytest.approx(2 + 5)
+
+
+@pytest.mark.slow
+def test_the_page_of_gpus_says_what_it_is_and_arithmetic_grows_with_the_pixels() -> None:
+    small, large = (gpu_table.row("nano", size) for size in ((64, 128), (128, 256)))
+    assert 3.5 < large[2] / small[2] < 4.5
+    text = gpu_table.page([small, large])
+    assert "computed, not measured" in text
+    assert all(device.name in text for device in DEVICES)
+
+
+def test_the_stub_gives_all_that_the_default_model_promises() -> None:
+    info = read_model_info(find_model("default"))
+    outputs = StubEngine(info.path).infer(np.zeros((1, *info.input_size, 3), np.uint8))
+    check_outputs(outputs, info.outputs)
+    frame = Postprocessor(info)(outputs, (64, 128), wanted=(*FIELDS, "confidence"))
+    assert frame.non_finite == 0
+    np.testing.assert_allclose(frame.depth, 2.5, rtol=1e-6)
+    assert (frame.extras["confidence"] == 1).all()
 
 
 def outputs(depth: float, label: int):
@@ -101,6 +125,14 @@ def test_wrong_content_is_noticed():
     broken = outputs(2.0, 3)
     broken["points"].data = outputs(2.5, 3)["points"].data
     assert "ranges are not the depth" in check(broken, depths, labels)
+    for columns, words in ((1, ""), (WIDTH // 2, "the cloud lacks 50%")):  # by the edge filter
+        broken = outputs(2.0, 3)
+        cloud = np.frombuffer(broken["points"].data, np.float32).reshape(HEIGHT, WIDTH, 4).copy()
+        cloud[0 if columns == 1 else slice(None), :columns, :3] = np.nan
+        broken["points"].data = cloud.tobytes()
+        found = check(broken, depths, labels)
+        assert found.startswith(words)
+        assert bool(found) == bool(words)
     broken = outputs(2.0, 3)
     broken["normals"] = image("32FC3", np.zeros((HEIGHT, WIDTH, 3), np.float32))
     assert "unit length" in check(broken, depths, labels)
@@ -136,15 +168,23 @@ def test_growth_compares_the_end_with_what_was_there_after_frame_500():
     assert json.dumps(leaking.facts())
 
 
-def test_the_plot_is_svg_with_a_bar_a_number():
-    groups = {"small": {"ours": 20.0, "naive": 4.0}, "large & <wide>": {"ours": 10.0}}
-    svg = ElementTree.fromstring(bar_chart("Images", groups, {"ours": "#00f", "naive": "#888"}))
-    space = {"s": "http://www.w3.org/2000/svg"}
-    widths = {
-        float(r.get("width", "0")) for r in svg.findall("s:rect", space) if r.get("height") == "12"
-    }
-    assert {460.0, 92.0, 230.0} <= widths
-    assert "large & <wide>" in [text.text for text in svg.findall("s:text", space)]
+def test_the_chart_has_a_bar_for_each_configuration_and_node():
+    rows = [
+        {"camera": "small", "cloud": True, "node": "ours", "per_second": 20.0},
+        {"camera": "small", "cloud": True, "node": "naive", "per_second": 4.0},
+        {"camera": "large", "cloud": False, "node": "ours", "per_second": 10.0},
+        {"camera": "large", "cloud": False, "node": "naive", "per_second": None},
+    ]
+    axes = throughput_chart(rows).axes[0]
+    assert [name.get_text() for name in axes.get_yticklabels()] == [
+        "small, cloud on",
+        "large, cloud off",
+    ]
+    ours, naive = axes.containers
+    assert [bar.get_width() for bar in ours] == [20.0, 10.0]
+    assert [bar.get_width() for bar in naive] == [4.0]
+    assert ours[0].get_y() < naive[0].get_y() < ours[1].get_y()  # ours above naive
+    assert axes.yaxis_inverted()
 
 
 def test_published_bytes_are_those_of_the_messages():

@@ -11,7 +11,14 @@ import pytest
 from mtpano_model.classes import IGNORE, available_class_sets, load_class_set
 from mtpano_model.errors import MtpanoError
 
-SIZES = {"ade20k150": 150, "ade20k32": 32, "indoor18": 18, "nyu40": 40, "stanford13": 13}
+SIZES = {
+    "ade20k150": 150,
+    "ade20k32": 32,
+    "indoor18": 18,
+    "nyu40": 40,
+    "outdoor19": 19,
+    "stanford13": 13,
+}
 # Id, from 0, and name as the authors give them, and the class of indoor18 that means the same: the
 # orders of ADE20K's objectInfo150, of the ADE20K-32 teacher, of NYUv2's 40 classes and of S3DIS.
 PUBLISHED = {
@@ -42,6 +49,14 @@ PUBLISHED = {
         21: ("ceiling", "ceiling"),
         32: ("toilet", "sanitary"),
         34: ("lamp", "lamp"),
+    },
+    "outdoor19": {
+        0: ("road", "floor"),
+        2: ("building", "wall"),
+        7: ("traffic sign", None),
+        10: ("sky", None),
+        11: ("person", "person"),
+        18: ("bicycle", None),
     },
     "stanford13": {
         2: ("wall", "wall"),

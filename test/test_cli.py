@@ -69,6 +69,44 @@ def test_underscores_are_dashes(capsys, monkeypatch):
     assert asked == ["build-engine"]
 
 
+def test_an_unexpected_error_is_one_line_and_its_traceback_is_to_be_had(capsys, monkeypatch):
+    def broken(name, arguments):
+        raise ZeroDivisionError("on two\nlines")
+
+    monkeypatch.setattr(commands, "_run", broken)
+    assert main(["predict"]) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "ZeroDivisionError: on two lines (" in error
+    assert "this is a fault of mtpano" in error
+    monkeypatch.setenv("MTPANO_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        main(["predict"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--data-root", ".", "--out", "m" * 300],
+        ["train", "--data-root", "m" * 300, "--out", "o"],
+        ["train", "--data-root", ".", "--out", "o", "--init", "m" * 300],
+        ["label", "--data", "rooms", "--root", "m" * 300, "--teacher", "oracle", "--out", "s"],
+        ["parity", "m" * 300],
+        ["convert-released", "m" * 300, "--out", "x"],
+        ["rotation-study", "--root", "m" * 300],
+    ],
+)
+def test_a_name_that_the_system_refuses_is_one_line_about_it(
+    capsys, monkeypatch, tmp_path, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 1
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "File name too long" in error
+    assert "fault of mtpano" not in error
+
+
 def test_ctrl_c_ends_without_a_traceback(capsys, monkeypatch):
     def interrupted(name, arguments):
         raise KeyboardInterrupt
@@ -94,3 +132,10 @@ def test_the_package_runs_as_a_module_and_its_help_imports_no_torch():
         check=True, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.stdout == f"mtpano {__version__}\n"
+
+
+def test_a_reader_that_has_read_enough_is_no_error() -> None:
+    words = f"{sys.executable} -m mtpano_model predict --help | head -1"
+    done = subprocess.run(words, shell=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("usage: mtpano predict")
+    assert done.stderr == ""

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mtpano_model.clouds.cloud import Cloud, cloud_from_frame
+from mtpano_model.clouds.files import write_pcd, write_ply
 from mtpano_model.geometry.sphere import rays
 from mtpano_model.inference import Frame
-from mtpano_model.inference.cloud import Cloud, cloud_from_frame
-from mtpano_model.inference.cloud_files import write_pcd, write_ply
 
 # A box around the camera, metres: left and right, ceiling and floor, back and front.
 LOW, HIGH = np.array([-2.0, -1.6, -3.0]), np.array([3.5, 0.9, 4.0])

@@ -8,10 +8,10 @@ import pytest
 from test_cloud import HIGH, LOW, box_room, colored
 
 from mtpano_model.classes import load_class_set
+from mtpano_model.clouds.cloud import cloud_from_frame
+from mtpano_model.drawing.cloud_view import BACKGROUND, Viewpoint, dollhouse, render
 from mtpano_model.geometry.sphere import yaw_matrix
 from mtpano_model.inference import Frame
-from mtpano_model.inference.cloud import cloud_from_frame
-from mtpano_model.inference.cloud_view import BACKGROUND, Viewpoint, dollhouse, render
 
 CLASSES = load_class_set("indoor18")
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.engines.tensorrt_library import find_gpu, load_cuda
-from mtpano_model.inference.engines.tensorrt_memory import Cuda, CudaError
-from mtpano_model.inference.model_info import WEIGHTS
+from mtpano_model.graph.model_info import WEIGHTS
+from mtpano_model.inference.engines.tensorrt.library import find_gpu, load_cuda
+from mtpano_model.inference.engines.tensorrt.memory import Cuda, CudaError
 
 pytestmark = pytest.mark.gpu
 

@@ -38,7 +38,7 @@ def test_half_written_and_oversized_files_are_named(tmp_path: Path, room: Room) 
         whole = (folder / name).read_bytes()
         for damaged in (whole[: len(whole) * 2 // 3], oversized_png()):
             (folder / name).write_bytes(damaged)
-            with pytest.raises(MtpanoError, match=rf"{name} cannot be decoded"):
+            with pytest.raises(MtpanoError, match=rf"cannot read .*{name} as a picture"):
                 data[0]
         (folder / name).write_bytes(whole)
     data[0]
@@ -48,7 +48,7 @@ def test_a_half_written_jpeg_is_named(tmp_path: Path, room: Room) -> None:
     write_matterport3d(tmp_path, "17DRP5sb8fy", "a", room)
     path = tmp_path / "mp3d_results_panoramas/17DRP5sb8fy/a_panorama.jpg"
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(MtpanoError, match=r"a_panorama.jpg cannot be decoded"):
+    with pytest.raises(MtpanoError, match=r"cannot read .*a_panorama.jpg as a picture"):
         Matterport3DDataset(tmp_path)[0]
 
 

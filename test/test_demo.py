@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -16,9 +17,9 @@ pytest.importorskip("rclpy")
 from fake_model import write_fake_model
 from processes import running
 
-from mtpano_ros.demo import main
+from mtpano_ros.tools.demo import main
 
-DEMO = "mtpano_ros.demo"
+DEMO = "mtpano_ros.tools.demo"
 OUTPUTS = {
     "depth", "normals", "semantic", "points", "camera_info",
     "depth/color", "normals/color", "semantic/color",
@@ -44,12 +45,12 @@ def pictures(tmp_path):
 
 
 def children_of(pid: int) -> dict[str, int]:
-    """Module -> process id of the demo's children."""
+    """Executable -> process id of the demo's children."""
     found = {}
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         command = Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-        if b"-m" in command:
-            found[command[command.index(b"-m") + 1].decode()] = int(child)
+        if b"mtpano_ros.start" in command:
+            found[command[command.index(b"mtpano_ros.start") + 1].decode()] = int(child)
     return found
 
 
@@ -86,18 +87,37 @@ def test_the_demo_counts_every_panorama_and_leaves_files_to_look_at(model, pictu
     assert str(out) in demo.output
 
 
+@pytest.mark.slow
+def test_the_rig_s_demo_shows_the_same_clouds(model, tmp_path):
+    """With the fake model depth is a colour: fisheyes show what the panorama shows."""
+    forms = {"stitched", "raw"} | ({"h264"} if find_spec("av") else set())
+    out = tmp_path / "out"
+    with running(DEMO, "--rig", "--out", out, "--frames", 5, "--rate", 4, "--model", model) as demo:
+        assert demo.wait(240) == 0, demo.output
+    assert {path.name for path in out.iterdir()} == forms | {"rig.yaml"}
+    for form in forms:
+        summary = json.loads((out / form / "summary.json").read_text())
+        assert summary["sent"] == 5
+        assert summary["complete"] >= 3
+        assert (out / form / "panel_000.png").exists()
+    for line in demo.output.splitlines():
+        if "depth differs by" in line:
+            assert float(line.split()[4]) < 2
+    assert ("h264 is left out" in demo.output) == ("h264" not in forms)
+
+
 def test_a_node_that_dies_ends_the_demo_with_a_sentence(model, tmp_path):
     with running(DEMO, "--out", tmp_path / "out", "--frames", 500, "--model", model) as demo:
         demo.wait_for("ready")
         children = children_of(demo.popen.pid)
-        os.kill(children["mtpano_ros.node"], signal.SIGKILL)
+        os.kill(children["node"], signal.SIGKILL)
         assert demo.wait(30) == 1
         assert "the node ended with signal 9" in demo.output
         assert "Traceback" not in demo.output
         assert gone(children.values())
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
 def test_an_interrupted_demo_leaves_no_process_behind(model, tmp_path, number):
     with running(DEMO, "--out", tmp_path / "out", "--frames", 500, "--model", model) as demo:
         demo.wait_for("ready")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from mtpano_ros.children import Children
+from mtpano_ros.tools.children import Children
 
 ROOT = Path(__file__).parents[1]
 # `-m this` sleeps without minding SIGINT, as a process stuck in its work would.
@@ -44,7 +44,7 @@ def eventually(condition, timeout: float = 10.0) -> bool:
 
 
 def test_leaving_the_block_ends_every_child_even_a_stubborn_one(environment, monkeypatch):
-    monkeypatch.setattr("mtpano_ros.children.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("mtpano_ros.tools.children.PATIENCE_SECONDS", 0.5)
     children = Children(environment)
 
     def fail_with_children_running() -> None:
@@ -70,7 +70,7 @@ def test_a_killed_parent_takes_its_children_along(environment):
             sys.executable,
             "-c",
             "import os, time\n"
-            "from mtpano_ros.children import Children\n"
+            "from mtpano_ros.tools.children import Children\n"
             "with Children(os.environ) as children:\n"
             "    children.start('a', 'sleeper')\n"
             "    print(children.pid('a'), flush=True)\n"

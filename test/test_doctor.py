@@ -17,10 +17,12 @@ from stand_ins.install import install
 from stand_ins.machine import Machine
 
 from mtpano_model.commands import main
-from mtpano_model.doctor import engines, python_side, ros, storage, transport
+from mtpano_model.doctor import engines, python_side, storage
 from mtpano_model.doctor.finding import Finding
-from mtpano_model.inference.cache import EngineCache
-from mtpano_model.inference.engines.tensorrt import TensorRTEngine
+from mtpano_model.inference.engines.tensorrt import jetson
+from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
+from mtpano_ros.doctor import ros, transport
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +47,7 @@ def test_a_sound_machine_exits_0(model: Path, capsys: pytest.CaptureFixture[str]
     out = capsys.readouterr().out
     for title in ("Python", "Engines", "NVIDIA GPU", "Model", "ROS 2", "Transport", "Engine cache"):
         assert f"\n{title}\n" in f"\n{out}"
-    assert "rooms.onnx: preset fake, 18 classes (indoor18), 64x32, fp32, cpu tail" in out
+    assert "rooms.onnx: preset fake, 18 classes (indoor18), 32x64, fp32, cpu tail" in out
     assert "it runs: " in out
     assert all(
         line.split()[0] in ("ok", "note", "fix") for line in out.splitlines() if line[:1] == " "
@@ -96,7 +98,48 @@ def test_a_jetson_as_it_should_be(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {finding.level for finding in findings} == {"ok"}
     words = text(findings, "ok")
     assert "Orin, compute capability 8.7, 8 GiB; driver for CUDA 12.6" in words
-    assert "TensorRT 10.3.0, fp16 by the builder's flag" in words
+    assert "TensorRT 10.3.0" in words
+
+
+@pytest.mark.parametrize(
+    ("integrated", "meminfo", "told"),
+    [
+        (True, "MemTotal: 8000000 kB\nMemAvailable:    2097152 kB\n", True),
+        (True, "MemAvailable: 6291456 kB\n", False),
+        (True, "", False),
+        (False, "MemAvailable: 2097152 kB\n", False),
+    ],
+)
+def test_little_memory_on_a_jetson_is_told_before_a_build_meets_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, integrated: bool, meminfo: str, told: bool
+) -> None:
+    install(monkeypatch, Machine(integrated=integrated))
+    (tmp_path / "meminfo").write_text(meminfo)
+    monkeypatch.setattr(jetson, "MEMORY", tmp_path / "meminfo")
+    advice = text(engines.check_gpu(), "fix")
+    assert ("2.0 GiB of memory are free" in advice) == told
+
+
+@pytest.mark.parametrize(
+    ("status", "modes", "words"),
+    [
+        ("pmode:0002 fmode:quiet", "< POWER_MODEL ID=2 NAME=MODE_30W >", "power mode 2, MODE_30W"),
+        ("pmode:0000", "", "power mode 0"),
+        ("pmode:0012\n", "< POWER_MODEL ID=1 NAME=MODE_10W >", "power mode 12"),
+        ("", "< POWER_MODEL ID=0 NAME=MAXN >", ""),
+    ],
+)
+def test_the_power_mode_of_a_jetson_is_in_the_machine_s_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: str, modes: str, words: str
+) -> None:
+    for name, content in (("RELEASE", "# R36 (release), REVISION: 4.0"), ("POWER_MODES", modes)):
+        (tmp_path / name).write_text(content)
+        monkeypatch.setattr(jetson, name, tmp_path / name)
+    monkeypatch.setattr(jetson, "POWER_STATUS", tmp_path / "status")
+    if status:
+        (tmp_path / "status").write_text(status)
+    (machine,) = [f.text for f in python_side.check() if "GiB of memory" in f.text]
+    assert machine.endswith(", Jetson R36 (release)" + (f", {words}" if words else ""))
 
 
 def test_a_gpu_without_its_driver_is_to_be_fixed_and_no_gpu_is_fine(
@@ -229,6 +272,8 @@ def test_the_shipped_profile_is_known_and_offered(tmp_path: Path) -> None:
     ("environment", "words"),
     [
         ({"FASTDDS_DEFAULT_PROFILES_FILE": "/no/file.xml"}, "unset FASTDDS_DEFAULT_PROFILES_FILE"),
+        ({"FASTRTPS_DEFAULT_PROFILES_FILE": "/tmp"}, "unset FASTRTPS_DEFAULT_PROFILES_FILE"),
+        ({"FASTDDS_DEFAULT_PROFILES_FILE": __file__}, "cannot be read (ParseError"),
         ({"FASTDDS_BUILTIN_TRANSPORTS": "LARGE_DATA"}, "unset FASTDDS_BUILTIN_TRANSPORTS"),
         ({"ROS_DOMAIN_ID": "300"}, "ROS_DOMAIN_ID=300 is no domain"),
         ({"ROS_DOMAIN_ID": "robot"}, "ROS_DOMAIN_ID=robot is no domain"),

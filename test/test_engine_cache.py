@@ -15,14 +15,21 @@ from stand_ins.install import install
 from stand_ins.machine import Machine
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.cache import EngineCache, EngineFacts, default_folder, model_digest
-from mtpano_model.inference.engines.tensorrt import TensorRTEngine
+from mtpano_model.inference.engines.tensorrt.cache import (
+    EngineCache,
+    EngineFacts,
+    default_folder,
+    model_digest,
+)
+from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 
 FACTS = EngineFacts(
     model="a" * 64,
     tensorrt="10.3.0",
     gpu="Orin",
     compute_capability="8.7",
+    multi_processors=16,
+    gpu_gib=8,
     precision="fp16",
     input_shape=(1, 64, 128, 3),
     recipe=1,
@@ -64,9 +71,11 @@ def test_sidecar_says_what_the_engine_is_for(
         "tensorrt": "10.3.0",
         "gpu": "Orin",
         "compute_capability": "8.7",
+        "multi_processors": 16,
+        "gpu_gib": 8,
         "precision": "fp16",
         "input_shape": [1, 64, 128, 3],
-        "recipe": 1,
+        "recipe": 2,
     }
     assert sidecar["source"] == str(model)
     assert sidecar["bytes"] == engine_file(cache).stat().st_size
@@ -175,3 +184,28 @@ def test_default_place_follows_xdg(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
     monkeypatch.setenv("XDG_CACHE_HOME", "relative/path")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert default_folder() == tmp_path / ".cache" / "mtpano" / "engines"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"multi_processors": 8}, "built for multi processors 16, needed is 8"),
+        ({"memory_bytes": 32 << 30}, "built for gpu gib 8, needed is 32"),
+    ],
+)
+def test_an_engine_of_another_orin_or_power_mode_is_built_again(
+    machine: Machine,
+    model: Path,
+    cache: EngineCache,
+    caplog: pytest.LogCaptureFixture,
+    change: dict[str, int],
+    words: str,
+) -> None:
+    open_and_check(model, cache)
+    for name, value in change.items():
+        setattr(machine, name, value)
+    open_and_check(model, cache)
+    assert machine.counts["builds"] == 2
+    assert words in caplog.text
+    timings = {path.name for path in cache.folder.glob("*.timings")}
+    assert len(timings) == (2 if "multi_processors" in change else 1)

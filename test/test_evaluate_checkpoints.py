@@ -17,6 +17,9 @@ from mtpano_model.network.pretrained import save_pretrained
 SIZE = (64, 128)
 
 
+Decoded = tuple[torch.Tensor, torch.Tensor]  # the map, and what it was made of
+
+
 def test_a_checkpoint_sees_no_surface_where_a_robot_sees_none() -> None:
     """The sky is open and a depth of 0 is none, as in the exported model's frames."""
     classes = load_class_set("ade20k32")
@@ -25,14 +28,16 @@ def test_a_checkpoint_sees_no_surface_where_a_robot_sees_none() -> None:
     net = seeded(config)
 
     def say(depth: float, upper: int, lower: int) -> None:
-        def logits(_module: object, _inputs: object, maps: torch.Tensor) -> torch.Tensor:
-            maps = torch.zeros_like(maps)
+        def logits(_module: object, _inputs: object, decoded: Decoded) -> Decoded:
+            maps = torch.zeros_like(decoded[0])
             half = maps.shape[-2] // 2
             maps[:, upper, :half] = maps[:, lower, half:] = 1
-            return maps
+            return maps, decoded[1]
 
         net.decoders["semseg"].register_forward_hook(logits)
-        net.decoders["depth"].register_forward_hook(lambda *x: torch.full_like(x[-1], depth))
+        net.decoders["depth"].register_forward_hook(
+            lambda *x: (torch.full_like(x[-1][0], depth), x[-1][1])
+        )
 
     picture = np.zeros((*SIZE, 3), np.uint8)
     say(2.0, sky, ground)

@@ -14,7 +14,7 @@ from networks import seeded, tiny
 from mtpano_model.classes import load_class_set
 from mtpano_model.commands.rotation_study import Args, run
 from mtpano_model.errors import MtpanoError
-from mtpano_model.evaluation.charts import LINE_COLORS, line_chart
+from mtpano_model.evaluation.charts import line_chart
 from mtpano_model.evaluation.data_sets import Comparison, open_comparison
 from mtpano_model.evaluation.features import feature_stability, pca_pictures, token_features
 from mtpano_model.evaluation.rotation import Turned, turn_study
@@ -155,8 +155,8 @@ def test_the_command_writes_charts_and_numbers(
 
 
 def test_a_chart_draws_each_line_where_it_belongs() -> None:
-    chart = line_chart([0, 1], {"low": [0, 0], "high": [1, 1]}, y_range=(0, 1), x_title="x")
-    rows = [
-        np.flatnonzero((chart[:300] == color).all(-1).any(1)).mean() for color in LINE_COLORS[:2]
-    ]
-    assert rows[0] > rows[1] + 200
+    chart = line_chart([0, 1], {"low": [0, 0], "high": [1, 1]}, "degrees", "share")
+    low, high = chart.axes[0].lines
+    assert (low.get_label(), *low.get_ydata()) == ("low", 0, 0)
+    assert (high.get_label(), *high.get_ydata()) == ("high", 1, 1)
+    assert chart.axes[0].get_xlabel() == "degrees"

@@ -12,18 +12,17 @@ import onnxruntime as ort
 import pytest
 import torch
 from networks import seeded, tiny
+from operator_check import unsupported_operators
 
 from mtpano_model.commands import main
 from mtpano_model.errors import MtpanoError
-from mtpano_model.export import save
-from mtpano_model.export.int8 import quantize
 from mtpano_model.export.onnx_graph import check_size, export_cpu_tail
-from mtpano_model.export.operator_check import unsupported_operators
-from mtpano_model.export.save import save_model, store_weights_in_half
 from mtpano_model.geometry.sphere import frame_matrix
+from mtpano_model.graph import save
+from mtpano_model.graph.gpu_tail import join_gpu_tail
+from mtpano_model.graph.half_precision import compute_in_half
+from mtpano_model.graph.save import save_model, store_weights_in_half
 from mtpano_model.inference import load_estimator
-from mtpano_model.inference.gpu_tail import join_gpu_tail
-from mtpano_model.inference.half_precision import compute_in_half
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.network.pretrained import save_pretrained
 
@@ -56,7 +55,7 @@ def _torch_outputs(net: PDBridgeNet, picture: np.ndarray) -> dict[str, np.ndarra
 
 
 def _engine_outputs(path: Path, backend: str, picture: np.ndarray) -> dict[str, np.ndarray]:
-    with load_estimator(path, backend=backend, device="cpu", threads=1) as estimator:
+    with load_estimator(path, backend, "cpu", 1, "fp32") as estimator:
         outputs = estimator.infer(picture[None])
         return {name: np.array(map_) for name, map_ in outputs.items()}
 
@@ -135,42 +134,6 @@ def test_fp16_is_close_and_stored_halves_closer(tmp_path):
         assert all(d < limit for d, limit in zip(_differences(got, wanted), limits, strict=True))
 
 
-def test_int8_is_symmetric_qdq_and_follows_the_float_model(tmp_path):
-    pictures = [_picture(seed) for seed in range(8)]
-    model = quantize(_model("nano"), pictures)
-    store_weights_in_half(model)
-    path = tmp_path / "int8.onnx"
-    save_model(model, path)
-    constants = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
-    quantizers = [n for n in model.graph.node if n.op_type == "QuantizeLinear"]
-    assert len(quantizers) > 10
-    for node in quantizers:
-        assert constants[node.input[2]].dtype == np.int8
-        assert not constants[node.input[2]].any(), "zero points must be zero"
-    weights = [x for x in constants.values() if x.dtype == np.int8 and x.ndim == 4]
-    assert weights
-    # 8 bits overflow the 16-bit sums of processors without VNNI.
-    assert all(np.abs(x.astype(int)).max() <= 64 for x in weights)
-    makers = {name: node.op_type for node in model.graph.node for name in node.output}
-    for node in model.graph.node:
-        if node.op_type == "Conv" and any(a.name == "group" and a.i > 1 for a in node.attribute):
-            assert makers.get(node.input[1]) != "DequantizeLinear", "depthwise stays in float"
-    assert unsupported_operators(path) == []
-    wanted = _torch_outputs(_exported("nano")[0], pictures[0])
-    for backend in ("onnxruntime", "openvino"):
-        got = _engine_outputs(path, backend, pictures[0])
-        error = np.abs(got["depth"] - wanted["depth"]) / wanted["depth"]
-        assert np.median(error) < 0.05
-        assert np.median(_degrees(got["normals"], wanted["normals"])) < 5
-    with load_estimator(path, backend="onnxruntime") as estimator:
-        assert estimator.info.precision == "int8"
-
-
-def test_int8_without_pictures_is_refused():
-    with pytest.raises(MtpanoError, match="calibrate"):
-        quantize(_model("nano"), [])
-
-
 def test_metadata_says_what_a_robot_needs():
     facts = json.loads(next(p.value for p in _model("nano").metadata_props if p.key == "mtpano"))
     assert facts["input_size"] == [64, 128]
@@ -202,13 +165,14 @@ def test_weights_beyond_protobufs_limit_go_beside_the_file(tmp_path, monkeypatch
     )
 
 
-def test_the_command_writes_what_was_asked_for(tmp_path, capsys):
+def test_the_command_writes_what_was_asked_for(tmp_path, capsys, caplog):
     extra = {"license": "CC0", "trained_on": "noise"}
     save_pretrained(seeded(tiny("nano")), tmp_path / "net", extra=extra)
     out = tmp_path / "net_gpu.onnx"
     arguments = [str(tmp_path / "net.safetensors"), "--tail", "gpu", "--size", "96x192"]
     assert main(["export", *arguments, "--precision", "fp16", "--out", str(out)]) == 0
     assert str(out) in capsys.readouterr().out
+    assert "exported at 96x192, but trained at 64x128" in caplog.text
     with load_estimator(out, backend="onnxruntime") as estimator:
         assert estimator.info.input_size == (96, 192)
         assert estimator.info.tail == "gpu"
@@ -222,8 +186,7 @@ def test_the_command_writes_what_was_asked_for(tmp_path, capsys):
     [
         (["--size", "100x200"], "100x200"),
         (["--size", "big"], "'big'"),
-        (["--precision", "int8"], "--calibration"),
-        (["--precision", "int8", "--calibration", "."], "no .jpg"),
+        (["--out", "."], "--out . is a folder"),
     ],
 )
 def test_bad_requests_say_what_to_do(tmp_path, monkeypatch, capsys, arguments, said):

@@ -5,37 +5,85 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 # From the lowest up; what shares a layer knows nothing of each other.
 LAYERS = (
-    ("errors", "memory", "tasks"),
-    ("classes", "geometry", "picture_size", "torch_device"),
-    ("bags", "inference", "metrics", "network"),
-    ("data", "doctor", "export"),
+    ("engine_names", "errors", "memory", "tasks", "whole_files"),
+    (
+        "classes",
+        "geometry",
+        "last_resort",
+        "progress_bar",
+        "settings",
+        "stored_files",
+        "torch_device",
+    ),
+    ("pictures",),
+    ("graph", "network", "rig", "video"),
+    ("shots",),
+    ("inference",),
+    ("clouds", "robot"),
+    ("drawing", "metrics"),
+    ("data", "doctor", "export", "worlds"),
     ("labels", "training"),
     ("evaluation",),
     ("commands",),
 )
-LAYER = {name: level for level, names in enumerate(LAYERS) for name in names}
-ROBOT = {"bags", "classes", "doctor", "errors", "geometry", "inference", "memory", "picture_size"}
+ROBOT = {
+    "classes",
+    "clouds",
+    "doctor",
+    "drawing",
+    "engine_names",
+    "errors",
+    "geometry",
+    "graph",
+    "inference",
+    "last_resort",
+    "memory",
+    "pictures",
+    "rig",
+    "robot",
+    "shots",
+    "video",
+    "whole_files",
+}
+NODE_LAYERS = (
+    ("topics", "refused_transitions"),
+    ("camera", "parameters", "doctor"),
+    ("mounting",),
+    ("outputs", "watch"),
+    ("frames", "process"),
+    ("listening", "tools"),
+    ("node",),
+    ("start",),
+)
 
 
-def ours(file: Path) -> set[str]:
-    """Modules and packages right below mtpano_model that a file imports, wherever in it."""
+def ours(file: Path, package: str = "mtpano_model") -> set[str]:
+    """Modules and packages right below `package` that a file imports, wherever in it."""
     names = [
         node.module or ""
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
         if isinstance(node, ast.ImportFrom)
     ]
-    return {name.split(".")[1] for name in names if name.startswith("mtpano_model.")}
+    return {name.split(".")[1] for name in names if name.startswith(f"{package}.")}
 
 
-def test_a_package_imports_from_lower_layers_alone() -> None:
+@pytest.mark.parametrize(
+    ("package", "layers"), [("mtpano_model", LAYERS), ("mtpano_ros", NODE_LAYERS)]
+)
+def test_a_package_imports_from_lower_layers_alone(
+    package: str, layers: tuple[tuple[str, ...], ...]
+) -> None:
+    level = {name: height for height, names in enumerate(layers) for name in names}
     wrong = []
-    for file in sorted((ROOT / "mtpano_model").rglob("*.py")):
-        own = file.relative_to(ROOT / "mtpano_model").parts[0].removesuffix(".py")
+    for file in sorted((ROOT / package).rglob("*.py")):
+        own = file.relative_to(ROOT / package).parts[0].removesuffix(".py")
         if not own.startswith("__"):
-            upward = [name for name in ours(file) - {own} if LAYER[name] >= LAYER[own]]
+            upward = [name for name in ours(file, package) - {own} if level[name] >= level[own]]
             wrong += [f"{file.relative_to(ROOT)} imports {name}" for name in upward]
     assert wrong == []
 
@@ -43,3 +91,15 @@ def test_a_package_imports_from_lower_layers_alone() -> None:
 def test_the_node_needs_the_robot_s_half_alone() -> None:
     for file in sorted((ROOT / "mtpano_ros").rglob("*.py")):
         assert ours(file) <= ROBOT, file.name
+
+
+def test_the_map_has_a_line_for_every_part_of_both_packages() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    parts = [
+        part
+        for package in ("mtpano_model", "mtpano_ros")
+        for part in sorted((ROOT / package).iterdir())
+        if part.suffix == ".py" or (part / "__init__.py").is_file()
+    ]
+    names = [part.name if part.suffix else f"{part.name}/" for part in parts]
+    assert [name for name in names if not name.startswith("__") and f"`{name}`" not in text] == []

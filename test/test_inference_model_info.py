@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from fake_model import default_classes, write_fake_model
 
 from mtpano_model.classes import load_class_set
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference import model_info
-from mtpano_model.inference.model_info import find_model, read_model_info
-from mtpano_model.inference.onnx_header import read_onnx_header
+from mtpano_model.graph import model_info
+from mtpano_model.graph.header import read_onnx_header
+from mtpano_model.graph.model_info import find_model, read_model_info
 
 
 def refusal(path: Path) -> str:
@@ -111,7 +112,7 @@ def test_metadata_that_cannot_be_trusted_is_refused(tmp_path, metadata, words):
 
 def test_a_model_that_is_not_2_to_1_is_refused(tmp_path):
     path = write_fake_model(tmp_path / "m.onnx", size=(64, 96))
-    assert "96x64" in refusal(path)
+    assert "64x96" in refusal(path)
 
 
 @pytest.mark.parametrize("text", ["not json", "[1]", '"format"'])
@@ -153,3 +154,129 @@ def test_damaged_bytes_never_do_more_than_refuse(tmp_path):
         except MtpanoError:
             refused += 1
     assert refused > 0
+
+
+def _with_metadata(folder: Path, text: str) -> Path:
+    path = write_fake_model(folder / "m.onnx")
+    model = onnx.load(path)
+    model.metadata_props[0].value = text
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"format": ' + "1" * 5000 + "}",
+        "[" * 200_000,
+        '{"format": ' * 200_000,
+        '{"format": true}',
+        '{"format": NaN}',
+        "\ud83d",
+    ],
+    ids=["5000 digits", "deep list", "deep dictionary", "true", "NaN", "half a character"],
+)
+def test_metadata_made_to_break_a_reader_is_one_sentence(tmp_path, text):
+    encoded = text if text.isascii() else '{"format": "\\ud83d"}'
+    assert "metadata" in refusal(_with_metadata(tmp_path, encoded))
+
+
+@pytest.mark.parametrize("key", ["input_size", "output_size"])
+@pytest.mark.parametrize(
+    "size",
+    ["[Infinity, 1]", "[NaN, NaN]", "[1e400, 2]", "[30000, 60000]", "[0, 0]", "[-64, -128]",
+     "[64]", "[1, 2, 3]", '"64x128"', '["a", "b"]', '{"64": 1, "128": 2}', "null", "[[1], [2]]"],
+)  # fmt: skip
+def test_sizes_that_are_none_are_refused(tmp_path, key, size):
+    path = write_fake_model(tmp_path / "m.onnx")
+    text = onnx.load(path).metadata_props[0].value
+    sizes = {"input_size": "[64, 128]", "output_size": "[32, 64]"}
+    honest = f'"{key}": {sizes[key]}'
+    assert honest in text
+    message = refusal(_with_metadata(tmp_path, text.replace(honest, f'"{key}": {size}')))
+    assert "incomplete 'mtpano' metadata" in message
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x" * 300, "x" * 300 + ".onnx", "x" * 5000 + "/m.onnx", "~nouser/m.onnx", "a\0b.onnx", ""],
+    ids=["long name", "long file", "long folder", "no such user", "NUL", "empty"],
+)
+def test_a_name_that_no_file_can_have_is_one_short_sentence(name):
+    with pytest.raises(MtpanoError) as caught:
+        find_model(name)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert len(message) < 600
+    assert "bundled names" in message
+
+
+def test_a_folder_that_may_not_be_entered_is_named(monkeypatch):
+    stat = Path.stat
+
+    def refuse(path: Path, **named: bool) -> os.stat_result:
+        if "closed" in path.parts:
+            raise PermissionError(13, "Permission denied")
+        return stat(path, **named)
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(MtpanoError, match=r"'/closed/m.onnx' cannot be looked for \(Permission"):
+        find_model("/closed/m.onnx")
+
+
+def two_sizes(path, **facts):
+    """A model whose depth comes at the picture's size and whose logits come at half of it."""
+    import onnx
+
+    write_fake_model(path, (32, 64), metadata=facts)
+    model = onnx.load(str(path))
+    node = next(node for node in model.graph.node if node.output[0] == "depth")
+    factor = onnx.numpy_helper.from_array(np.array([1, 1, 2, 2], np.float32), "twice")
+    model.graph.initializer.append(factor)
+    node.CopyFrom(onnx.helper.make_node("Resize", ["low_depth", "", "twice"], ["depth"]))
+    shape = model.graph.output[0].type.tensor_type.shape
+    shape.dim[2].dim_value, shape.dim[3].dim_value = 32, 64
+    onnx.save(model, str(path))
+    return path
+
+
+def test_each_output_may_have_its_own_size(tmp_path):
+    path = two_sizes(tmp_path / "m.onnx", output_sizes={"depth": [32, 64]})
+    info = read_model_info(path)
+    assert info.outputs["depth"].shape == (1, 1, 32, 64)
+    assert info.outputs["semseg"].shape == (1, 18, 16, 32)
+    assert info.with_gpu_tail().outputs["labels"].shape == (1, 32, 64)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "words"),
+    [
+        ({}, "calls for float32"),
+        ({"depth": [16, 64]}, "calls for float32"),
+        ({"depth": [0, 64]}, "expected 1 to"),
+        ({"height": [32, 64]}, "output_sizes of height"),
+        ([32, 64], "no table of tasks"),
+        ({"depth": 32}, "no list of height and width"),
+    ],
+)
+def test_sizes_that_are_not_the_graph_s_are_refused(tmp_path, sizes, words):
+    with pytest.raises(MtpanoError, match=words):
+        read_model_info(two_sizes(tmp_path / "m.onnx", output_sizes=sizes))
+
+
+def test_a_model_of_two_sizes_runs_with_either_tail(tmp_path):
+    import onnx
+
+    from mtpano_model.graph.gpu_tail import join_gpu_tail
+    from mtpano_model.inference import load_estimator
+
+    path = two_sizes(tmp_path / "m.onnx", output_sizes={"depth": [32, 64]})
+    rgb = np.full((32, 64, 3), 64, np.uint8)
+    model = onnx.load(str(path))
+    join_gpu_tail(model)
+    onnx.save(model, str(tmp_path / "gpu.onnx"))
+    for each in (path, tmp_path / "gpu.onnx"):
+        with load_estimator(each, "onnxruntime") as estimator:
+            frame = estimator.predict(rgb)
+        np.testing.assert_allclose(frame.depth, 2.0)
+        assert np.unique(frame.labels).size == 1

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bilinear import interpolated_labels, wrapped_bilinear
 from fake_model import default_classes, write_fake_model
 
 from mtpano_model.geometry.sphere import rays
+from mtpano_model.graph.model_info import read_model_info
 from mtpano_model.inference import Frame, ModelInfo, ValueRules
-from mtpano_model.inference.model_info import read_model_info
 from mtpano_model.inference.postprocess import Postprocessor, argmax_labels
 
 LOW, SIZE = (32, 64), (64, 128)
@@ -79,12 +80,76 @@ def test_more_than_254_classes_take_16_bits():
     assert labels[0, :2].tolist() == [65535, 299]
 
 
-def test_labels_are_the_nearest_of_the_low_resolution_argmax(postprocess, info):
-    given = outputs()
-    frame = postprocess(given, info, SIZE)
-    expected = given["semseg"][0].argmax(axis=0).repeat(2, axis=0).repeat(2, axis=1)
-    np.testing.assert_array_equal(frame.labels, expected)
+def smooth_logits(classes: int = 18) -> np.ndarray:
+    """Logits as a network gives them: regions with borders, not a new class each pixel."""
+    rng = np.random.default_rng(7)
+    coarse = rng.standard_normal((classes, LOW[0] // 4, LOW[1] // 4)).astype(np.float32)
+    return np.stack([wrapped_bilinear(plane, LOW) for plane in coarse])[None].astype(np.float32)
+
+
+@pytest.mark.parametrize("size", [SIZE, (96, 192), (80, 150), (32, 128), LOW, (20, 40)])
+def test_labels_are_the_greatest_of_the_interpolated_logits(postprocess, info, size):
+    given = outputs() | {"semseg": smooth_logits()}
+    frame = postprocess(given, info, size)
+    expected = interpolated_labels(given["semseg"][0], size)
     assert frame.labels.dtype == np.uint8
+    # Equal but for a class that is best at none of the four pixels around a place.
+    assert np.mean(frame.labels != expected) < 0.015
+    wrong = frame.labels != expected
+    nearest = given["semseg"][0].argmax(0)
+    for row, column in zip(*np.nonzero(wrong), strict=True):
+        y, x = (row + 0.5) * LOW[0] / size[0] - 0.5, (column + 0.5) * LOW[1] / size[1] - 0.5
+        rows = np.clip([int(np.floor(y)), int(np.ceil(y))], 0, LOW[0] - 1)
+        columns = np.array([int(np.floor(x)), int(np.ceil(x))]) % LOW[1]
+        assert expected[row, column] not in nearest[np.ix_(rows, columns)]
+
+
+def test_a_border_runs_between_the_network_s_pixels(postprocess, info):
+    """Two logits that cross a quarter of a pixel to the right of the middle between columns."""
+    given = outputs()
+    given["semseg"][:] = -9.0
+    x = np.arange(LOW[1], dtype=np.float32)
+    given["semseg"][0, 0] = np.where(x < 40, 30.75 - x, -20.0)
+    given["semseg"][0, 1] = 0.0
+    labels = postprocess(given, info, (LOW[0], 8 * LOW[1])).labels
+    centre = (np.arange(8 * LOW[1]) + 0.5) / 8 - 0.5
+    inner = (centre > 0) & (centre < 39)
+    np.testing.assert_array_equal(labels[5, inner], (centre > 30.75)[inner])
+
+
+def test_a_pixel_without_a_class_makes_its_own_place_unlabelled_alone(postprocess, info):
+    given = outputs() | {"semseg": smooth_logits()}
+    plain = postprocess(given, info, SIZE).labels
+    given["semseg"][0, :, 10, 20] = np.nan
+    frame = postprocess(given, info, SIZE)
+    assert (frame.labels[20:22, 40:42] == 255).all()
+    assert (frame.labels == 255).sum() == 4
+    assert frame.non_finite == 1
+    far = np.ones(SIZE, bool)
+    far[18:24, 38:44] = False
+    np.testing.assert_array_equal(frame.labels[far], plain[far])
+
+
+@pytest.mark.parametrize("size", [(96, 192), (64, 128), (48, 96)])
+@pytest.mark.parametrize("wanted", [("depth",), ("normals",), ("labels",), None])
+def test_each_output_may_have_its_own_resolution(postprocess, info, size, wanted):
+    """Depth and normals at the full size, logits at half of it, as a network may predict them."""
+    given = outputs()
+    expected = postprocess(given, info, size)
+    fine = (4 * LOW[0], 4 * LOW[1])
+    planes = {name: given[name][0] for name in ("depth", "normals")}
+    mixed = given | {
+        name: np.stack([wrapped_bilinear(p, fine) for p in array])[None].astype(np.float32)
+        for name, array in planes.items()
+    }
+    options = {} if wanted is None else {"wanted": wanted}
+    frame = postprocess(mixed, info, size, **options)
+    for name in wanted or ("depth", "normals", "labels"):
+        got, want = getattr(frame, name), getattr(expected, name)
+        if name == "labels":
+            np.testing.assert_array_equal(got, want)
+        else:
+            assert np.abs(got - want).mean() < 0.12  # the same map, interpolated twice
 
 
 def test_normals_are_unit_length_and_true_everywhere_also_at_the_seam(postprocess, info):
@@ -231,3 +296,52 @@ def test_both_ways_give_the_same_frame(info, size, tail):
         # A depth that interpolation puts on a limit may fall to either side in the last bit.
         same = np.isclose(compiled.depth, plain.depth, rtol=1e-6, equal_nan=True)
         assert np.count_nonzero(~same) <= 1
+
+
+WANTED = [{"depth"}, {"normals"}, {"labels"}, {"depth", "labels"}, {"depth", "normals"}, set()]
+
+
+@pytest.mark.parametrize("wanted", WANTED, ids=lambda names: "+".join(sorted(names)) or "nothing")
+@pytest.mark.parametrize("sky", [True, False])
+@pytest.mark.parametrize("tail", ["cpu", "gpu"])
+def test_wanted_fields_are_as_among_all_and_the_others_are_left_alone(
+    postprocess, info, wanted, sky, tail
+):
+    """An open class decides depth and normals, so that its labels are computed with them."""
+    given = outputs()
+    given["semseg"][0, 3, :5] = 50.0
+    given["depth"][0, 0, 20:22] = np.nan
+    if not sky:
+        closed = replace(info.classes, open=(False,) * len(info.classes))
+        info = replace(info, classes=closed)
+    if tail == "gpu":
+        info = replace(info, tail="gpu")
+        given = {
+            "depth": given["depth"][0],
+            "normals": np.ascontiguousarray(np.moveaxis(given["normals"], 1, -1)),
+            "labels": given["semseg"][0].argmax(axis=0).astype(np.uint8)[None],
+        }
+    mask = np.zeros(SIZE, bool)
+    mask[40:44] = True
+    rules = ValueRules(1.5, 4.0, mask)
+    whole = postprocess(given, info, SIZE, rules)
+    frame = Frame.empty(SIZE, 18)
+    frame.depth[...], frame.normals[...], frame.labels[...] = 7.0, 7.0, 77
+    postprocess(given, info, SIZE, rules, frame, wanted=wanted)
+    for name in ("depth", "normals", "labels"):
+        filled = getattr(frame, name)
+        if name in wanted:
+            np.testing.assert_array_equal(filled, getattr(whole, name))
+        elif name == "normals":
+            assert (filled == 7).all()
+    if "labels" not in wanted and not (sky and wanted):
+        assert (frame.labels == 77).all()
+    if wanted <= {"labels"}:
+        assert (frame.depth == 7).all()
+
+
+def test_what_is_not_computed_is_not_counted_as_not_finite(postprocess, info):
+    given = outputs()
+    given["normals"][0, :, 3, 4] = np.nan
+    assert postprocess(given, info, SIZE, wanted={"depth"}).non_finite == 0
+    assert postprocess(given, info, SIZE, wanted={"normals"}).non_finite == 3

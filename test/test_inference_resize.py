@@ -7,7 +7,7 @@ import pytest
 
 from mtpano_model.geometry.sphere import latitudes, longitudes
 from mtpano_model.inference.preprocess import preprocess
-from mtpano_model.inference.resize import resize_image, resize_linear, resize_nearest
+from mtpano_model.pictures.resize import resize_image, resize_linear, resize_nearest
 
 RNG = np.random.default_rng(0)
 

@@ -18,12 +18,12 @@ from box_room import COLORS, write_rooms
 from damaged_pictures import oversized_png
 from fake_model import write_fake_model
 
-from mtpano_model import bags
-from mtpano_model.bags import decode_image
 from mtpano_model.classes import load_class_set
 from mtpano_model.commands import main
 from mtpano_model.data.pseudo_labelled import PseudoLabelled
 from mtpano_model.data.store import Store
+from mtpano_model.pictures.messages import read_message
+from mtpano_model.shots import bag as reading
 
 PICTURES = str(Path(__file__).parents[1] / "docs" / "images")
 SMALL = ["--patches", "12", "--patch-size", "64"]
@@ -66,11 +66,11 @@ def test_a_folder_becomes_a_store_and_bad_pictures_are_counted(
     assert Store(out).names == ["panos/a.jpg", "panos/b.png", "panos/deeper/c.jpg"]
     assert "3 panoramas labelled, 5 skipped, 3 in the store" in capsys.readouterr().out
     for name, reason in [
-        ("square.png", "64x64, expected a 2:1"),
-        ("cut.jpg", "cut short"),
+        ("square.png", "64x64 (rows x columns), expected an equirectangular 2:1"),
+        ("cut.jpg", "cut off"),
         ("empty.png", "empty"),
-        ("text.png", "damaged"),
-        ("vast.png", "the decoder refuses it"),
+        ("text.png", "begins like no picture"),
+        ("vast.png", "32768x65536"),
     ]:
         assert any(name in m and reason in m for m in caplog.messages), name
     sample = PseudoLabelled(out)[0]
@@ -126,12 +126,14 @@ def test_damaged_and_repeated_pictures_of_a_bag_are_counted_and_shift_nothing(
     pictures[6].header.stamp = pictures[0].header.stamp
     bag = write_bag(tmp_path / "bag", {"/camera": pictures})
     decoded = []
-    monkeypatch.setattr(bags, "decode_image", lambda m: decoded.append(m) or decode_image(m))
+    monkeypatch.setattr(
+        reading, "read_message", lambda m, allow: decoded.append(m) or read_message(m, allow)
+    )
     arguments = ("--teacher", model, "--out", tmp_path / "store", "--height", 64, "--every", 2)
     assert label("--input", bag, *arguments) == 0
     assert Store(tmp_path / "store").names == ["bag/5000000000", "bag/5000000002"]
     assert "2 panoramas labelled, 2 skipped" in capsys.readouterr().out
-    assert any("bag/5000000002" in m and "no picture" in m for m in caplog.messages)
+    assert any("bag/5000000002" in m and "cut off" in m for m in caplog.messages)
     assert any("bag/5000000000" in m and "the same stamp" in m for m in caplog.messages)
     assert len(decoded) == 3  # what is not wanted, and what was there before, is never decoded
     monkeypatch.chdir(bag)
@@ -173,7 +175,7 @@ def test_a_damaged_frame_of_a_data_set_is_skipped_and_counted(tmp_path, capsys, 
     arguments = ("--data", "rooms", "--root", root, "--teacher", "oracle", *SMALL)
     assert label(*arguments, "--out", tmp_path / "store") == 0
     assert "2 panoramas labelled, 1 skipped, 2 in the store" in capsys.readouterr().out
-    assert any("000000_depth.png cannot be decoded" in m for m in caplog.messages)
+    assert any("000000_depth.png" in m and "cut off" in m for m in caplog.messages)
     quality = json.loads((tmp_path / "store" / "label_quality.json").read_text())
     assert quality["panoramas"] == 2
 
@@ -206,8 +208,10 @@ def test_killed_and_run_again_it_has_every_panorama_once(tmp_path):
         (["--data", "rooms"], "--data rooms needs --root"),
         (["--input", "x", "--data", "rooms"], "missing or doubled"),
         (["--input", "x", "--worker", "2/2"], "worker '2/2' is no share"),
-        (["--input", "x", "--limit", "0"], "--limit 0 is too small: expected 1 or more"),
-        (["--input", "x", "--threads", "0"], "--threads 0 is too small"),
+        (["--input", "x", "--worker", "²/3"], "worker '²/3' is no share"),
+        (["--input", "x", "--worker", "0/" + "9" * 5000], "is no share"),
+        (["--input", "x", "--limit", "0"], "--limit 0: expected 1 to "),
+        (["--input", "x", "--threads", "0"], "--threads 0: expected 1 to 1024"),
         (["--input", "x", "--root", "y"], "give it with --data, not --input"),
         (["--input", ".", "--every", "2"], "--topic and --every choose among a bag's pictures"),
         (["--data", "rooms", "--root", "y", "--topic", "/a"], "and rooms is no bag"),
@@ -216,6 +220,9 @@ def test_killed_and_run_again_it_has_every_panorama_once(tmp_path):
             ["--input", PICTURES, "--device", "cuda:99"],
             "device 'cuda:99' is not here: expected auto",
         ),
+        (["--input", PICTURES, "--height", "2050"], "expected an even number from 16 to 2048"),
+        (["--input", PICTURES, "--patch-size", "100000000"], "at least one of 8 to 4096"),
+        (["--input", PICTURES, "--teacher-scale-drift", "nan"], "nan: expected 0 to 10"),
         (["--input", PICTURES, "--batch", "0"], "batches of 0 patches: expected 1 or more"),
     ],
 )
@@ -236,6 +243,6 @@ def test_nothing_usable_is_an_error_with_the_reason(tmp_path, model, capsys):
     (tmp_path / "panos").mkdir()
     cv2.imwrite(str(tmp_path / "panos" / "square.png"), np.zeros((64, 64, 3), np.uint8))
     assert label("--input", tmp_path / "panos", "--teacher", model, "--out", tmp_path / "o") == 1
-    assert "no panorama could be labelled ('panos/square.png': it is 64x64" in (
+    assert "no panorama could be labelled ('panos/square.png': the image is 64x64" in (
         capsys.readouterr().err
     )

@@ -222,8 +222,8 @@ def test_a_class_outside_the_table_is_an_error_not_a_label():
 
 
 def test_tasks_come_from_one_teacher_each():
-    with pytest.raises(MtpanoError, match="'oracle' and 'whole' both label depth"):
-        LabelEngine([Oracle("indoor18"), Whole(("depth",))], CONFIG)
+    with pytest.raises(MtpanoError, match="'oracle' and 'whole' both label normals"):
+        LabelEngine([Oracle("indoor18"), Whole(("normals",))], CONFIG)
     with pytest.raises(MtpanoError, match="no teacher"):
         LabelEngine([], CONFIG)
     level = Fixed(("semseg",), None, (-10.0, 10.0))

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mtpano_model.geometry import perspective
-from mtpano_model.labels import depth_scale, masks
+from mtpano_model.labels import depth_scale, edges
 from mtpano_model.labels.config import LabelConfig
 from mtpano_model.labels.merging import ClassVotes, NormalMean, Seen
 from mtpano_model.labels.sampling import sample_angles, views_of
@@ -67,6 +67,14 @@ def test_weighted_median_is_the_one_of_repeated_values():
         assert median[p].item() == pytest.approx(np.median(repeated), rel=1e-6)
 
 
+def test_the_weighted_median_reaches_the_last_pixel_of_the_largest_canvas():
+    pixels = LabelConfig(height=2048).size[0] * LabelConfig(height=2048).size[1]
+    pixel = torch.tensor([pixels - 1, 0, pixels - 1, pixels - 1])
+    value, weight = torch.tensor([3e38, 2.0, 5.0, 1.0]), torch.full((4,), 255, dtype=torch.uint8)
+    median = depth_scale.weighted_median(pixel, value, weight, pixels)
+    assert (median[0], median[-1]) == (2.0, 5.0)
+
+
 def whole_patch(weights: list[float]) -> Seen:
     """A patch of one row that sees pixels 0, 1, ... of the canvas one to one."""
     count = len(weights)
@@ -119,15 +127,15 @@ def test_a_slanted_floor_has_no_edge_and_a_step_has_one():
     floor = torch.where(down > 0.02, 0.4 / down, torch.nan)  # 0.4 m below, up to 20 m far
     z = perspective.range_to_z(floor, camera)
     valid = z.isfinite()
-    assert not masks.depth_edges(z, valid, 0.1).any()
+    assert not edges.depth_edges(z, valid, 0.1).any()
     step = z.clone()
     step[..., 32:] *= 1.25
-    edges = masks.depth_edges(step, valid, 0.1)[0, 0]
+    found = edges.depth_edges(step, valid, 0.1)[0, 0]
     rows = valid[0, 0].all(1)
-    assert edges[rows][:, 30:34].all()
-    assert not edges[:, :30].any()
-    assert not edges[:, 34:].any()
-    assert not masks.depth_edges(
+    assert found[rows][:, 30:34].all()
+    assert not found[:, :30].any()
+    assert not found[:, 34:].any()
+    assert not edges.depth_edges(
         torch.full((1, 1, 5, 5), torch.nan), ~valid[..., :5, :5], 0.1
     ).any()
 
@@ -135,12 +143,12 @@ def test_a_slanted_floor_has_no_edge_and_a_step_has_one():
 def test_erosion_takes_the_border_and_what_is_around_a_hole():
     valid = torch.ones(1, 1, 9, 9, dtype=torch.bool)
     valid[0, 0, 4, 4] = False
-    kept = masks.erode(valid, 1)[0, 0]
+    kept = edges.erode(valid, 1)[0, 0]
     expected = torch.zeros(9, 9, dtype=torch.bool)
     expected[1:-1, 1:-1] = True
     expected[3:6, 3:6] = False
     assert torch.equal(kept, expected)
-    assert torch.equal(masks.erode(valid, 0), valid)
+    assert torch.equal(edges.erode(valid, 0), valid)
 
 
 # --- sampling ------------------------------------------------------------------------------------

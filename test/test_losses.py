@@ -10,14 +10,8 @@ import torch
 from loss_configs import L1_ONLY
 from torch import Tensor
 
-from mtpano_model.training.losses import (
-    auxiliary_loss,
-    depth_loss,
-    edge_loss,
-    frequency_loss,
-    normals_loss,
-    semseg_loss,
-)
+from mtpano_model.training.losses import auxiliary_loss, depth_loss, normals_loss, semseg_loss
+from mtpano_model.training.sharpness import edge_loss, frequency_loss
 
 
 def test_depth_l1_is_the_mean_over_valid_pixels() -> None:

@@ -18,24 +18,24 @@ from mtpano_model.training.auxiliary import (
 
 
 @pytest.fixture(scope="module")
-def reference(shared: Path) -> dict[str, torch.Tensor]:
-    return load_file(shared / "reference" / "losses_a" / "tensors.safetensors")
+def release(reference: Path) -> dict[str, torch.Tensor]:
+    return load_file(reference / "losses_a" / "tensors.safetensors")
 
 
 @pytest.mark.parametrize("i", [0, 1])
-def test_image_gradient_is_the_release_s(reference, i: int) -> None:
-    ours = image_targets(reference["image_uint8"][i])["grad"]
-    torch.testing.assert_close(ours, reference["auxiliary_target.grad"][i], rtol=1e-4, atol=2e-6)
+def test_image_gradient_is_the_release_s(release, i: int) -> None:
+    ours = image_targets(release["image_uint8"][i])["grad"]
+    torch.testing.assert_close(ours, release["auxiliary_target.grad"][i], rtol=1e-4, atol=2e-6)
 
 
 @pytest.mark.parametrize("i", [0, 1])
-def test_edge_distance_is_the_release_s_where_the_seam_plays_no_part(reference, i: int) -> None:
+def test_edge_distance_is_the_release_s_where_the_seam_plays_no_part(release, i: int) -> None:
     """The release does not wrap: compared where the plain and our distance agree.
 
     Its jump flooding is off by a little here and there.
     """
-    targets = image_targets(reference["image_uint8"][i])
-    ours, theirs = targets["edf"], reference["auxiliary_target.sdf"][i]
+    targets = image_targets(release["image_uint8"][i])
+    ours, theirs = targets["edf"], release["auxiliary_target.sdf"][i]
     plain = plain_edge_distance(targets["grad"].numpy())
     agree = torch.from_numpy(np.abs(plain - ours.numpy()) < 1e-6)
     assert agree.float().mean() > 0.9  # elsewhere the nearest edge lies across the seam

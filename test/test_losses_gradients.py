@@ -9,10 +9,10 @@ from mtpano_model.training.losses import (
     LossConfig,
     auxiliary_loss,
     depth_loss,
-    frequency_loss,
     normals_loss,
     semseg_loss,
 )
+from mtpano_model.training.sharpness import frequency_loss
 
 
 def random_case(channels: int, height: int = 8, width: int = 16):

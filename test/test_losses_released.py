@@ -14,14 +14,15 @@ from mtpano_model.evaluation.losses_parity import (
     fixture_predictions,
     read_fixture,
 )
-from mtpano_model.training.losses import depth_loss, multi_task_loss, normals_loss, semseg_loss
+from mtpano_model.training.losses import depth_loss, normals_loss, semseg_loss
+from mtpano_model.training.multi_task import multi_task_loss
 
 MAIN = ("semseg", "depth", "normals")
 
 
 @pytest.fixture(scope="module")
-def release(shared: Path) -> tuple[dict[str, Tensor], dict]:
-    return read_fixture(shared / "reference" / "losses_a")
+def release(reference: Path) -> tuple[dict[str, Tensor], dict]:
+    return read_fixture(reference / "losses_a")
 
 
 def test_every_term_has_the_release_s_value(release) -> None:

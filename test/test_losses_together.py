@@ -12,7 +12,8 @@ from loss_configs import L1_ONLY
 from torch import Tensor
 
 from mtpano_model.data.sample import Batch
-from mtpano_model.training.losses import LossConfig, depth_loss, multi_task_loss, with_point_map
+from mtpano_model.training.losses import LossConfig, depth_loss
+from mtpano_model.training.multi_task import multi_task_loss, with_point_map
 
 
 def some_batch(size: int = 2, height: int = 16, width: int = 32) -> Batch:

@@ -14,23 +14,19 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or ins
 from std_msgs.msg import Header
 
 from mtpano_model.classes import load_class_set
-from mtpano_model.geometry.sphere import project, rays
-from mtpano_ros import messages
-from mtpano_ros.serialized import Buffer
+from mtpano_ros.outputs import messages
+from mtpano_ros.outputs.camera_info import camera_info
+from mtpano_ros.outputs.label_info import label_info
+from mtpano_ros.outputs.serialized import Buffer
 
 
-def test_camera_info_projects_rays_to_pixel_centres():
-    height, width = 32, 64
-    info = messages.camera_info(Header(frame_id="cam"), (height, width))
-    fx, fy, cx, cy = info.k[0], info.k[4], info.k[2], info.k[5]
-    x, y, z = rays(height, width)[5, 50]
-    lon, lat = np.arctan2(x, z), np.arcsin(-y)
-    column, row = fx * lon + cx, cy - fy * lat
-    assert (column, row) == pytest.approx((50.5, 5.5), abs=1e-4)
-    assert (column, row) == pytest.approx(project(np.array([x, y, z]), height, width), abs=1e-4)
-    assert (info.width, info.height, info.distortion_model) == (width, height, "equirectangular")
+def test_camera_info_of_a_sphere_is_no_pinhole_for_anybody():
+    info = camera_info(Header(frame_id="cam"), (32, 64))
+    assert (info.width, info.height, info.distortion_model) == (64, 32, "equirectangular")
     assert list(info.d) == []
-    assert not np.any(info.p)
+    # nvblox reads k[0], k[4]; RViz divides by p[0], p[5]; ROS calls k[0] == 0 uncalibrated.
+    for matrix in (info.k, info.r, info.p):
+        assert not np.any(matrix)
 
 
 def test_an_image_message_tells_the_layout_of_its_buffer():
@@ -60,13 +56,6 @@ def test_a_buffer_keeps_its_memory_until_the_size_changes():
     assert buffer.size == 12
 
 
-def test_millimetres_round_and_leave_out_what_they_cannot_say():
-    depth = np.array([[1.2344, 1.2346, 65.535, 65.6, np.nan, np.inf, -np.inf, 0]], np.float32)
-    out = np.full((1, 8), 9, np.uint16)
-    messages.millimetres(depth, out)
-    assert out.tolist() == [[1234, 1235, 65535, 0, 0, 0, 0, 0]]
-
-
 def test_label_info_names_every_class(monkeypatch):
     @dataclass
     class VisionClass:
@@ -84,7 +73,7 @@ def test_label_info_names_every_class(monkeypatch):
     monkeypatch.setitem(sys.modules, "vision_msgs", package)
     monkeypatch.setitem(sys.modules, "vision_msgs.msg", module)
     classes = load_class_set("indoor18")
-    info = messages.label_info(Header(), classes)
+    info = label_info(Header(), classes)
     assert {one.class_id: one.class_name for one in info.class_map} == dict(
         enumerate(classes.names)
     )

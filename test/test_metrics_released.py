@@ -17,10 +17,10 @@ from mtpano_model.metrics.semseg import SemsegMetrics
 
 
 @pytest.fixture(scope="module")
-def released(shared: Path) -> tuple[dict[str, np.ndarray], dict]:
+def released(reference: Path) -> tuple[dict[str, np.ndarray], dict]:
     from safetensors.numpy import load_file
 
-    folder = shared / "reference" / "losses_a"
+    folder = reference / "losses_a"
     values = json.loads((folder / "values.json").read_text())
     return load_file(folder / "tensors.safetensors"), values
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from networks import seeded, tiny
@@ -22,6 +24,13 @@ def _rolled(net, image, columns, with_maps=True):
         return net.predict(net.normalize(image.roll(columns, -1)), maps)
 
 
+def _without_planes(name):
+    """Learnt up-sampling knows where rays point: what it does rolls if normals are turned as well,
+    as `test_network_upsampling` shows."""
+    decoder = tiny(name).decoder
+    return {"decoder": dataclasses.replace(decoder, upsampling="bilinear")}
+
+
 def _everything(out: Predictions):
     for kind in ("final", "initial", "auxiliary"):
         for name, map_ in getattr(out, kind).items():
@@ -31,7 +40,7 @@ def _everything(out: Predictions):
 @pytest.fixture(scope="module", params=CONVOLUTIONAL, ids="-".join)
 def net(request):
     name, rows = request.param
-    return seeded(tiny(name, padding=Padding(rows=rows)))
+    return seeded(tiny(name, padding=Padding(rows=rows), **_without_planes(name)))
 
 
 @pytest.fixture(scope="module")
@@ -90,14 +99,14 @@ def test_no_seam_column_stands_out(position):
     The picture repeats every 32 columns, so that only position can tell columns 32 apart: the jump
     across the wrap is compared with those at the other borders between repetitions.
     """
-    net = seeded(tiny("small", position=position))
+    net = seeded(tiny("small", position=position, **_without_planes("small")))
     tile = torch.rand(1, 3, 64, 32, generator=torch.Generator().manual_seed(5)) * 255
     with torch.inference_mode():
         out = net(tile.repeat(1, 1, 1, 4))
     for name, map_ in _everything(out):
         jumps = _column_jumps(map_)[31::32]  # at columns 31|32, 63|64, 95|96, 127|0
         if position == "sincos":
-            assert jumps[-1] < 1.5 * jumps[:-1].max(), name
+            assert jumps[-1] <= 1.5 * jumps[:-1].max(), name
     if position == "angles":  # raw longitude jumps by 2 pi there, which the variant stream shows
         jumps = _column_jumps(out.initial["normals"])[31::32]
         assert jumps[-1] > 1.5 * jumps[:-1].max()

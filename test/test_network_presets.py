@@ -13,8 +13,8 @@ from torch import nn
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network import PDBridgeNet, PDBridgeNetConfig, preset
-from mtpano_model.network.backbones.pretrained import load_imagenet_weights
 from mtpano_model.network.config import PRESETS, BackboneConfig, DecoderConfig
+from mtpano_model.network.foreign.efficientnet_lite import load_imagenet_weights
 from mtpano_model.network.pretrained import from_pretrained, save_pretrained
 from mtpano_model.training.config import TrainConfig
 from mtpano_model.training.starting_point import starting_network
@@ -31,10 +31,10 @@ def test_forward_shapes_at_odd_batches_and_other_sizes(name, batch, size):
     net = seeded(tiny(name))
     with torch.inference_mode():
         out = net(torch.rand(batch, 3, *size) * 255)
-    classes = net.config.num_classes
+    main = {"semseg": net.config.num_classes, "depth": 1, "normals": 3}
     for kind, channels in (
-        (out.final, {"semseg": classes, "depth": 1, "normals": 3}),
-        (out.initial, {"semseg": classes, "depth": 1, "normals": 3}),
+        (out.final, dict(main, confidence=1) if net.config.confidence else main),
+        (out.initial, main),
         (out.auxiliary, {"grad": 2, "edf": 1, "point": 3}),
     ):
         assert {k: v.shape for k, v in kind.items()} == {
@@ -63,8 +63,9 @@ def test_every_parameter_learns_or_is_known_not_to(name):
 
 def test_a_convnext_backbone_decodes_from_stride_four():
     net = seeded(tiny("small", **CONVNEXT))
-    assert net.decode_stride == 4
     with torch.inference_mode():
+        picture = net.normalize(torch.rand(1, 3, 64, 128) * 255)
+        assert net.predict(picture, full_size=False).final["semseg"].shape[-2:] == (16, 32)
         assert net(torch.rand(1, 3, 64, 128) * 255).final["depth"].shape == (1, 1, 64, 128)
 
 
@@ -145,7 +146,7 @@ def test_unreadable_checkpoints_say_what_is_wrong(tmp_path):
     path.with_suffix(".json").write_text(json.dumps(facts | {"format": 99}))
     refused("format 99.*upgrade")
     path.with_suffix(".json").write_text("{")
-    refused("not a checkpoint configuration")
+    refused(r"net\.json is damaged .* expected the JSON that `mtpano train` writes")
     other = tiny("nano", bridge_dim=8).to_dict()
     path.with_suffix(".json").write_text(json.dumps(facts | {"config": other}))
     refused("nothing was loaded.*misshapen")

@@ -13,7 +13,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or ins
 from fake_model import write_fake_model
 from node_harness import compressed, gradient, image, jpeg, parameters, robot, wait_until
 
-from mtpano_ros.reading import cloud_array, image_array
+from mtpano_ros.tools.reading import cloud_array, image_array
 
 SQUARE = np.ascontiguousarray(gradient()[:, :64])
 BAD_IMAGES = {
@@ -77,9 +77,9 @@ def test_stamps_that_go_backwards_cost_one_image(bot):
 
 def test_allowing_other_aspects_takes_effect_at_once(bot):
     processed = bot.count("processed")
-    bot.node.set_parameters(parameters(allow_non_2to1=True, output_size="network"))
+    bot.node.set_parameters(parameters(allow_non_2to1=True, outputs__size="network"))
     bot.process(image(SQUARE))
-    bot.node.set_parameters(parameters(allow_non_2to1=False, output_size="input"))
+    bot.node.set_parameters(parameters(allow_non_2to1=False, outputs__size="input"))
     assert bot.count("processed") == processed + 1
 
 

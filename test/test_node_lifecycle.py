@@ -17,9 +17,9 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from node_harness import gradient, image, robot, wait_until
 from rcl_interfaces.srv import GetParameters
 
-from mtpano_model.inference.engines.tensorrt_progress import BuildCancelled, BuildProgress
+from mtpano_model.inference.engines.progress import BuildCancelled, BuildProgress
 from mtpano_ros import node as node_module
-from mtpano_ros.reading import image_array
+from mtpano_ros.tools.reading import image_array
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_a_qos_override_nobody_understands_makes_a_transition_fail(model, topic,
         if transition == "activate":
             results.append(bot.node.trigger_activate().name)
         assert results[-1] == "FAILURE"
-        wait_until(lambda: bot.said(f"{transition} failed: RuntimeError: Unexpected QoS override"))
+        wait_until(lambda: bot.said(f"{transition} failed: parameter {next(iter(override))} is"))
 
 
 def test_services_answer_while_the_network_runs(model, monkeypatch):
@@ -224,8 +224,8 @@ def test_two_nodes_with_different_models_side_by_side(tmp_path):
     first = write_fake_model(tmp_path / "first.onnx", size=(64, 128))
     second = write_fake_model(tmp_path / "second.onnx", size=(32, 64), classes=few)
     with (
-        robot(first, namespace="/one", output_size="network") as one,
-        robot(second, namespace="/two", output_size="network") as two,
+        robot(first, namespace="/one", outputs__size="network") as one,
+        robot(second, namespace="/two", outputs__size="network") as two,
     ):
         for bot in (one, two):
             bot.activate()

@@ -17,7 +17,7 @@ from fake_model import write_fake_model
 from node_harness import image, parameters, robot, wait_until
 
 from mtpano_ros import node as node_module
-from mtpano_ros.network_watch import FAILURES_UNTIL_BROKEN
+from mtpano_ros.frames.network_health import FAILURES_UNTIL_BROKEN
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_the_process_of_a_broken_node_ends_with_a_status_that_asks_for_another(m
         "class Broken(node.PanoNode):\n"
         "    def _tick(self):\n"
         "        self.broken = True\n"
-        "sys.exit(node.run(Broken, sys.argv))"
+        "sys.exit(node.run(Broken))"
     )
     command = [sys.executable, "-c", code, "--ros-args", "-p", f"model:={model}"]
     done = subprocess.run(command, cwd=Path(__file__).parents[1], timeout=30, check=False)

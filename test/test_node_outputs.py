@@ -12,10 +12,12 @@ from fake_model import default_classes, write_fake_model
 from node_harness import TYPES, compressed, gradient, image, parameters, robot, wait_until
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 
+from mtpano_model.clouds.cloud import cloud_from_frame
+from mtpano_model.drawing.colors import colorize_depth, colorize_labels
 from mtpano_model.inference import load_estimator
-from mtpano_model.inference.cloud import cloud_from_frame
-from mtpano_model.inference.colors import colorize_depth, colorize_labels, colorize_normals
-from mtpano_ros.reading import cloud_array, image_array
+from mtpano_model.pictures.normals import encode_normals
+from mtpano_ros.outputs.point_cloud import CloudPacker
+from mtpano_ros.tools.reading import cloud_array, image_array
 
 ENCODINGS = {
     "depth": "32FC1",
@@ -25,6 +27,8 @@ ENCODINGS = {
     "normals/color": "rgb8",
     "semantic/color": "rgb8",
 }
+
+BODY_TOPICS = ("scan", "range_grid")
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,7 @@ def only(bot, name, message=None):
 
 
 def test_every_output_is_what_predict_gives(active, model):
+    active.node.set_parameters(parameters(edge_filter=0.0))
     active.listen()
     message = image(stamp=1_700_000_000_123_456_789)
     active.send(message)
@@ -59,7 +64,7 @@ def test_every_output_is_what_predict_gives(active, model):
         "normals": frame.normals,
         "semantic": frame.labels,
         "depth/color": colorize_depth(frame.depth),
-        "normals/color": colorize_normals(frame.normals),
+        "normals/color": encode_normals(frame.normals),
         "semantic/color": colorize_labels(frame.labels, info.classes.palette),
     }
     for name, array in expected.items():
@@ -71,10 +76,13 @@ def test_every_output_is_what_predict_gives(active, model):
     assert np.array_equal(cloud["label"].ravel(), plain.labels)
     assert (got["camera_info"].height, got["camera_info"].width) == frame.size
     for name, one in got.items():
-        assert one.header == message.header, name
+        assert one.header.stamp == message.header.stamp, name
+        own = "_body" if name in BODY_TOPICS else ""
+        assert one.header.frame_id == message.header.frame_id + own, name
 
 
 def test_unsubscribed_outputs_are_not_made_and_nobody_means_no_inference(active, monkeypatch):
+    active.node.set_parameters(parameters(keep_subscribed=True))
     calls = []
     infer = active.node._estimator.infer
     monkeypatch.setattr(
@@ -85,8 +93,7 @@ def test_unsubscribed_outputs_are_not_made_and_nobody_means_no_inference(active,
     assert active.count("idle") == 3
     assert calls == []
     packs = []
-    packer = active.node._outputs._packer
-    monkeypatch.setattr(packer, "pack", lambda *_: packs.append(1))
+    monkeypatch.setattr(CloudPacker, "pack", lambda *_: packs.append(1))
     only(active, "semantic")
     assert calls == [1]
     assert packs == []
@@ -106,7 +113,7 @@ def test_unsubscribed_outputs_are_not_made_and_nobody_means_no_inference(active,
     ],
 )
 def test_one_output_size_for_everything(model, setting, camera, expected):
-    with robot(model, output_size=setting) as bot:
+    with robot(model, outputs__size=setting) as bot:
         bot.activate()
         bot.listen("depth", "points", "normals/color", "camera_info")
         bot.send(image(gradient(camera[0])))
@@ -116,9 +123,12 @@ def test_one_output_size_for_everything(model, setting, camera, expected):
 
 
 def test_frame_id_and_axes_can_be_chosen(active):
+    active.node.set_parameters(parameters(edge_filter=0.0))
     active.listen("normals", "points")
     active.process(image())
-    active.node.set_parameters(parameters(frame_id="base_link", frame_convention="body"))
+    active.node.set_parameters(
+        parameters(outputs__frame_id="base_link", outputs__frame_convention="body")
+    )
     active.process(image())
     before, after = (image_array(one) for one in active.outputs("normals", 2))
     assert np.allclose(after, np.stack([before[..., 2], -before[..., 0], -before[..., 1]], -1))
@@ -130,10 +140,10 @@ def test_frame_id_and_axes_can_be_chosen(active):
 
 
 def test_depth_in_millimetres(active):
-    active.node.set_parameters(parameters(depth_encoding="16UC1"))
+    active.node.set_parameters(parameters(outputs__depth_encoding="16UC1"))
     active.listen("depth")
     active.process(image())
-    active.node.set_parameters(parameters(depth_encoding="32FC1"))
+    active.node.set_parameters(parameters(outputs__depth_encoding="32FC1"))
     active.process(image())
     short, metres = active.outputs("depth", 2)
     assert (short.encoding, short.step) == ("16UC1", 2 * 128)
@@ -150,9 +160,9 @@ def test_ranges_and_masks_become_special_values(active, tmp_path):
         parameters(
             min_range=1.5,
             max_range=3.0,
-            body_mask=str(tmp_path / "body.png"),
-            mask_zenith_degrees=10.0,
-            mask_nadir_degrees=20.0,
+            mask__body=str(tmp_path / "body.png"),
+            mask__zenith_degrees=10.0,
+            mask__nadir_degrees=20.0,
         )
     )
     active.process(image())
@@ -168,11 +178,24 @@ def test_ranges_and_masks_become_special_values(active, tmp_path):
     assert np.isnan(image_array(active.outputs("normals", 2)[1])[hidden]).all()
 
 
+def test_depth_is_bent_to_the_normals_from_the_image_on_that_follows(active):
+    """The model's normals are a sphere's, and the picture has two halves at nearly one depth."""
+    picture = np.full((64, 128, 3), (100, 0, 0), np.uint8)
+    picture[:, 32:96, 0] = 95
+    active.listen("depth")
+    active.process(image(picture))
+    active.node.set_parameters(parameters(depth_finish="normals"))
+    active.process(image(picture))
+    plain, bent = (np.ptp(image_array(one)[:, 26:38]) for one in active.outputs("depth", 2))
+    assert plain == pytest.approx(5 / 64, rel=0.1)
+    assert bent < 0.6 * plain
+
+
 def test_stride_and_voxels_shrink_the_cloud(active):
     active.listen("points")
-    active.node.set_parameters(parameters(cloud_stride=2))
+    active.node.set_parameters(parameters(cloud__stride=2))
     active.process(image())
-    active.node.set_parameters(parameters(cloud_stride=1, cloud_voxel_size=0.5))
+    active.node.set_parameters(parameters(cloud__stride=1, cloud__voxel_size=0.5))
     active.process(image())
     strided, voxels = active.outputs("points", 2)
     assert (strided.height, strided.width, strided.is_dense) == (32, 64, False)
@@ -221,24 +244,25 @@ def test_qos_is_as_promised_and_overridable(model):
     }
     with robot(model, **overrides) as bot:
         bot.activate()
-        qos = {p.topic_name: p.qos_profile for p in bot.node._outputs.publishers}
+        qos = {p.topic_name: p.qos_profile for p in bot.node._output_publishers.publishers}
         assert qos["/mtpano/depth"].reliability == ReliabilityPolicy.BEST_EFFORT
         assert qos["/mtpano/normals"].reliability == ReliabilityPolicy.RELIABLE
         assert 1 <= qos["/mtpano/normals"].depth <= 5
         assert qos["/mtpano/points"].depth == 1
-        camera = bot.node._subscription.qos_profile
-        assert camera.reliability == ReliabilityPolicy.BEST_EFFORT
-        assert 1 <= camera.depth <= 5
         bot.listen("depth", qos=QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT))
         bot.send(image())
         bot.outputs("depth", 1)
+        camera = bot.subscription.qos_profile
+        assert camera.reliability == ReliabilityPolicy.BEST_EFFORT
+        assert 1 <= camera.depth <= 5
 
 
 def test_a_subscriber_that_vanishes_and_one_that_comes_are_noticed(active):
+    active.node.set_parameters(parameters(keep_subscribed=True))
     first = active.listen("depth")
     active.process(image())
     active.world.destroy_subscription(first)
-    wait_until(lambda: not active.node._outputs.wanted())
+    wait_until(lambda: not active.node._output_publishers.wanted())
     active.process(image())
     active.listen("semantic")
     active.process(image())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import fields
 
 import cv2
 import numpy as np
@@ -12,13 +11,17 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or install extra 'ros'")
 
 import rclpy
+from fake_model import write_fake_model
 from node_harness import parameters
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.context import Context
 from rclpy.parameter import Parameter
 
 from mtpano_model.errors import MtpanoError
 from mtpano_ros.node import PanoNode
-from mtpano_ros.parameters import Parameters
+from mtpano_ros.parameters.groups import MaskOptions
+from mtpano_ros.parameters.options import value_of
+from mtpano_ros.parameters.table import OLD_NAMES, OPTIONS
 
 
 @contextlib.contextmanager
@@ -36,36 +39,36 @@ def node(**values):
 
 def test_every_parameter_describes_itself():
     with node() as one:
-        for field in fields(Parameters):
-            descriptor = one.describe_parameter(field.name)
-            assert len(descriptor.description) > 15
-            assert one.get_parameter(field.name).value == (
-                False if field.name == "autostart" else field.default
+        for name, option in OPTIONS.items():
+            assert len(one.describe_parameter(name).description) > 15
+            assert one.get_parameter(name).value == (
+                False if name == "autostart" else option.default
             )
         assert one.describe_parameter("model").read_only
         assert one.describe_parameter("backend").read_only
         assert not one.describe_parameter("max_range").read_only
-        stride = one.describe_parameter("cloud_stride").integer_range[0]
+        stride = one.describe_parameter("cloud.stride").integer_range[0]
         assert (stride.from_value, stride.to_value) == (1, 64)
-        span = one.describe_parameter("mask_nadir_degrees").floating_point_range[0]
+        span = one.describe_parameter("mask.nadir_degrees").floating_point_range[0]
         assert (span.from_value, span.to_value) == (0.0, 90.0)
 
 
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [
-        ("cloud_stride", 0, "cloud_stride"),
-        ("cloud_stride", 65, "cloud_stride"),
+        ("cloud.stride", 0, "cloud.stride"),
+        ("cloud.stride", 65, "cloud.stride"),
+        ("cloud.voxel_size", 5e-324, "0 or at least 0.001"),
         ("max_range", -1.0, "max_range"),
         ("max_range", float("nan"), "max_range"),
         ("min_range", float("inf"), "min_range"),
-        ("frame_convention", "enu", "'enu', expected optical or body"),
-        ("depth_encoding", "64FC1", "'64FC1', expected 32FC1 or 16UC1"),
-        ("output_size", "large", "'large'"),
-        ("output_size", "300x500", "not 2:1"),
-        ("output_size", "8192x16384", "at most 4096x8192"),
-        ("output_size", "0x0", "0x0"),
-        ("body_mask", "/no/such/mask.png", "does not exist"),
+        ("outputs.frame_convention", "enu", "'enu', expected optical or body"),
+        ("outputs.depth_encoding", "64FC1", "'64FC1', expected 32FC1 or 16UC1"),
+        ("outputs.size", "large", "'large'"),
+        ("outputs.size", "300x500", "not 2:1"),
+        ("outputs.size", "8192x16384", "at most 4096x8192"),
+        ("outputs.size", "0x0", "0x0"),
+        ("mask.body", "/no/such/mask.png", "does not exist"),
         ("model", "other", "read-only"),
         ("backend", "openvino", "read-only"),
     ],
@@ -77,14 +80,16 @@ def test_bad_values_are_refused_with_a_reason(name, value, told):
         assert not result.successful
         assert told in result.reason
         assert one.get_parameter(name).value == before
-        assert getattr(one._settings, name) == before
+        assert value_of(one._settings.current, name) == before
 
 
 def test_good_values_hold_at_once():
     with node() as one:
-        results = one.set_parameters(parameters(max_range=8.0, cloud_stride=3, frame_id="pano"))
+        results = one.set_parameters(
+            parameters(max_range=8.0, cloud__stride=3, outputs__frame_id="pano")
+        )
         assert all(result.successful for result in results)
-        assert (one._settings.max_range, one._settings.cloud_stride) == (8.0, 3)
+        assert (one._settings.current.max_range, one._settings.current.cloud.stride) == (8.0, 3)
 
 
 def test_ranges_that_contradict_each_other_are_refused_together():
@@ -97,7 +102,7 @@ def test_ranges_that_contradict_each_other_are_refused_together():
 
 def test_a_whole_number_will_do_for_a_float():
     with node(max_range=10, image_timeout=3) as one:
-        assert one._settings.max_range == 10.0
+        assert one._settings.current.max_range == 10.0
         assert one.get_parameter("image_timeout").value == 3.0
 
 
@@ -105,10 +110,10 @@ def test_a_whole_number_will_do_for_a_float():
     ("wrong", "told"),
     [
         ({"backend": "cuda11"}, "backend is 'cuda11', expected auto or tensorrt"),
-        ({"cloud_stride": 1000}, "cloud_stride is 1000, expected 1 to 64"),
-        ({"cloud_stride": "two"}, "cloud_stride is 'two', expected a value of type int"),
+        ({"cloud.stride": 1000}, "cloud.stride is 1000, expected 1 to 64"),
+        ({"cloud.stride": "two"}, "cloud.stride is 'two', expected a value of type int"),
         ({"max_range": -3}, "max_range is -3.0"),
-        ({"output_size": "10x10"}, "'10x10' is not 2:1"),
+        ({"outputs.size": "10x10"}, "'10x10' is not 2:1"),
         ({"min_range": 4.0, "max_range": 2.0}, "max_range is 2.0"),
     ],
 )
@@ -120,18 +125,241 @@ def test_a_bad_value_at_the_start_makes_configure_fail_with_a_line(wrong, told):
 
 
 def test_a_bad_start_value_can_be_mended():
-    with node(cloud_stride=1000) as one:
+    with node(cloud__stride=1000) as one:
         assert one.trigger_configure().name == "FAILURE"
-        one.set_parameters(parameters(cloud_stride=2))
-        assert not one._problems
+        one.set_parameters(parameters(cloud__stride=2))
+        assert not one._settings.problems
 
 
 def test_a_mask_that_is_no_panorama_is_refused(tmp_path):
     square = tmp_path / "square.png"
     cv2.imwrite(str(square), np.zeros((8, 8), np.uint8))
     with pytest.raises(MtpanoError, match="8x8, expected 2:1"):
-        Parameters(body_mask=str(square))
+        MaskOptions(body=str(square))
     text = tmp_path / "text.png"
     text.write_text("no picture")
     with pytest.raises(MtpanoError, match="not a picture"):
-        Parameters(body_mask=str(text))
+        MaskOptions(body=str(text))
+
+
+@pytest.mark.parametrize("name", sorted(OLD_NAMES))
+def test_an_old_name_is_taken_at_the_start_and_at_run_time_and_said_once(name):
+    today = OLD_NAMES[name]
+    value = {
+        "output_size": "network", "depth_encoding": "16UC1", "frame_id": "base",
+        "frame_convention": "body", "body_mask": "",
+    }.get(name, 2 if name == "cloud_stride" else 2.5)  # fmt: skip
+    with node(**{name: value}) as one:
+        assert one.get_parameter(today).value == value
+        assert one._settings.problems == {}
+        default = OPTIONS[today].default
+        (result,) = one.set_parameters(parameters(**{name: default}))
+        assert result.successful
+        assert value_of(one._settings.current, today) == default
+        assert one._settings._told == {name}
+
+
+def test_the_new_name_wins_over_the_old_one():
+    with node(cloud_stride=2, cloud__stride=3) as one:
+        assert one._settings.current.cloud.stride == 3
+
+
+def test_old_names_may_contradict_each_other_together():
+    with node() as one:
+        together = parameters(cloud_stride=2, mask_zenith_degrees=100)
+        result = one.set_parameters_atomically(together)
+        assert not result.successful
+        assert "mask.zenith_degrees is 100.0, expected 0 to 90" in result.reason
+        assert one._settings.current.cloud.stride == 1
+
+
+FLOATS = [name for name, option in OPTIONS.items() if option.kind is float]
+DYNAMIC_FLAGS = [name for name, one in OPTIONS.items() if one.kind is bool and not one.read_only]
+
+
+@pytest.mark.parametrize("name", FLOATS)
+@pytest.mark.parametrize("how", ["service", "atomic service", "call"])
+def test_a_whole_number_will_do_for_a_float_at_run_time(name, how):
+    """rqt and Foxglove send 10 for 10.0."""
+    with node(scan__max_height=9.0, obstacles__max_height=9.0) as one:
+        given = Parameter(name, value=3)
+        results = one.set_parameters([given]) if how == "call" else served(one, how, given)
+        assert [result.successful for result in results] == [True], results[0].reason
+        assert (one.get_parameter(name).value, type(one.get_parameter(name).value)) == (3.0, float)
+
+
+def served(one, how, given):
+    """As the service answers."""
+    service, message = one._parameter_service, given.to_parameter_msg()
+    if how == "service":
+        request = SetParameters.Request(parameters=[message])
+        return service._set_parameters_callback(request, SetParameters.Response()).results
+    request = SetParametersAtomically.Request(parameters=[message])
+    answer = SetParametersAtomically.Response()
+    return [service._set_parameters_atomically_callback(request, answer).result]
+
+
+def test_a_float_that_is_whole_will_do_for_an_int():
+    with node(cloud__stride=4.0, threads=2.0) as one:
+        assert one._settings.problems == {}
+        assert one._settings.current.threads == 2
+        assert one.set_parameters(parameters(cloud__stride=2.0))[0].successful
+        assert one.get_parameter("cloud.stride").value == 2
+        (result,) = one.set_parameters(parameters(cloud__stride=2.5))
+        assert "cloud.stride is 2.5, expected a value of type int such as 1" in result.reason
+
+
+@pytest.mark.parametrize("name", DYNAMIC_FLAGS)
+@pytest.mark.parametrize("value", [1, 0, "yes", 1.0])
+def test_what_is_no_flag_is_refused_in_plain_words(name, value):
+    with node() as one:
+        (result,) = one.set_parameters(parameters(**{name: value}))
+        assert not result.successful
+        assert result.reason == f"parameter {name} is {value!r}, expected true or false"
+    with node(**{name: value}) as one:
+        assert one._settings.problems == {name: result.reason}
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("max_rage", "max_range"),
+        ("cloud.strid", "cloud.stride"),
+        ("cloud_strid", "cloud.stride (formerly cloud_stride)"),
+        ("mask_nadir_degree", "mask.nadir_degrees (formerly mask_nadir_degrees)"),
+        ("imagetransport", "image_transport"),
+    ],
+)
+def test_a_misspelt_override_makes_configure_fail_and_names_the_nearest(given, meant):
+    with node(**{given: 3}) as one:
+        assert one.trigger_configure().name == "FAILURE"
+        told = f"parameter '{given}' is not one of this node's: did you mean {meant}?"
+        assert told in one._reporter._problem
+
+
+def test_a_misspelt_name_is_refused_at_run_time_with_the_nearest():
+    with node() as one:
+        (result,) = served(one, "service", Parameter("max_rage", value=3.0))
+        assert result.reason.endswith("not one of this node's: did you mean max_range?")
+        (result,) = served(one, "service", Parameter("robot_radius", value=3.0))
+        assert result.reason == "parameter 'robot_radius' is not one of this node's"
+
+
+def test_a_misspelt_override_can_be_mended():
+    with node(max_rage=3.0) as one:
+        one.trigger_configure()
+        one.set_parameters(parameters(max_range=3.0))
+        assert one._settings.problems == {}
+
+
+def test_what_nobody_reads_and_resembles_nothing_is_said_and_no_failure():
+    """A file with the key /** holds the parameters of other nodes too."""
+    others = {"robot_radius": 0.3, "qos_overrides./depht.publisher.depth": 1}
+    with node(**others) as one:
+        one._settings.look_for_unread()
+        one._settings.look_for_unread_qos()
+        assert one._settings.problems == {}
+        assert one._settings._told == set(others)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("/depht.publisher.depth", "did you mean qos_overrides./depth.publisher.depth?"),
+        ("/parameter_events.publisher.depth", "policies: history, depth, reliability"),
+        ("/nothing", "policies: history, depth, reliability"),
+    ],
+)
+def test_a_qos_that_nobody_reads_is_said_with_what_could_be(tmp_path, given, told):
+    model = str(write_fake_model(tmp_path / "fake.onnx"))
+    lines = []
+    with node(model=model, **{f"qos_overrides.{given}": 1}) as one:
+        one._settings._tell = lambda _name, line: lines.append(line)
+        one.trigger_configure()
+        one.trigger_activate()
+    assert [
+        line for line in lines if f"'qos_overrides.{given}' is not used" in line and told in line
+    ]
+
+
+@pytest.mark.parametrize("value", [1, "yes", 1.0, [True]])
+@pytest.mark.parametrize("name", ["use_sim_time", "start_type_description_service"])
+def test_a_flag_of_rclpy_own_that_is_no_flag_makes_configure_fail(name, value):
+    with node(**{name: value}) as one:
+        if name != "use_sim_time" and not one.has_parameter(name):
+            pytest.skip("rclpy has this parameter since Jazzy")
+        assert one.get_parameter(name).value is (name != "use_sim_time")
+        assert one.trigger_configure().name == "FAILURE"
+        assert f"{name} is {value!r}, expected true or false" in one._reporter._problem
+
+
+@pytest.mark.parametrize("value", [1, "yes", 1.0, [True]])
+def test_a_simulated_clock_is_mended_and_refused_at_run_time(value):
+    with node(use_sim_time=value) as one:
+        (result,) = one.set_parameters(parameters(use_sim_time=value))
+        assert result.reason == f"parameter use_sim_time is {value!r}, expected true or false"
+        one.set_parameters(parameters(use_sim_time=True))
+        assert one._settings.problems == {}
+
+
+@pytest.mark.parametrize("name", ["max_range", "cloud_stride", "keep_subscribed", "use_sim_time"])
+def test_what_is_declared_cannot_be_unset(name):
+    with node() as one:
+        (result,) = served(one, "service", Parameter(name, Parameter.Type.NOT_SET))
+        assert not result.successful
+        assert result.reason.startswith(f"parameter {OLD_NAMES.get(name, name)} is None, expected")
+        assert one.has_parameter(OLD_NAMES.get(name, name))
+
+
+@pytest.mark.parametrize(
+    ("policy", "value", "expected"),
+    [
+        ("reliability", "reliabel", "reliable or best_effort"),
+        ("reliability", 1, "a value of type str"),
+        ("history", "keep_some", "keep_last or keep_all"),
+        ("depth", "many", "a value of type int"),
+        ("depth", -1, "0 to 1e+06"),
+        ("depth", 2**40, "0 to 1e+06"),
+    ],
+)
+@pytest.mark.parametrize("topic", ["/depth.publisher", "/diagnostics.publisher"])
+def test_a_wrong_qos_is_named_with_what_it_may_be(tmp_path, topic, policy, value, expected):
+    name = f"qos_overrides.{topic}.{policy}"
+    model = str(write_fake_model(tmp_path / "fake.onnx"))
+    with node(model=model, **{name: value}) as one:
+        assert one.trigger_configure().name == "FAILURE"
+        said = one._reporter._problem
+        assert said.startswith(f"parameter {name} is {value!r}, expected ")
+        assert expected in said
+
+
+def test_ros_own_parameters_are_not_misspelt_ones():
+    with node(use_sim_time=True) as one:
+        one._settings.look_for_unread()
+        assert one._settings._told == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("mask.body", "m" * 300),
+        ("mask.body", "~nosuchuser/m.png"),
+        ("mask.body", "a\0b"),
+        ("outputs.size", "9" * 5000 + "x2"),
+        ("outputs.size", "\u0662\u0665\u0666x\u0665\u0661\u0662"),
+        ("outputs.size", "256x\uff15\uff11\uff12"),
+        ("outputs.frame_convention", "x" * 10000),
+        ("max_range", "x" * 10000),
+        ("x" * 10000, 1),
+    ],
+)
+def test_hostile_values_are_refused_with_one_line(name, value):
+    with node() as one:
+        (result,) = one.set_parameters(parameters(**{name: value}))
+        assert not result.successful
+        assert 0 < len(result.reason) < 500
+        assert "\n" not in result.reason
+    with node(**{name: value}) as one:
+        if name in OPTIONS:  # else it is for another node
+            assert one.trigger_configure().name == "FAILURE"
+            assert 0 < len(one._reporter._problem) < 500

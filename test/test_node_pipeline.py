@@ -13,7 +13,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or ins
 
 from node_harness import wait_until
 
-from mtpano_ros.pipeline import Pipeline
+from mtpano_ros.frames.pipeline import Pipeline
 
 
 class Recorder:

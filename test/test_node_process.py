@@ -25,7 +25,9 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image, PointCloud2
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+from mtpano_ros.process.signals import ENDING
+
+SIGNALS = ENDING
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,34 @@ def test_a_signal_ends_an_idle_node_in_order(model, number):
     with started(model) as process:
         process.wait_for("listening to /mtpano/image")
         process.assert_ends_cleanly(number)
+
+
+@pytest.mark.parametrize(
+    ("remaps", "topic"),
+    [
+        (("image/compressed:=/theta/image_jpeg",), "/theta/image_jpeg"),
+        (("image:=/cam", "image/compressed:=/theta/image_jpeg"), "/theta/image_jpeg"),
+        (("image:=/cam",), "/cam/compressed"),
+        ((), "/mtpano/image/compressed"),
+    ],
+)
+def test_jpegs_may_come_on_a_topic_of_any_name(model, remaps, topic):
+    words = [word for remap in remaps for word in ("-r", remap)]
+    with started(model, *words, "-p", "image_transport:=compressed") as process:
+        process.wait_for(f"listening to {topic}\n")
+
+
+@pytest.mark.parametrize(
+    ("remap", "topic"),
+    [
+        ("image:=depth", "/mtpano/depth"),
+        ("depth:=image", "/mtpano/image"),
+        ("depth:=normals", "/mtpano/normals"),
+    ],
+)
+def test_two_topics_of_one_name_are_refused(model, remap, topic):
+    with started(model, "-r", remap) as process:
+        process.wait_for(f"activate failed: two topics of this node are both called {topic}:")
 
 
 @pytest.mark.parametrize("number", SIGNALS)
@@ -123,8 +153,8 @@ def segments(text):
     return set(re.findall(r"fastdds_[0-9a-f]{16}\b", text))
 
 
-def assert_ends_in_time(process):
-    process.send_signal(signal.SIGTERM)
+def assert_ends_in_time(process, number=signal.SIGTERM):
+    process.send_signal(number)
     began = time.monotonic()
     _, said = process.communicate(timeout=30)
     assert process.returncode == 0
@@ -134,11 +164,14 @@ def assert_ends_in_time(process):
     return said
 
 
-@pytest.mark.parametrize("patch", [LOADS, LOADS_SOON])
-def test_a_signal_ends_a_node_that_loads_and_does_not_listen(model, patch):
+@pytest.mark.parametrize(
+    ("patch", "number"),
+    [(LOADS, signal.SIGTERM), (LOADS_SOON, signal.SIGTERM), (LOADS_SOON, signal.SIGHUP)],
+)
+def test_a_signal_ends_a_node_that_loads_and_does_not_listen(model, patch, number):
     with patched(model, patch) as process:
         assert process.stdout.readline() == "loading\n"
-        said = assert_ends_in_time(process)
+        said = assert_ends_in_time(process, number)
         assert "listening" not in said
 
 
@@ -159,6 +192,27 @@ def test_a_signal_ends_a_node_whose_network_hangs_and_leaves_no_shared_memory(mo
         assert own
         assert_ends_in_time(process)
     assert not own & segments(" ".join(os.listdir("/dev/shm")))
+
+
+@pytest.mark.parametrize("raised", ["OSError(36, 'File name too long')", "ZeroDivisionError('0')"])
+def test_a_callback_that_fails_does_not_end_the_node(model, raised):
+    patch = (
+        "from mtpano_ros.watch.reporter import Reporter; "
+        f"Reporter.publish = lambda *_: (_ for _ in ()).throw({raised})"
+    )
+    tick = "node.PanoNode._tick = lambda self: self._reporter.publish()"
+    with patched(model, f"{patch}; Reporter.state = lambda *_: None; {tick}") as process:
+        lines = iter(process.stderr.readline, "")
+        assert any("a callback failed: " + raised.partition("(")[0] in line for line in lines)
+        assert process.poll() is None
+        assert_ends_in_time_quietly(process)
+
+
+def assert_ends_in_time_quietly(process):
+    process.send_signal(signal.SIGTERM)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "Traceback" not in said
 
 
 def test_the_node_loads_neither_torch_nor_an_engine_before_it_needs_one():

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mtpano_ros.transport import PROFILE, large_messages, private_graph
+from mtpano_ros.process.transport import PROFILE, large_messages, private_graph
 
 ROOT = Path(__file__).parents[1]
 MiB = 1 << 20
 
 
 def test_parameter_file_holds_and_explains_every_parameter_at_its_default():
-    parameters = pytest.importorskip("mtpano_ros.parameters", reason="no ROS 2 here")
+    parameters = pytest.importorskip("mtpano_ros.parameters.table", reason="no ROS 2 here")
     assert (ROOT / "config" / "pano.yaml").read_text() == parameters.as_yaml(), (
         "run python -m mtpano_ros.parameters > config/pano.yaml"
     )
@@ -82,7 +82,7 @@ def test_private_graph_stays_on_the_host_in_a_domain_linux_can_open():
     assert private_graph({"ROS_DISTRO": "humble"})["ROS_LOCALHOST_ONLY"] == "1"
 
 
-def test_rviz_shows_the_cloud_and_the_coloured_images():
+def test_rviz_shows_the_cloud_the_scan_and_the_coloured_images():
     scene = yaml.safe_load((ROOT / "rviz" / "pano.rviz").read_text())["Visualization Manager"]
     shown = {
         display["Topic"]["Value"]: display["Class"].rpartition("/")[2]
@@ -91,6 +91,7 @@ def test_rviz_shows_the_cloud_and_the_coloured_images():
     }
     assert shown == {
         "/mtpano/points": "PointCloud2",
+        "/mtpano/scan": "LaserScan",
         "/mtpano/depth/color": "Image",
         "/mtpano/normals/color": "Image",
         "/mtpano/semantic/color": "Image",

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mtpano_model.robot.views import cube_views
+
 ROOT = Path(__file__).parents[1]
 NODE, NAMESPACE = "pano_node", "/mtpano"
 
@@ -40,7 +42,8 @@ def graph(tmp_path_factory) -> dict[str, set[str]]:
 
     model = write_fake_model(tmp_path_factory.mktemp("model") / "fake.onnx")
     arguments = shlex.split(
-        f"--ros-args -r __ns:={NAMESPACE} -r image:=/equirectangular/image -p model:={model}"
+        f"--ros-args -r __ns:={NAMESPACE} -r image:=/image -p model:={model} "
+        "-p keep_subscribed:=true"
     )
     context = rclpy.Context()
     context.init()
@@ -69,7 +72,7 @@ def test_policy_allows_what_the_node_publishes(graph):
 
 
 def test_policy_allows_what_the_node_subscribes_to(graph):
-    assert "/equirectangular/image" in graph["subscribe"]
+    assert "/image" in graph["subscribe"]
     assert graph["subscribe"] <= allowed("topic", "subscribe")
 
 
@@ -79,9 +82,19 @@ def test_policy_allows_the_nodes_services(graph):
 
 
 def test_policy_allows_nothing_that_the_node_lacks(graph):
+    from mtpano_ros.outputs.views import view_topics
+
     optional = {
         f"{NAMESPACE}/label_info",  # where vision_msgs is installed
         f"{NAMESPACE}/{NODE}/get_type_description",  # from Jazzy on
+        f"{NAMESPACE}/bond",  # where bond is installed
+        "/tf",  # where tf2_msgs is, and a frame of the node's own is wanted
+        "/tf_static",
+        *(  # with views.layout
+            f"{NAMESPACE}/{topic.name}"
+            for view in cube_views()
+            for topic in view_topics(view.name).values()
+        ),
     }
     assert allowed("topic", "publish") - graph["publish"] <= optional
     assert allowed("service", "reply") - graph["reply"] <= optional
@@ -110,6 +123,13 @@ def test_container_is_healthy_only_while_the_named_node_is_active(tmp_path, answ
     command = check.replace("/entrypoint", str(entrypoint))
     done = subprocess.run(["bash", "-c", command], env={**os.environ, "MTPANO_NODE": "/roof/x"})
     assert (done.returncode == 0) == healthy
+
+
+def test_docker_stop_sends_what_launch_passes_on_to_the_node():
+    assert "STOPSIGNAL SIGINT" in (ROOT / "docker" / "Dockerfile").read_text().splitlines()
+    services = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())["services"]
+    assert {one["stop_signal"] for one in services.values()} == {"SIGINT"}
+    assert "KillSignal=SIGINT" in (ROOT / "deploy" / "mtpano.service").read_text()
 
 
 def test_dockerfile_copies_files_that_exist():

@@ -15,7 +15,7 @@ from mtpano_model.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 COLCON = shutil.which("colcon", path=f"{Path(sys.executable).parent}{os.pathsep}{os.defpath}")
-NODES = {"pano_node", "player", "snapshot", "mtpano"}  # setuptools puts its script there, too
+NODES = {"pano_node", "player", "snapshot", "mtpano"}
 
 pytestmark = pytest.mark.skipif(COLCON is None, reason="colcon is not installed")
 
@@ -86,10 +86,13 @@ def test_code_comes_with_every_file_it_reads(prefix):
         assert source - installed == set()
 
 
-def test_a_command_runs_in_the_users_python(prefix):
-    train = prefix / "lib" / "mtpano_model" / "predict"
+@pytest.mark.parametrize(
+    ("command", "words"), [("mtpano_model/predict", ()), ("mtpano_ros/mtpano", ("predict",))]
+)
+def test_a_command_runs_in_the_users_python(prefix, command, words):
+    predict = prefix / "lib" / command
     done = subprocess.run(
-        [train, "--help"],
+        [predict, *words, "--help"],
         cwd=prefix, env=environment(prefix, MTPANO_PYTHON=sys.executable),
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip

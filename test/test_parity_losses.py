@@ -16,8 +16,8 @@ from mtpano_model.evaluation.losses_parity import TOLERANCE, compare, passes
 
 
 @pytest.fixture(scope="module")
-def fixture(shared: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    folder = shared / "reference" / "losses_a"
+def fixture(reference: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    folder = reference / "losses_a"
     return load_file(folder / "tensors.safetensors"), json.loads(
         (folder / "values.json").read_text()
     )
@@ -29,8 +29,8 @@ def write(folder: Path, tensors: dict[str, torch.Tensor], values: dict[str, Any]
     return folder
 
 
-def test_every_value_agrees_with_the_release(shared: Path) -> None:
-    differences = compare(shared / "reference" / "losses_a")
+def test_every_value_agrees_with_the_release(reference: Path) -> None:
+    differences = compare(reference / "losses_a")
     off = differences.pop("edf_pixels_off")
     assert max(differences.values()) < TOLERANCE
     assert off < 1  # 99.8 % of the pixels whose nearest edge needs no wrap
@@ -44,8 +44,8 @@ def test_every_value_agrees_with_the_release(shared: Path) -> None:
     }
 
 
-def test_nothing_in_the_releases_values_goes_unchecked(shared: Path) -> None:
-    folder = shared / "reference" / "losses_a"
+def test_nothing_in_the_releases_values_goes_unchecked(reference: Path) -> None:
+    folder = reference / "losses_a"
 
     def paths(values: dict[str, Any], prefix: str) -> set[str]:
         found = set()
@@ -59,9 +59,9 @@ def test_nothing_in_the_releases_values_goes_unchecked(shared: Path) -> None:
 
 
 def test_the_command_prints_each_difference_and_succeeds(
-    shared: Path, capsys: pytest.CaptureFixture[str]
+    reference: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["parity", str(shared / "reference" / "losses_a")]) == 0
+    assert main(["parity", str(reference / "losses_a")]) == 0
     printed = capsys.readouterr().out
     assert "losses/total" in printed
     assert "agrees: limit 0.0001" in printed

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import pytest
 from test_cloud import box_room, colored
 
 from mtpano_model.classes import load_class_set
-from mtpano_model.evaluation.report_pictures import confusion_picture
-from mtpano_model.geometry.sphere import rays
-from mtpano_model.inference import Frame, drawing
-from mtpano_model.inference.colors import OPEN_COLOR, TOO_NEAR_COLOR, UNKNOWN_COLOR
-from mtpano_model.inference.picture_files import (
-    decode_picture,
-    depth_millimetres,
-    find_pictures,
-    read_picture,
-    write_picture,
-)
-from mtpano_model.inference.pictures import (
+from mtpano_model.data.pseudo_encoding import decode_depth, encode_depth
+from mtpano_model.drawing import canvas
+from mtpano_model.drawing.colors import OPEN_COLOR, TOO_NEAR_COLOR, UNKNOWN_COLOR
+from mtpano_model.drawing.panels import (
     colorize_depth,
     colorize_labels,
-    colorize_normals,
     legend,
     panel,
 )
+from mtpano_model.evaluation.charts import confusion_chart
+from mtpano_model.geometry.sphere import rays
+from mtpano_model.inference import Frame
+from mtpano_model.pictures.files import read_picture, write_picture
+from mtpano_model.pictures.millimetres import millimetres
+from mtpano_model.pictures.normals import encode_normals
 
 CLASSES = load_class_set("indoor18")
 
@@ -48,7 +44,7 @@ def test_depth_colours_tell_depths_apart():
 def test_normal_colours_decode_to_the_normals():
     normals = rays(16, 32).copy()
     normals[0, 0] = np.nan
-    colors = colorize_normals(normals)
+    colors = encode_normals(normals)
     assert colors[0, 0].tolist() == [128, 128, 128]
     decoded = colors / 127.5 - 1
     assert np.abs(decoded - normals)[1:].max() <= 0.5 / 127.5 + 1e-6
@@ -68,7 +64,7 @@ def test_colours_go_into_the_array_given():
     out = np.zeros((16, 32, 3), np.uint8)
     for picture in (
         colorize_depth(frame.depth, out=out),
-        colorize_normals(frame.normals, out=out),
+        encode_normals(frame.normals, out=out),
         colorize_labels(frame.labels, CLASSES.palette, out=out),
     ):
         assert picture is out is not None
@@ -80,27 +76,27 @@ def test_colours_go_into_the_array_given():
     [(0.9, 1), (1, 1), (1.2, 1.5), (4.4, 5), (8.3, 10), (11, 15), (0.013, 0.015)],
 )
 def test_scales_end_at_round_numbers(value, limit):
-    assert drawing.nice_limit(value) == pytest.approx(limit)
+    assert canvas.nice_limit(value) == pytest.approx(limit)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf])
 def test_a_scale_without_a_sensible_end_still_has_one(value):
-    assert drawing.nice_limit(value) == 1.0
+    assert canvas.nice_limit(value) == 1.0
 
 
 def test_text_is_written_where_it_is_asked_for_and_cut_at_the_edge():
-    sheet = drawing.paper(40, 200)
-    end = drawing.put_text(sheet, "depth", 20, 10)
-    inked = (sheet != drawing.PAPER).any(axis=2)
+    sheet = canvas.paper(40, 200)
+    end = canvas.put_text(sheet, "depth", 20, 10)
+    inked = (sheet != canvas.PAPER).any(axis=2)
     rows, columns = np.nonzero(inked)
-    assert end == 20 + drawing.text_width("depth")
+    assert end == 20 + canvas.text_width("depth")
     assert rows.min() >= 10
     assert rows.max() < 28
     assert columns.min() >= 20
     assert columns.max() < end
     assert sheet[inked].min() < 80  # dark enough to read
-    drawing.put_text(sheet, "a very long line that does not fit", 150, 30)
-    assert (sheet[30:, 150:] != drawing.PAPER).any()
+    canvas.put_text(sheet, "a very long line that does not fit", 150, 30)
+    assert (sheet[30:, 150:] != canvas.PAPER).any()
 
 
 def test_the_legend_names_what_is_there_largest_first(monkeypatch):
@@ -110,7 +106,7 @@ def test_the_legend_names_what_is_there_largest_first(monkeypatch):
     labels[31] = 255
     words: list[str] = []
     monkeypatch.setattr(
-        drawing, "swatches", lambda entries, width: words.extend(text for text, _ in entries)
+        canvas, "swatches", lambda entries, width: words.extend(text for text, _ in entries)
     )
     legend(labels, CLASSES, 600)
     share = (1 - np.cos(np.pi / 4)) / 2  # of the sphere within 45 degrees of the zenith
@@ -120,10 +116,10 @@ def test_the_legend_names_what_is_there_largest_first(monkeypatch):
 
 def test_a_legend_breaks_into_lines_that_fit():
     entries = [(name, color) for name, color in zip(CLASSES.names, CLASSES.palette, strict=True)]
-    wide, narrow = drawing.swatches(entries, 3000), drawing.swatches(entries, 400)
-    assert wide.shape == (drawing.LINE, 3000, 3)
-    assert narrow.shape[0] > 3 * drawing.LINE
-    assert (narrow[:, 395:] == drawing.PAPER).all()
+    wide, narrow = canvas.swatches(entries, 3000), canvas.swatches(entries, 400)
+    assert wide.shape == (canvas.LINE, 3000, 3)
+    assert narrow.shape[0] > 3 * canvas.LINE
+    assert (narrow[:, 395:] == canvas.PAPER).all()
     for _, color in entries:
         assert (narrow == color).all(axis=2).any()
 
@@ -161,17 +157,15 @@ def test_a_panel_of_nothing_known_is_still_a_panel():
 # --- a report's pictures -------------------------------------------------------------------------
 
 
-def test_confusion_picture_is_dark_on_a_good_diagonal():
+def test_the_confusion_chart_is_dark_on_a_good_diagonal():
     confusion = np.zeros((18, 19))
     confusion[0, 0], confusion[1, 1], confusion[1, 0] = 100, 50, 50
-    picture = confusion_picture(confusion, CLASSES)
-    side = 44
-    origin = picture.shape[0] - 10 - 2 * side
-    cells = {
-        (i, j): picture[origin + i * side + 3, origin + j * side + 3].astype(int)
-        for i in range(2)
-        for j in range(2)
-    }
+    axes = confusion_chart(confusion, CLASSES.names).axes[0]
+    cells = axes.images[0].get_array().astype(int)
+    assert cells.shape == (2, 2, 3)  # classes that occur only
+    names = [name.get_text() for name in axes.get_yticklabels()]
+    assert names == list(CLASSES.names[:2])
+    assert sorted(text.get_text() for text in axes.texts) == ["100", "50", "50"]
     assert cells[0, 0][1] > cells[0, 0][0]  # green: right
     assert cells[1, 0][0] > cells[1, 0][1]  # red: wrong
     assert cells[0, 0].sum() < cells[1, 1].sum() < cells[0, 1].sum()
@@ -180,35 +174,20 @@ def test_confusion_picture_is_dark_on_a_good_diagonal():
 # --- files ---------------------------------------------------------------------------------------
 
 
-def test_millimetres_hold_every_special_value():
-    depth = np.array([[1.2344, 0.0004, 65.6, np.nan, np.inf, -np.inf]], np.float32)
-    assert depth_millimetres(depth).tolist() == [[1234, 0, 65534, 0, 65535, 0]]
+def test_millimetres_put_no_wall_where_nothing_was_measured():
+    """0 alone says so: a reader of 16-bit depth takes any other value for a distance."""
+    depth = [1.2344, 1.2346, 65.535, 0.0004, 65.6, 1e9, 0, -1, np.nan, np.inf, -np.inf]
+    expected = [[1234, 1235, 65535, 0, 0, 0, 0, 0, 0, 0, 0]]
+    depth = np.array([depth], np.float32)
+    assert millimetres(depth).tolist() == expected
+    out = np.full(depth.shape, 9, np.uint16)
+    assert millimetres(depth, out) is out
+    assert out.tolist() == expected
+    stored = decode_depth(encode_depth(depth))  # as a label store keeps it
+    np.testing.assert_allclose(stored, np.array(expected) / 1000, rtol=1e-6)
 
 
 def test_a_picture_survives_its_file(tmp_path):
     rgb = colored(16, 32)
     write_picture(tmp_path / "ä.png", rgb)
-    np.testing.assert_array_equal(read_picture(tmp_path / "ä.png"), rgb)
-
-
-def test_a_jpeg_cut_short_is_refused_wherever_it_is_cut(tmp_path):
-    done, data = cv2.imencode(".jpg", colored(64, 128))
-    whole = data.tobytes()
-    assert done
-    assert decode_picture(whole).shape == (64, 128, 3)
-    assert decode_picture(whole + bytes(100)).shape == (64, 128, 3)  # some cameras pad
-    for length in (4, 100, len(whole) // 2, len(whole) - 2):
-        with pytest.raises(ValueError, match=r"cut short|damaged"):
-            decode_picture(whole[:length])
-
-
-@pytest.mark.parametrize("data", [b"", b"no picture at all"])
-def test_what_is_no_picture_is_refused(data):
-    with pytest.raises(ValueError, match="it is"):
-        decode_picture(data)
-
-
-def test_a_folder_gives_its_pictures_in_order_of_name(tmp_path):
-    for name in ("b.JPG", "a.png", "c.txt"):
-        (tmp_path / name).write_bytes(b"x")
-    assert [p.name for p in find_pictures(tmp_path)] == ["a.png", "b.JPG"]
+    np.testing.assert_array_equal(read_picture(tmp_path / "ä.png").rgb, rgb)

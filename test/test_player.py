@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import threading
 import time
 import uuid
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -16,10 +18,11 @@ from processes import running  # noqa: E402
 from rclpy.qos import QoSProfile, qos_profile_sensor_data  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
-from mtpano_ros.player import main, repeat, wide_size  # noqa: E402
-from mtpano_ros.sources import Source  # noqa: E402
+from mtpano_ros.tools.player import main, wide_size  # noqa: E402
+from mtpano_ros.tools.sending import repeat, wait_for_subscribers  # noqa: E402
+from mtpano_ros.tools.sources import Source  # noqa: E402
 
-PLAYER = "mtpano_ros.player"
+PLAYER = "mtpano_ros.tools.player"
 
 
 class Listener:
@@ -105,6 +108,30 @@ def test_jpeg_goes_out_beside_the_remapped_name_and_once_means_once(listen, fold
         assert rgb.mean((0, 1)) == pytest.approx([number, 50, 150], abs=4)
 
 
+@pytest.mark.parametrize(("name", "codec"), [("h264", "h264"), ("h265", "hevc")])
+def test_video_is_sent_as_the_library_wants_it(listen, tmp_path, name, codec):
+    av = pytest.importorskip("av")
+    from test_video import decoder, psnr, scene
+
+    if {"h264": "libx264", "h265": "libx265"}[name] not in av.codecs_available:
+        pytest.skip("this PyAV has no such encoder")
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), scene(number)[..., ::-1])
+    listener = listen(CompressedImage, "/compressed")
+    with running(
+        PLAYER, tmp_path, "--video", name, "--rate", 20, "--frames", 10,
+        "--wait-for-subscribers", 1, "--ros-args", "-r", f"image:={listener.topic}",
+    ) as player:  # fmt: skip
+        messages = listener.collect(10)
+        assert player.wait() == 0, player.output
+    assert {message.format for message in messages} == {codec}
+    one, told = decoder(codec)
+    for number, message in enumerate(messages):
+        (picture,) = one.feed(bytes(message.data), number)
+        assert psnr(picture.rgb(), number % 4) > 30
+    assert told == []
+
+
 def test_large_images_reach_a_best_effort_subscriber_one_for_one(listen):
     listener = listen(qos=QoSProfile(depth=5, reliability=qos_profile_sensor_data.reliability))
     with running(
@@ -126,12 +153,31 @@ def test_signals_end_it_quietly(folder, number):
         waiting.assert_ends_cleanly(number)
 
 
+@pytest.mark.parametrize(
+    ("counts", "looks"),
+    [([1, 1], 2), ([0, 1, 1], 3), ([1, 0, 0, 1, 1], 5), ([2, 0, 1, 1], 4)],
+)
+def test_a_subscriber_that_only_looks_in_is_not_played_to(monkeypatch, counts, looks):
+    """As a node without listeners does, whose subscription is refused or taken back at once."""
+    monkeypatch.setattr("mtpano_ros.tools.sending.SETTLE_SECONDS", 0.01)
+    seen = iter(counts)
+    publisher = Mock(get_subscription_count=lambda: next(seen))
+    spinner = Mock(stop=threading.Event())
+    assert wait_for_subscribers(spinner, publisher, 1, timeout=30)
+    assert looks == len(counts) - len(list(seen))
+
+
 def test_mistakes_are_one_sentence_and_status_1(folder, capsys):
     for wrong, expected in {
         ("/no/such/place",): "'/no/such/place' does not exist",
         (str(folder), "--size", "big"): "size 'big' is not HEIGHTxWIDTH",
         (str(folder), "--rate", "0"): "--rate 0.0: expected",
         (str(folder), "--quality", "101"): "--quality 101: expected",
+        (str(folder), "--timeout", "nan"): "--timeout nan: expected",
+        (str(folder), "--video", "h264", "--compressed"): "give one of them",
+        (str(folder), "--rig", "/no/rig.yaml"): "cannot read the rig file",
+        ("rtsp://user:secret@127.0.0.1:9/x",): "'rtsp://127.0.0.1:9/x' cannot be read",
+        ("/dev/video255",): "the camera /dev/video255 cannot be opened",
         (str(folder), "--wait-for-subscribers", "1", "--timeout", "0.2"): "0 of 1 subscribers",
     }.items():
         assert main([*wrong]) == 1

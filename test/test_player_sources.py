@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,8 +12,8 @@ import pytest
 from test_rosbag import compressed, raw, write_bag
 
 from mtpano_model.errors import MtpanoError
-from mtpano_ros.prefetch import Prefetcher
-from mtpano_ros.sources import PANORAMAS, open_source
+from mtpano_ros.tools.prefetch import Prefetcher
+from mtpano_ros.tools.sources import PANORAMAS, open_source
 
 
 def picture(value: int, height: int = 8, width: int = 16) -> np.ndarray:
@@ -52,7 +53,7 @@ def test_a_broken_image_in_a_folder_is_skipped_and_told(tmp_path, caplog):
     assert len(list(open_source(tmp_path).frames())) == 1
     assert "b.jpg" in caplog.text
     (tmp_path / "a.png").unlink()
-    with pytest.raises(MtpanoError, match="none of its 1 images"):
+    with pytest.raises(MtpanoError, match="none of the 1 images"):
         list(open_source(tmp_path).frames())
 
 
@@ -86,7 +87,7 @@ def test_wrong_inputs_say_what_was_expected(tmp_path):
         open_source(tmp_path / "missing.jpg")
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(MtpanoError, match="holds no image"):
+    with pytest.raises(MtpanoError, match="holds no picture"):
         open_source(empty)
     (tmp_path / "video.mp4").write_bytes(b"this is no video")
     with pytest.raises(MtpanoError, match=r"cannot be read as an image, a video or a rosbag2"):
@@ -94,6 +95,12 @@ def test_wrong_inputs_say_what_was_expected(tmp_path):
     (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff")
     with pytest.raises(MtpanoError, match=r"cut.jpg"):
         open_source(tmp_path / "cut.jpg")
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser/bag", "x" * 300, "a\0b"])
+def test_a_path_that_cannot_be_looked_for_does_not_exist(name):
+    with pytest.raises(MtpanoError, match="does not exist"):
+        open_source(Path(name))
 
 
 def test_prefetching_keeps_order_stays_ahead_and_passes_errors_on():

@@ -11,11 +11,11 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or ins
 
 from std_msgs.msg import Header
 
+from mtpano_model.clouds.cloud import cloud_from_frame
 from mtpano_model.geometry.sphere import rays
-from mtpano_model.inference.cloud import cloud_from_frame
 from mtpano_model.inference.frame import Frame
-from mtpano_ros.messages import cloud_message
-from mtpano_ros.point_cloud import FIELDS, POINT_STEP, CloudPacker, cloud_size, voxel_choice
+from mtpano_ros.outputs.messages import cloud_message
+from mtpano_ros.outputs.point_cloud import FIELDS, POINT_STEP, CloudPacker, cloud_size, voxel_choice
 
 # A room around the camera, metres to the walls: right, left, below, above, ahead, behind.
 RIGHT, LEFT, BELOW, ABOVE, AHEAD, BEHIND = 2.0, 1.5, 1.6, 1.1, 4.0, 3.0

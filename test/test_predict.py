@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from damaged_pictures import oversized_png
 from fake_model import write_fake_model
+from odd_pictures import encoded, with_segment, xmp
 from test_cloud import read_pcd, read_ply
 
 from mtpano_model.classes import load_class_set
 from mtpano_model.commands import main, predict
+from mtpano_model.drawing import sheet
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference import sheet
-from mtpano_model.inference.output_size import resolve_output_size
+from mtpano_model.pictures.output_size import resolve_output_size
+from mtpano_model.robot.attitude import down_of_tilt
 
 NOT_2TO1 = str(Path(__file__).parents[1] / "docs" / "images" / "apartment.jpg")
 CLASSES = load_class_set("indoor18")
@@ -70,6 +72,20 @@ def test_a_folder_becomes_panels_depth_normals_labels_and_clouds(model, folder, 
     assert "2 of 2" in printed
 
 
+def test_depth_can_be_bent_to_the_normals(model, folder, tmp_path):
+    """The model's normals are those of a sphere; half of the picture is 3 % nearer than that."""
+    picture = np.full((64, 128, 3), (100, 0, 0), np.uint8)
+    picture[:, 32:96, 0] = 95
+    cv2.imwrite(str(folder / "a.png"), picture[..., ::-1])
+    spread = {}
+    for finish in ("off", "normals"):
+        out = tmp_path / finish
+        assert run(model, folder / "a.png", out, "--cloud", "none", "--depth-finish", finish) == 0
+        spread[finish] = np.ptp(grey(out / "depth_a.png")[:, 26:38].astype(int))
+    assert 70 < spread["off"] < 90  # 5 / 64 m
+    assert spread["normals"] < 0.6 * spread["off"]
+
+
 def test_about_json_says_what_the_numbers_mean(model, folder, tmp_path):
     run(model, folder, tmp_path / "out", "--cloud", "none")
     about = json.loads((tmp_path / "out" / "about.json").read_text())
@@ -95,8 +111,7 @@ def test_ranges_and_mask_reach_the_depth_file(model, folder, tmp_path):
     options = ("--max-range", "2", "--mask", str(tmp_path / "mask.png"), "--no-panels")
     assert run(model, folder / "a.png", tmp_path / "out", *options) == 0
     millimetres = grey(tmp_path / "out" / "depth_a.png")
-    assert (millimetres[:48] == 65535).all()
-    assert (millimetres[48:] == 0).all()
+    assert (millimetres == 0).all()  # out of range, or the robot itself
     assert len(read_ply(tmp_path / "out" / "cloud_a.ply")["x"]) == 0
 
 
@@ -109,7 +124,7 @@ def test_unreadable_pictures_are_skipped_named_and_counted(model, folder, tmp_pa
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert any("broken.jpg" in text for text in warnings)
     assert any("square.png" in text and "64x64" in text for text in warnings)
-    assert any("vast.png" in text and "the decoder refuses it" in text for text in warnings)
+    assert any("vast.png" in text and "32768x65536" in text for text in warnings)
 
 
 def test_another_shape_is_taken_when_allowed(model, folder, tmp_path):
@@ -137,7 +152,8 @@ def test_two_pictures_of_one_name_do_not_overwrite_each_other(model, folder, tmp
     [
         (("--output-size", "huge"), "expected input, network or HEIGHTxWIDTH"),
         (("--output-size", "512x256"), "twice as many columns"),
-        (("--threads", "0"), "threads 0 is too few"),
+        (("--threads", "0"), "threads 0: expected 1 to 1024"),
+        (("--threads", "9" * 30), "expected 1 to 1024"),
         (("--min-range", "3", "--max-range", "2"), "min_range < max_range"),
         (("--cloud-stride", "0"), "expected 1 or more"),
         (("--mask", "no_mask.png"), "mask 'no_mask.png' does not exist"),
@@ -222,3 +238,52 @@ def test_many_pictures_get_several_sheets(model, folder, tmp_path, monkeypatch):
     assert sorted(path.name for path in out.glob("sheet*")) == ["sheet_01.jpg", "sheet_02.jpg"]
     heights = [cv2.imread(str(path)).shape[0] for path in sorted(out.glob("sheet*"))]
     assert heights[0] > heights[1] + 100
+
+
+def photo_sphere_jpeg(path: Path, properties: str, rgb: np.ndarray) -> Path:
+    path.write_bytes(with_segment(xmp(properties), encoded("jpg", rgb)))
+    return path
+
+
+def test_what_a_camera_cropped_away_is_unknown(model, tmp_path):
+    """The fake model takes every pixel for what its colour says; the padding says nothing."""
+    band = np.full((32, 128, 3), CLASSES.palette[5], np.uint8)
+    crop = (
+        'GPano:FullPanoWidthPixels="128" GPano:FullPanoHeightPixels="64" '
+        'GPano:CroppedAreaImageWidthPixels="128" GPano:CroppedAreaImageHeightPixels="32" '
+        'GPano:CroppedAreaLeftPixels="0" GPano:CroppedAreaTopPixels="16"'
+    )
+    picture = photo_sphere_jpeg(tmp_path / "c.jpg", crop, band)
+    out = tmp_path / "out"
+    assert run(model, picture, out, "--no-panels") == 0
+    depth, labels = grey(out / "depth_c.png"), grey(out / "labels_c.png")
+    assert depth.shape == (64, 128)
+    assert (depth[16:48] > 0).all()
+    assert (labels[18:46] == 5).all()
+    for rows in (slice(0, 16), slice(48, 64)):
+        assert not depth[rows].any()
+        assert (labels[rows] == 255).all()
+
+
+@pytest.mark.parametrize(
+    ("pitch", "roll", "down"),
+    [
+        (90, 0, (0, 0, -1)),  # it looks at the ceiling: down is behind it
+        (-90, 0, (0, 0, 1)),
+        (0, 90, (1, 0, 0)),  # it lies on its right side
+        (30, 0, (0, np.cos(np.pi / 6), -np.sin(np.pi / 6))),
+        (30, 90, (np.cos(np.pi / 6), 0, -np.sin(np.pi / 6))),
+    ],
+)
+def test_down_by_the_tilt_that_metadata_tell(pitch, roll, down):
+    np.testing.assert_allclose(down_of_tilt(pitch, roll), down, atol=1e-12)
+
+
+def test_level_takes_the_tilt_out_of_the_metadata(model, tmp_path, caplog):
+    tilt = 'GPano:PosePitchDegrees="17" GPano:PoseRollDegrees="-20"'
+    rgb = np.full((64, 128, 3), CLASSES.palette[5], np.uint8)
+    picture = photo_sphere_jpeg(tmp_path / "t.jpg", tilt, rgb)
+    with caplog.at_level("INFO"):
+        assert run(model, picture, tmp_path / "out", "--no-panels", "--level") == 0
+    angle = np.degrees(np.arccos(np.cos(np.radians(17)) * np.cos(np.radians(20))))
+    assert f"turned by {angle:.1f} degrees" in caplog.text

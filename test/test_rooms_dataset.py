@@ -66,6 +66,44 @@ def test_values_frames_and_validity(tree: Path) -> None:
     assert nyu[0, 0] == IGNORE
 
 
+@pytest.mark.parametrize("size", [None, (8, 16)])
+def test_a_world_s_far_depth_is_read_and_what_its_mask_says_has_no_truth(
+    tree: Path, size: tuple[int, int] | None
+) -> None:
+    """The mask is believed where the other files say something: rows 4 on from column 16."""
+    step = 1 if size is None else 2
+    far = np.zeros(SIZE, np.uint16)
+    far[8:12] = 34_465  # 100 m
+    mask = np.zeros(SIZE, np.uint8)
+    for why, rows in enumerate((slice(0, 4), slice(4, 8), slice(8, 12), slice(12, 16))):
+        mask[rows, 16:] = why
+    cv2.imwrite(str(tree / "000000_far.png"), far)
+    cv2.imwrite(str(tree / "000000_mask.png"), mask)
+    sample = RoomsDataset(tree, size=size, cache=True)[0]
+    seen, plain = mask[::step, ::step] == 0, RoomsDataset(tree, size=size)[3]
+    assert sample.depth[0, 8 // step, 2].item() == pytest.approx(100.0)
+    assert sample.depth[0, 0, 10 // step].item() == plain.depth[0, 0, 10 // step].item()
+    for valid in (sample.depth_valid, sample.normals_valid):
+        assert not valid[0][~seen].any()
+        assert valid[0][seen].sum() >= seen.sum() - 1  # one pixel of the tree has no truth
+    assert (sample.depth[0][~seen] == 0).all()
+    chair = load_class_set("indoor18").names.index("chair")
+    columns = slice(16 // step, None)
+    assert (sample.semseg[4 // step : 8 // step, columns] == chair).all()  # seen through: as stored
+    assert (sample.semseg[8 // step :, columns] == IGNORE).all()
+    assert (sample.semseg[8 // step :, : 16 // step] != IGNORE).all()
+    assert RoomsDataset(tree, size=size)[1].depth.max() < 2  # the next view has neither file
+
+
+def test_a_world_s_files_of_another_size_are_named(tree: Path) -> None:
+    cv2.imwrite(str(tree / "000000_mask.png"), np.zeros((8, 16), np.uint8))
+    with pytest.raises(MtpanoError, match=r"000000 has pictures of different sizes.*one size"):
+        RoomsDataset(tree)[0]
+    (tree / "000001_far.png").write_bytes(b"")
+    with pytest.raises(MtpanoError, match=r"cannot read .*000001_far\.png"):
+        RoomsDataset(tree)[1]
+
+
 def test_splits_are_by_room_and_cover_everything(tree: Path) -> None:
     names = {split: RoomsDataset(tree, split).names for split in ("train", "val", "all")}
     assert sorted(names["train"] + names["val"]) == names["all"]
@@ -132,16 +170,16 @@ def test_mistakes_are_named(tree: Path) -> None:
     with pytest.raises(MtpanoError, match="stanford13"):
         RoomsDataset(tree, class_set="stanford13")
     (tree / "000000.jpg").unlink()
-    with pytest.raises(MtpanoError, match=r"000000\.jpg cannot be opened"):
+    with pytest.raises(MtpanoError, match=r"cannot read .*000000\.jpg"):
         RoomsDataset(tree)[0]
     half = (tree / "000001_depth.png").read_bytes()[:40]
     (tree / "000001_depth.png").write_bytes(half)
-    with pytest.raises(MtpanoError, match=r"000001_depth.png cannot be decoded"):
+    with pytest.raises(MtpanoError, match=r"cannot read .*000001_depth.png as a picture"):
         RoomsDataset(tree)[1]
     # OpenCV would fill the missing part with grey and say nothing.
     photo = tree / "000003.jpg"
     photo.write_bytes(photo.read_bytes()[:-100])
-    with pytest.raises(MtpanoError, match=r"000003.jpg cannot be decoded"):
+    with pytest.raises(MtpanoError, match=r"cannot read .*000003.jpg as a picture"):
         RoomsDataset(tree)[2]
     with (tree / "index.jsonl").open("a") as index:
         index.write('{"name": "0000')

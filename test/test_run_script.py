@@ -19,6 +19,7 @@ STAND_IN = """#!/usr/bin/env bash
 echo "$*" >>"$CALLS"
 case "$*" in
     *_base_executable*) echo "$0" ;;
+    -V) echo "Python ${VERSION:-3.12.1}" ;;
     *"import rclpy"*) [[ -n ${HAS_RCLPY:-} ]] ;;
     *"import numpy"*) echo "numpy<2" ;;
     "-m venv"*) for venv; do :; done; mkdir -p "$venv/bin"; cp "$0" "$venv/bin/python" ;;
@@ -80,7 +81,7 @@ def test_unknown_task_is_refused(checkout):
 def test_demo_passes_its_options_on_and_needs_no_torch(checkout):
     status, calls, _ = checkout.run("demo", "--out", "my dir")
     assert status == 0
-    assert calls[-1] == "-m mtpano_ros.demo --out my dir"
+    assert calls[-1] == "-m mtpano_ros.start demo --out my dir"
     (install,) = [call for call in calls if "-m pip" in call]
     assert install.endswith("[cpu,bags,ros]")
 
@@ -95,7 +96,7 @@ def test_environment_is_reused_until_an_input_changes(checkout):
 
 def test_training_half_is_added_on_first_use_and_covers_the_robots(checkout):
     assert checkout.installs("demo")[0].endswith("[cpu,bags,ros]")
-    assert checkout.installs("test")[0].endswith("[cpu,bags,ros,speed,train,test]")
+    assert checkout.installs("test")[0].endswith("[cpu,bags,ros,speed,video,train,test]")
     assert checkout.installs("mtpano", "doctor") == []
     assert checkout.installs("demo") == []
 
@@ -113,7 +114,7 @@ def test_commands_without_torch_need_the_robots_half_only(checkout):
 def test_failed_installation_is_tried_again(checkout):
     status, calls, _ = checkout.run("demo", PIP_FAILS="1")
     assert status != 0
-    assert "-m mtpano_ros.demo" not in calls[-1]
+    assert "-m mtpano_ros.start demo" not in calls[-1]
     assert len(checkout.installs("demo")) == 1
 
 
@@ -125,7 +126,50 @@ def test_sourced_ros_is_used_with_the_numpy_it_was_built_for(checkout):
     (install,) = [call for call in calls if "-m pip" in call]
     assert install.endswith("[cpu,bags]")
     pins = install.split("-c ")[1].split()[0]
-    assert Path(pins).read_text() == "numpy<2\n"
+    assert "numpy<2" in Path(pins).read_text().splitlines()
+
+
+def test_sourced_ros_gets_the_pytest_that_its_plugins_fit(checkout):
+    sourced = {"AMENT_PREFIX_PATH": "/opt/ros/jazzy", "ROS_DISTRO": "jazzy", "HAS_RCLPY": "1"}
+    _, calls, _ = checkout.run("test", "-k", "x", **sourced)
+    assert calls[-1] == "-m pytest -p no:launch_testing -p no:launch_ros -k x"
+    (install,) = [call for call in calls if "-m pip" in call]
+    pins = Path(install.split("-c ")[1].split()[0]).read_text().splitlines()
+    assert pins == ["numpy<2", "pytest<8.4"]
+
+
+def test_jazzy_comes_from_wheels_into_an_environment_of_its_own(checkout):
+    status, calls, _ = checkout.run("demo", ROS_WHEELS="jazzy")
+    assert status == 0
+    (install,) = [call for call in calls if "-m pip" in call]
+    assert install.endswith("[cpu,bags,ros-jazzy]")
+    assert (checkout.folder / ".venv-jazzy" / "bin" / "python").is_file()
+    assert not (checkout.folder / ".venv").exists()
+
+
+def test_jazzy_s_tests_need_no_torch_and_can_be_chosen(checkout):
+    _, calls, _ = checkout.run("test", ROS_WHEELS="jazzy")
+    assert "test_end_to_end.py" in calls[-1]
+    (install,) = [call for call in calls if "-m pip" in call]
+    assert install.endswith("[cpu,bags,ros-jazzy,robot-test]")
+    _, calls, _ = checkout.run("test", "test/test_demo.py", ROS_WHEELS="jazzy")
+    assert calls[-1] == "-m pytest test/test_demo.py"
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        ({"ROS_WHEELS": "humble"}, "ROS_WHEELS=humble: expected jazzy or kilted"),
+        ({"ROS_WHEELS": "jazzy", "VERSION": "3.11.7"}, "no Python 3.12 found"),
+    ],
+)
+def test_wheels_that_there_are_not_are_refused(checkout, tmp_path, more, words):
+    for tool in ("bash", "cat", "dirname", "env"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    status, calls, said = checkout.run("demo", PATH=str(tmp_path), HOME=str(tmp_path), **more)
+    assert status != 0
+    assert words in said
+    assert not any("-m pip" in call for call in calls)
 
 
 def test_another_ros_starts_the_environment_anew(checkout):

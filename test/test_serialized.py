@@ -19,8 +19,8 @@ from rclpy.serialization import deserialize_message, serialize_message
 from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 
-from mtpano_ros import messages, serialized
-from mtpano_ros.serialized import Buffer
+from mtpano_ros.outputs import messages, serialized
+from mtpano_ros.outputs.serialized import Buffer
 
 
 def filled(size: tuple[int, ...] = (6, 8)) -> Buffer:

@@ -18,9 +18,9 @@ from fake_model import write_fake_model  # noqa: E402
 from processes import running  # noqa: E402
 from sensor_msgs.msg import Image, PointCloud2, PointField  # noqa: E402
 
-from mtpano_ros.snapshot import main  # noqa: E402
+from mtpano_ros.tools.snapshot import main  # noqa: E402
 
-SNAPSHOT = "mtpano_ros.snapshot"
+SNAPSHOT = "mtpano_ros.tools.snapshot"
 TOPICS = ("depth", "normals", "semantic", "points")
 HEIGHT, WIDTH = 16, 32
 
@@ -162,10 +162,47 @@ def test_a_stream_that_stops_short_is_saved_and_counted_as_it_came(fake, model, 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_end_it_quietly(model, tmp_path, number):
-    with running(SNAPSHOT, "--model", model, "--out", tmp_path / "out") as process:
+@pytest.mark.parametrize("frames", [0, 5])
+def test_a_signal_ends_it_quietly_and_its_status_says_what_that_cut_short(
+    model, tmp_path, number, frames
+):
+    """0 goes on until a signal; of five frames none has come."""
+    with running(
+        SNAPSHOT, "--model", model, "--out", tmp_path / "out", "--frames", frames
+    ) as process:
         process.wait_for("waiting for the publishers")
-        process.assert_ends_cleanly(number)
+        process.assert_ends_cleanly(number, status=128 + number if frames else 0)
+    assert "wrote 0 sets" in process.output
+
+
+@pytest.mark.parametrize(
+    ("state", "level", "told"),
+    [
+        ("unconfigured", DiagnosticStatus.ERROR, True),
+        ("inactive", DiagnosticStatus.ERROR, True),
+        ("unconfigured", DiagnosticStatus.OK, False),  # nobody has configured it yet
+        ("configuring", DiagnosticStatus.OK, False),
+    ],
+)
+def test_a_node_that_cannot_start_is_not_waited_for(fake, model, tmp_path, state, level, told):
+    arguments = ["--model", model, "--out", tmp_path, "--timeout", 30 if told else 2]
+    if state == "inactive":  # its publishers are there
+        arguments += ["--topics", "normals"]
+    status = DiagnosticStatus(name=f"{fake.namespace}/pano_node: engine", level=level)
+    status.message = "engine 'tensorrt' is not installed"
+    status.values = [KeyValue(key="state", value=state)]
+    theirs = DiagnosticStatus(name="/other/pano_node: engine", level=DiagnosticStatus.ERROR)
+    theirs.values = [KeyValue(key="state", value="unconfigured")]
+    with running(
+        SNAPSHOT, *arguments, "--ros-args", "-r", f"__ns:={fake.namespace}"
+    ) as process:  # fmt: skip
+        while process.popen.poll() is None:
+            fake.diagnostics.publish(DiagnosticArray(status=[theirs, status]))
+            time.sleep(0.1)
+        assert process.wait() == 1
+    said = f"{fake.namespace}/pano_node cannot start: engine 'tensorrt' is not installed"
+    assert (said in process.output) == told
+    assert ("nobody publishes" in process.output) != told
 
 
 def test_mistakes_are_one_sentence_and_status_1(model, tmp_path, capsys):
@@ -174,6 +211,8 @@ def test_mistakes_are_one_sentence_and_status_1(model, tmp_path, capsys):
         ("--model", str(model), "--timeout", "0.3"): "nobody publishes /camera_info, /depth",
         ("--model", str(model), "--topics", "colours"): "--topics colours: expected some of",
         ("--model", str(model), "--frames", "-1"): "--frames -1: expected 0 or more",
+        ("--model", str(model), "--timeout", "nan"): "--timeout nan: expected seconds, 0 or more",
+        ("--model", str(model), "--idle", "nan"): "--idle nan: expected seconds, 0 or more",
     }.items():
         assert main([*wrong, "--out", str(tmp_path / "out")]) == 1
         error = capsys.readouterr().err

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtpano_model.errors import MtpanoError
-from mtpano_ros.collector import Collector
-from mtpano_ros.reading import cloud_array, depth_metres, image_array
+from mtpano_ros.tools.collector import Collector
+from mtpano_ros.tools.reading import cloud_array, depth_metres, image_array
 
 
 def test_a_set_is_complete_when_every_topic_has_the_same_stamp():
@@ -40,6 +40,40 @@ def test_the_camera_image_joins_its_set_before_or_after():
     assert collector.add("image", 2, 4, "late") is None
     assert [frame.messages["image"] for frame in collector.kept] == ["early", "late"]
     assert collector.complete == 2
+
+
+@pytest.mark.parametrize("stamp", [0, 1000])
+@pytest.mark.parametrize("order", ["set by set", "topic by topic"])
+def test_cameras_that_stamp_all_images_alike_give_sets_all_the_same(stamp, order):
+    collector = Collector(("depth", "points"), keep=5)
+    arrivals = [(topic, n) for n in range(5) for topic in ("image", "depth", "points")]
+    if order == "topic by topic":
+        arrivals.sort()
+    for topic, number in arrivals:
+        collector.add(topic, stamp, 2_000_000, (topic, number))
+    assert collector.complete == 5
+    for number, frame in enumerate(collector.kept):
+        assert {topic: message[1] for topic, message in frame.messages.items()} == dict.fromkeys(
+            ("image", "depth", "points"), number
+        )
+
+
+@pytest.mark.parametrize(
+    ("stamp", "arrived", "milliseconds"),
+    [
+        (10**18, 10**18 + 2 * 10**6, [2.0]),
+        (10**18, 10**18 - 5 * 10**6, [-5.0]),
+        (0, 10**18, []),
+        (10**12, 10**18, []),
+        (10**18 + 3600 * 10**9, 10**18, []),
+        (10**18 + 10**9, 10**18, []),
+    ],
+    ids=["ours", "a few ms ahead", "0", "since boot", "an hour ahead", "a second ahead"],
+)
+def test_a_latency_is_kept_only_where_the_stamp_is_of_the_same_clock(stamp, arrived, milliseconds):
+    collector = Collector(("depth",), keep=0)
+    collector.add("depth", stamp, arrived, "d")
+    assert collector.latencies_ms == milliseconds
 
 
 def test_sets_that_never_complete_are_given_up_and_counted():

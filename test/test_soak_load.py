@@ -111,9 +111,9 @@ def test_settings_may_change_under_load(model):
             for turn in range(40):
                 accepted = bot.node.set_parameters(
                     parameters(
-                        output_size=sizes[turn % 4],
-                        cloud_stride=1 + turn % 3,
-                        frame_convention=("optical", "body")[turn % 2],
+                        outputs__size=sizes[turn % 4],
+                        cloud__stride=1 + turn % 3,
+                        outputs__frame_convention=("optical", "body")[turn % 2],
                         max_range=float(turn),
                     )
                 )
@@ -226,16 +226,17 @@ def listener(request):
     made.close()
 
 
-def start_node(listener, model):
+def start_node(listener, model, *parameters):
     namespace = listener.node.get_namespace()
     return running(
-        "mtpano_ros.node", "--ros-args", "-r", f"__ns:={namespace}", "-p", f"model:={model}"
-    )
+        "mtpano_ros.node", "--ros-args", "-r", f"__ns:={namespace}", "-p", f"model:={model}",
+        *parameters,
+    )  # fmt: skip
 
 
 def start_player(listener, *args):
     namespace = listener.node.get_namespace()
-    return running("mtpano_ros.player", *args, "--ros-args", "-r", f"__ns:={namespace}")
+    return running("mtpano_ros.tools.player", *args, "--ros-args", "-r", f"__ns:={namespace}")
 
 
 @pytest.mark.parametrize("listener", [("points", "semantic/color")], indirect=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
 from pathlib import Path
 
+import onnx
 import pytest
 from fake_model import write_fake_model
 from stand_ins.install import install
@@ -62,7 +64,7 @@ def test_failures_are_one_line_and_status_1(
     machine: Machine, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments, word in (
-        ([str(model), "--precision", "int8"], "mtpano export --precision int8"),
+        ([str(model), "--keep-graph", "/proc/no/graph.onnx"], "cannot be written"),
         ([str(model), "--workspace-mb", "0"], "expected at least 1"),
         (["nowhere.onnx"], "does not exist"),
     ):
@@ -103,3 +105,18 @@ def test_ctrl_c_ends_the_build_at_its_next_step(
     assert "interrupted" in capsys.readouterr().err
     assert len(steps) == 1
     assert machine.memory == {}
+
+
+def test_the_graph_and_the_layers_can_be_looked_at(
+    machine: Machine, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    graph, layers = tmp_path / "look" / "given.onnx", tmp_path / "look" / "layers.json"
+    arguments = ["--keep-graph", str(graph), "--profile", str(layers)]
+    assert main(["build-engine", str(model), *arguments]) == 0
+    assert onnx.load(graph).SerializeToString() == machine.last_build["onnx"]
+    assert machine.last_build["detailed"]
+    told = json.loads(layers.read_text())
+    assert told["layers"] == ["Conv_0 + Relu_1"]
+    assert told["milliseconds"] == {"Conv_0 + Relu_1": 0.5}
+    assert told["precision"] == "fp16"
+    assert str(graph) in capsys.readouterr().out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from pathlib import Path
@@ -16,11 +17,12 @@ from stand_ins.trt_build import STEPS
 from stand_ins.trt_names import names
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.cache import EngineCache
-from mtpano_model.inference.engines.tensorrt import TensorRTEngine
-from mtpano_model.inference.engines.tensorrt_builder import BuildSettings
-from mtpano_model.inference.engines.tensorrt_progress import BuildCancelled, BuildProgress
-from mtpano_model.inference.engines.tensorrt_worker import BackgroundLoad
+from mtpano_model.inference.engines.progress import BuildCancelled, BuildProgress
+from mtpano_model.inference.engines.tensorrt import graph
+from mtpano_model.inference.engines.tensorrt.builder import BuildSettings
+from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
+from mtpano_model.inference.engines.tensorrt.profile import describe_engine
 
 VERSIONS = ["10.3.0", "11.4.1"]
 SIZE = (32, 64)
@@ -58,10 +60,19 @@ ALLOWED = {
     "TensorIOMode.INPUT",
     "TensorIOMode.OUTPUT",
     "ILogger.log",
+    "IBuilderConfig.clear_flag",
+    "BuilderFlag.TF32",
+    "IBuilderConfig.profiling_verbosity",
+    "ProfilingVerbosity.DETAILED",
+    "ICudaEngine.create_engine_inspector",
+    "EngineInspector.get_engine_information",
+    "LayerInformationFormat.JSON",
+    "IExecutionContext.profiler",
+    "IProfiler.report_layer_time",
     *(f"DataType.{name}" for name in ("FLOAT", "HALF", "UINT8", "INT32", "INT64")),
     *(f"Severity.{name}" for name in ("INTERNAL_ERROR", "ERROR", "WARNING", "INFO")),
 }
-WEAK_ONLY = {"IBuilderConfig.set_flag", "BuilderFlag.FP16", "BuilderFlag.INT8"}
+WEAK_ONLY = {"IBuilderConfig.set_flag", "BuilderFlag.FP16"}
 
 
 @pytest.fixture(params=VERSIONS)
@@ -82,12 +93,15 @@ def cache(tmp_path: Path) -> EngineCache:
 def test_uses_no_name_that_either_version_lacks(
     machine: Machine, model: Path, cache: EngineCache
 ) -> None:
-    settings = BuildSettings(workspace_mb=64, optimization_level=1)
+    settings = BuildSettings(workspace_mb=64, optimization_level=1, detailed=True)
     for precision in ("fp16", "fp32"):
-        TensorRTEngine(model, precision=precision, cache=cache, settings=settings).close()
-    machine.faults = {"bad graph"}
-    with pytest.raises(MtpanoError):
-        TensorRTEngine(model, cache=cache, rebuild=True)
+        engine = TensorRTEngine(model, precision=precision, cache=cache, settings=settings)
+        describe_engine(engine, runs=1)
+        engine.close()
+    for fault in ("bad graph", "no strong build"):
+        machine.faults = {fault}
+        with contextlib.suppress(MtpanoError):
+            TensorRTEngine(model, cache=cache, rebuild=True).close()
     used = {name for name in machine.used if not name.startswith("cuda.")}
     weak = WEAK_ONLY if machine.tensorrt.startswith("10.3") else set()
     assert used - ALLOWED - weak == set()
@@ -125,7 +139,14 @@ def test_cuda_names_exist_in_the_real_library(
     with pytest.MonkeyPatch.context() as patch:
         patch.delitem(__import__("sys").modules, "cuda.bindings.runtime")
         real = pytest.importorskip("cuda.bindings.runtime")
-    constants = {"cudaStreamNonBlocking", "cudaMemcpyKind", "cudaStreamCaptureMode"}
+    constants = {
+        "cudaStreamNonBlocking",
+        "cudaMemcpyKind",
+        "cudaStreamCaptureMode",
+        "cudaDeviceScheduleBlockingSync",
+        "cudaDeviceMapHost",
+        "cudaHostAllocMapped",
+    }
     assert [name for name in used | constants if not hasattr(real, name)] == []
     assert hasattr(real.cudaMemcpyKind, "cudaMemcpyDeviceToHost")
     assert hasattr(real.cudaStreamCaptureMode, "cudaStreamCaptureModeThreadLocal")
@@ -139,15 +160,14 @@ def half_weights(machine: Machine) -> int:
 @pytest.mark.parametrize(
     ("version", "precision", "flags", "strong", "half"),
     [
-        ("10.3.0", "fp16", {"FP16"}, False, False),
-        ("10.11.0", "fp16", {"FP16"}, False, False),
+        ("10.3.0", "fp16", set(), True, True),
         ("10.12.0", "fp16", set(), True, True),
         ("11.4.1", "fp16", set(), True, True),
-        ("10.3.0", "fp32", set(), False, False),
-        ("11.4.1", "fp32", set(), True, False),
+        ("10.3.0", "fp32", {"no TF32"}, True, False),
+        ("11.4.1", "fp32", {"no TF32"}, True, False),
     ],
 )
-def test_precision_is_the_graph_s_or_the_old_flag_s(
+def test_precision_is_the_graph_s(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     cache: EngineCache,
@@ -181,17 +201,61 @@ def write_two_convolutions(path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def test_quantized_models_stay_quantized(
-    machine: Machine, tmp_path: Path, cache: EngineCache
+def test_a_refused_graph_is_built_once_more_by_the_builder_s_own_precisions(
+    machine: Machine, model: Path, cache: EngineCache, caplog: pytest.LogCaptureFixture
 ) -> None:
+    machine.faults = {"no strong build"}
+    if machine.tensorrt.startswith("11"):  # knows nothing else
+        with pytest.raises(MtpanoError, match="no implementation"):
+            TensorRTEngine(model, cache=cache)
+        return
+    TensorRTEngine(model, cache=cache).close()
+    assert machine.last_build["flags"] == {"FP16"}
+    assert machine.last_build["network_flags"] == 0
+    assert half_weights(machine) == 0
+    assert "which can be less accurate" in caplog.text
+    with pytest.raises(MtpanoError, match="no implementation"):  # fp32 was asked for
+        TensorRTEngine(model, cache=cache, precision="fp32")
+
+
+def test_a_vision_transformer_never_gets_half_attention_from_the_builder(
+    machine: Machine, model: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph, "is_vision_transformer", lambda _: True)
+    machine.faults = {"no strong build"}
+    with pytest.raises(MtpanoError, match="no implementation"):
+        TensorRTEngine(model, cache=cache)
+    assert machine.counts["builds"] == 1
+
+
+def test_a_quantized_model_is_refused(machine: Machine, tmp_path: Path, cache: EngineCache) -> None:
     path = write_fake_model(tmp_path / "q.onnx", SIZE, metadata={"precision": "int8"})
-    engine = TensorRTEngine(path, cache=cache)
-    assert engine.precision == "int8"
-    expected = {"INT8"} if machine.tensorrt.startswith("10.3") else set()
-    assert machine.last_build["flags"] == expected
-    engine.close()
-    with pytest.raises(MtpanoError, match="is int8, it cannot run as fp16"):
-        TensorRTEngine(path, precision="fp16", cache=cache)
+    with pytest.raises(MtpanoError, match="is quantized to int8"):
+        TensorRTEngine(path, cache=cache)
+
+
+@pytest.mark.parametrize(
+    ("asked", "integrated", "memory", "given"),
+    [
+        (None, False, 24 << 30, None),
+        (None, True, 8 << 30, 2048),
+        (None, True, 4 << 30, 1024),
+        (None, True, 64 << 30, 2048),
+        (512, True, 64 << 30, 512),
+    ],
+)
+def test_a_jetson_keeps_memory_for_the_rest_of_the_robot(
+    machine: Machine,
+    model: Path,
+    cache: EngineCache,
+    asked: int | None,
+    integrated: bool,
+    memory: int,
+    given: int | None,
+) -> None:
+    machine.integrated, machine.memory_bytes = integrated, memory
+    TensorRTEngine(model, cache=cache, settings=BuildSettings(workspace_mb=asked)).close()
+    assert machine.last_build["workspace"] == (None if given is None else given << 20)
 
 
 @pytest.mark.parametrize("precision", ["int8", "bf16"])
@@ -253,7 +317,7 @@ def test_the_log_tells_of_a_long_build(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("mtpano_model.inference.engines.tensorrt_progress._LOG_EVERY", 0.0)
+    monkeypatch.setattr("mtpano_model.inference.engines.progress._LOG_EVERY", 0.0)
     TensorRTEngine(model, cache=cache).close()
     assert "which can take minutes" in caplog.text
     assert "engine build: 50 %, Timing kernels" in caplog.text
@@ -295,30 +359,3 @@ def test_an_error_in_the_callback_comes_out_as_it_is(
 
     with pytest.raises(ZeroDivisionError):
         TensorRTEngine(model, cache=cache, progress=broken)
-
-
-def test_background_load_answers_meanwhile(
-    machine: Machine, model: Path, cache: EngineCache
-) -> None:
-    go_on = threading.Event()
-    machine.on_step = lambda: go_on.wait(20) or None
-    load = BackgroundLoad(
-        lambda progress, cancel: TensorRTEngine(
-            model, cache=cache, progress=progress, cancel=cancel
-        )
-    )
-    assert not load.wait(0.1)
-    go_on.set()
-    engine = load.result()
-    assert load.progress is not None
-    assert load.progress.fraction == 1
-    engine.close()
-
-    go_on.clear()
-    load = BackgroundLoad(
-        lambda progress, cancel: TensorRTEngine(model, cache=cache, cancel=cancel, rebuild=True)
-    )
-    load.cancel()
-    go_on.set()
-    with pytest.raises(BuildCancelled):
-        load.result()

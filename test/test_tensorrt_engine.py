@@ -7,9 +7,11 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime as ort
 import pytest
+from bilinear import interpolated_labels
 from fake_model import write_fake_model
 from numpy.typing import NDArray
 from stand_ins.install import install
@@ -17,9 +19,9 @@ from stand_ins.machine import Machine
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import load_estimator
-from mtpano_model.inference.cache import EngineCache
 from mtpano_model.inference.engines import OUTPUT_SLOTS, open_engine
-from mtpano_model.inference.engines.tensorrt import TensorRTEngine
+from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 
 VERSIONS = ["10.3.0", "11.4.1"]
 SIZE = (32, 64)
@@ -45,11 +47,10 @@ def picture(seed: int) -> NDArray[np.uint8]:
 
 
 def reference(model: Path, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-    """The fake model's definition, by ONNX Runtime: depth and labels at the decoder's size."""
+    """By ONNX Runtime: depth at the decoder's size, labels of interpolated logits."""
     session = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     depth, _, semseg = session.run(["depth", "normals", "semseg"], {"image": image})
-    labels = semseg[0].argmax(0).repeat(2, axis=0).repeat(2, axis=1)
-    return {"low_depth": depth[0, 0], "labels": labels}
+    return {"low_depth": depth[0, 0], "labels": interpolated_labels(semseg[0], SIZE)}
 
 
 def test_gives_the_model_s_answers(machine: Machine, model: Path, cache: EngineCache) -> None:
@@ -63,7 +64,7 @@ def test_gives_the_model_s_answers(machine: Machine, model: Path, cache: EngineC
             "normals": ("float32", (1, *SIZE, 3)),
             "labels": ("uint8", (1, *SIZE)),
         }
-        np.testing.assert_array_equal(outputs["labels"][0], expected["labels"])
+        assert np.mean(outputs["labels"][0] != expected["labels"]) < 1e-3  # but for rounding
         # Bilinear weights of a factor of two: the mean of each 2x2 is nearly the source pixel.
         inner = outputs["depth"][0, 1:-1].mean()
         assert inner == pytest.approx(expected["low_depth"].mean(), rel=0.02)
@@ -158,8 +159,8 @@ def test_both_tails_give_the_same(machine: Machine, tmp_path: Path, cache: Engin
         engine = TensorRTEngine(path, precision="fp32", cache=cache)
         outputs.append(engine.infer(picture(0)))
         engine.close()
-    for name in ("depth", "labels"):
-        np.testing.assert_allclose(outputs[0][name], outputs[1][name], rtol=1e-5)
+    np.testing.assert_allclose(outputs[0]["depth"], outputs[1]["depth"], rtol=1e-5)
+    assert np.mean(outputs[0]["labels"] != outputs[1]["labels"]) < 1e-3
     # The fake GPU tail writes the exact ray, the joined one interpolates a coarser map of them.
     np.testing.assert_allclose(outputs[0]["normals"], outputs[1]["normals"], atol=0.1)
 
@@ -204,7 +205,7 @@ def test_the_estimator_makes_the_same_frame_as_on_a_processor(
     machine: Machine, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    rgb = picture(0)[0]
+    rgb = cv2.resize(picture(0)[0, ::8, ::8], SIZE[::-1], interpolation=cv2.INTER_LINEAR)
     frames = []
     for backend in ("tensorrt", "onnxruntime"):
         with load_estimator(model, backend=backend, precision="fp32", device="auto") as estimator:
@@ -212,7 +213,8 @@ def test_the_estimator_makes_the_same_frame_as_on_a_processor(
             frames.append(estimator.predict(rgb))
     np.testing.assert_allclose(frames[0].depth, frames[1].depth, rtol=1e-4)
     np.testing.assert_allclose(frames[0].normals, frames[1].normals, atol=1e-4)
-    np.testing.assert_array_equal(frames[0].labels, frames[1].labels)
+    # A class that is best at none of four pixels competes on the GPU alone.
+    assert np.mean(frames[0].labels != frames[1].labels) < 0.02
 
 
 def test_auto_takes_tensorrt_first_and_another_backend_where_it_fails(
@@ -225,4 +227,36 @@ def test_auto_takes_tensorrt_first_and_another_backend_where_it_fails(
     machine.faults = {"no driver"}
     engine = open_engine(model)
     assert engine.name in ("openvino", "onnxruntime")
+    engine.close()
+
+
+def test_a_gpu_that_shares_the_memory_reads_and_writes_the_host_s_arrays(
+    machine: Machine, model: Path, cache: EngineCache
+) -> None:
+    plain = TensorRTEngine(model, cache=cache)
+    expected = [plain.infer(picture(seed)) for seed in range(2)]
+    plain.close()
+    machine.integrated = True
+    engine = TensorRTEngine(model, cache=cache)
+    before = machine.counts["cudaMemcpyAsync"]
+    for seed in range(2):
+        for name, array in engine.infer(picture(seed)).items():
+            np.testing.assert_array_equal(array, expected[seed][name])
+    assert machine.held("device") == 0
+    assert machine.counts["cudaMemcpyAsync"] == before
+    engine.close()
+
+
+def test_whoever_waits_sleeps(machine: Machine, model: Path, cache: EngineCache) -> None:
+    TensorRTEngine(model, cache=cache).close()
+    assert machine.device_flags & 4  # cudaDeviceScheduleBlockingSync
+
+
+def test_a_failed_capture_leaves_no_error_behind(
+    machine: Machine, model: Path, cache: EngineCache
+) -> None:
+    machine.faults = {"no capture"}
+    engine = TensorRTEngine(model, cache=cache)
+    assert "last error" not in machine.faults
+    engine.infer(picture(0))
     engine.close()

@@ -10,9 +10,9 @@ import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+from operator_check import unsupported_operators
 
-from mtpano_model.export.operator_check import unsupported_operators
-from mtpano_model.inference.half_precision import compute_in_half
+from mtpano_model.graph.half_precision import compute_in_half
 
 
 def transformer_like_model() -> onnx.ModelProto:

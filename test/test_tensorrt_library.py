@@ -15,13 +15,12 @@ from stand_ins.install import install
 from stand_ins.machine import Machine
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.cache import EngineCache
-from mtpano_model.inference.engines.tensorrt import TensorRTEngine
-from mtpano_model.inference.engines.tensorrt_library import (
+from mtpano_model.inference.engines.tensorrt import jetson
+from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
+from mtpano_model.inference.engines.tensorrt.library import (
     find_gpu,
-    is_strongly_typed,
     load_cuda,
-    load_tensorrt,
 )
 
 
@@ -53,13 +52,30 @@ def hide(monkeypatch: pytest.MonkeyPatch, name: str, error: Exception) -> None:
 
 Breakage = Callable[[pytest.MonkeyPatch], Any]
 BROKEN: dict[str, tuple[Breakage, str]] = {
+    "no libcuda, told by raising": (
+        lambda mp: install(mp, Machine(faults={"no libcuda"})),
+        "no NVIDIA driver answers: .* --gpus all.*Failed to dlopen",
+    ),
     "no driver": (
         lambda mp: install(mp, Machine(faults={"no driver"}, cuda_driver=0)),
         "no NVIDIA driver answers: install one .* --gpus all",
     ),
     "driver older than cuda-bindings": (
         lambda mp: install(mp, Machine(faults={"no driver"}, cuda_runtime=13000)),
-        r'supports CUDA 12.6, cuda-bindings needs 13.0: pip install "cuda-bindings==12.\*"',
+        r'supports CUDA 12.6, cuda-bindings needs 13.0: .*pip install "cuda-python==12.6.2.post1"',
+    ),
+    "driver a little older than cuda-bindings": (
+        lambda mp: install(
+            mp, Machine(faults={"no driver"}, cuda_driver=12080, cuda_runtime=12090)
+        ),
+        r'supports CUDA 12.8, .*needs 12.9: pip install "cuda-bindings<=12.8.99"',
+    ),
+    "JetPack 6 with a newer cuda-bindings": (
+        lambda mp: (
+            install(mp, Machine(faults={"no driver"}, cuda_runtime=12090)),
+            mp.setattr(jetson, "RELEASE", Path(__file__)),
+        ),
+        r'pip install "cuda-python==12.6.2.post1" in place of cuda-bindings, or .*cuda-compat-12-9',
     ),
     "no gpu": (
         lambda mp: install(mp, Machine(faults={"no gpu"})),
@@ -82,14 +98,14 @@ BROKEN: dict[str, tuple[Breakage, str]] = {
     ),
     "TensorRT that raises OSError": (
         lambda mp: (install(mp, Machine()), hide(mp, "tensorrt", OSError("libcuda.so.1"))),
-        "TensorRT cannot be imported .libcuda.so.1.*pip install tensorrt",
+        "TensorRT cannot be imported .libcuda.so.1.*pip install tensorrt-cu12",
     ),
     "no cuda-bindings": (
         lambda mp: (
             install(mp, Machine()),
             hide(mp, "cuda.bindings.runtime", ModuleNotFoundError("No module named 'cuda'")),
         ),
-        "cuda-bindings cannot be imported .*pip install cuda-bindings",
+        'cuda-bindings cannot be imported .*pip install "cuda-bindings>=12.8,<13" .JetPack 6: ',
     ),
 }
 
@@ -109,7 +125,7 @@ def test_without_the_onnx_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     install(monkeypatch, Machine())
     path = write_fake_model(tmp_path / "m.onnx", (32, 64))
     for module in [m for m in sys.modules if m.startswith("mtpano_model.inference.engines.")]:
-        if module.split("_")[-1] in ("graph", "plans", "executor", "builder"):
+        if module.split(".")[-1] in ("graph", "plans", "executor", "builder"):
             monkeypatch.delitem(sys.modules, module)
     hide(monkeypatch, "onnx", ModuleNotFoundError("No module named 'onnx'"))
     with pytest.raises(MtpanoError, match="pip install onnx"):
@@ -121,17 +137,7 @@ def test_the_gpu_as_cuda_describes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     gpu = find_gpu(load_cuda())
     assert (gpu.name, gpu.compute_capability) == ("NVIDIA RTX 4090", "8.9")
     assert (gpu.driver, gpu.runtime, gpu.memory) == ("13.0", "12.6", 8 << 30)
-
-
-@pytest.mark.parametrize(
-    ("version", "strong"),
-    [("10.3.0", False), ("10.9.0.34", False), ("10.12.0", True), ("11.0.0", True)],
-)
-def test_strong_typing_begins_with_10_12(
-    monkeypatch: pytest.MonkeyPatch, version: str, strong: bool
-) -> None:
-    install(monkeypatch, Machine(tensorrt=version))
-    assert is_strongly_typed(load_tensorrt()) == strong
+    assert (gpu.multi_processors, gpu.integrated) == (16, False)
 
 
 def test_the_real_cuda_bindings_without_a_driver_are_told_apart() -> None:

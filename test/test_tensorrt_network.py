@@ -8,13 +8,11 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from operator_check import unsupported_operators
 from stand_ins.install import install
 from stand_ins.machine import Machine
 
-from mtpano_model.export.operator_check import unsupported_operators
 from mtpano_model.inference import load_estimator
-from mtpano_model.inference.cache import EngineCache
-from mtpano_model.inference.engines.tensorrt import TensorRTEngine
 
 pytestmark = pytest.mark.slow  # the export takes its time
 SIZE = (64, 128)
@@ -26,7 +24,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from mtpano_model.export.onnx_graph import export_cpu_tail
-    from mtpano_model.export.save import save_model, store_weights_in_half
+    from mtpano_model.graph.save import save_model, store_weights_in_half
     from mtpano_model.network import PDBridgeNet
     from mtpano_model.network.config import preset
 
@@ -63,14 +61,3 @@ def test_the_fp16_graph_is_taken_and_agrees(
     cosines = (found.normals * expected.normals).sum(axis=-1)
     assert np.degrees(np.arccos(np.clip(np.nanmin(cosines), -1, 1))) < 0.5
     assert np.mean(found.labels != expected.labels) < 0.005
-
-
-def test_below_10_12_the_graph_stays_fp32(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    machine = install(monkeypatch, Machine(tensorrt="10.3.0"))
-    TensorRTEngine(model, cache=EngineCache(tmp_path)).close()
-    given = onnx.ModelProto.FromString(machine.last_build["onnx"])
-    types = {tensor.data_type for tensor in given.graph.initializer}
-    assert onnx.TensorProto.FLOAT16 not in types
-    assert machine.last_build["flags"] == {"FP16"}

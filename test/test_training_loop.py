@@ -26,10 +26,10 @@ from mtpano_model.training import loop
 from mtpano_model.training.checkpoint import best_weights, latest_checkpoint
 from mtpano_model.training.class_balance import balanced_class_weights
 from mtpano_model.training.config import OptimizerConfig, Stage
-from mtpano_model.training.keep import FirstAnswers
 from mtpano_model.training.loop import train
 from mtpano_model.training.losses import LossConfig
 from mtpano_model.training.optimizer import build_optimizer, set_learning, set_learning_rate
+from mtpano_model.training.self_labels import SelfLabels
 from mtpano_model.training.stream import TrainingData
 
 ALL_STAGES = (
@@ -50,14 +50,14 @@ class Killed(Exception):
 
 def kill_at(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Die in the middle of a step, after its backward pass."""
-    checked = loop._checked
+    checked = loop.check_losses
 
     def dying(losses, batch, now, *rest):
         if now == step:
             raise Killed
         return checked(losses, batch, now, *rest)
 
-    monkeypatch.setattr(loop, "_checked", dying)
+    monkeypatch.setattr(loop, "check_losses", dying)
 
 
 def test_a_killed_run_goes_on_with_the_same_losses(
@@ -301,9 +301,9 @@ def test_rare_classes_weigh_more_and_the_mean_is_one() -> None:
 # --- what is kept --------------------------------------------------------------------------------
 
 
-def test_first_answers_fill_only_what_has_no_labels() -> None:
+def test_self_labels_fill_only_what_has_no_labels() -> None:
     torch.manual_seed(0)
-    answers = FirstAnswers(PDBridgeNet(preset("nano")), torch.device("cpu"))
+    answers = SelfLabels(PDBridgeNet(preset("nano")), torch.device("cpu"))
     labelled, bare = BoxRooms(1, (32, 64))[0], BoxRooms(1, (32, 64), without="depth")[0]
     batch = collate([labelled, bare])
     filled = answers.fill(batch)

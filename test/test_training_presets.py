@@ -46,11 +46,16 @@ def write_matterport(root: Path) -> None:
         write_matterport3d(root, scan, "a", Room())
 
 
-def write_store(root: Path, numbers: Iterable[int] = range(3), worker: int = 0) -> None:
+def write_store(
+    root: Path,
+    numbers: Iterable[int] = range(3),
+    worker: int = 0,
+    class_set: str = "indoor18",
+) -> None:
     """Panoramas of a box room; the second has classes alone, as offline segmenters give."""
     room = Room()
     views = np.array([[0.0, 0.0, 90.0], [120.0, 10.0, 100.0]])
-    meta = {"class_set": "indoor18", "size": [32, 64], "labels": {}}
+    meta = {"class_set": class_set, "size": [32, 64], "labels": {}}
     with StoreWriter(root, meta, worker) as writer:
         for number in numbers:
             known = number != 1
@@ -93,7 +98,10 @@ def test_two_steps_of_every_preset(name: str, tmp_path: Path) -> None:
     config = training_preset(name)
     root, out = tmp_path / "data", tmp_path / "run"
     root.mkdir()
-    TREES[config.data](root)
+    if config.data == "store":
+        write_store(root, class_set=config.class_set or "indoor18")
+    else:
+        TREES[config.data](root)
     if config.network:
         more = ["network=nano"]
     else:

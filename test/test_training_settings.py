@@ -9,11 +9,11 @@ import pytest
 import tyro
 import yaml
 
-from mtpano_model.commands.train import Args, config_of
+from mtpano_model.commands.train import Args, config_of, run
 from mtpano_model.errors import MtpanoError
+from mtpano_model.settings import first_difference, parse_assignments, plain, updated
 from mtpano_model.training.config import Stage, TrainConfig
 from mtpano_model.training.presets import PRESETS, training_preset
-from mtpano_model.training.settings import first_difference, parse_assignments, plain, updated
 
 
 def parse(*arguments: str) -> TrainConfig:
@@ -104,6 +104,8 @@ def test_mistakes_are_answered_with_the_right_key(values: dict[str, Any], messag
 def test_more_mistakes(tmp_path: Path) -> None:
     with pytest.raises(MtpanoError, match=r"did you mean 'rooms_small'\?"):
         training_preset("room_small")
+    with pytest.raises(MtpanoError, match="--threads 0 is too small"):
+        run(Args(data_root=tmp_path, out=tmp_path, threads=0))
     with pytest.raises(MtpanoError, match="KEY=VALUE"):
         parse_assignments(["optimizer.lr"])
     with pytest.raises(MtpanoError, match=r"'stages=\[\{height: 1' is not YAML \(expected ',' or"):

@@ -85,7 +85,7 @@ def test_a_released_network_goes_on_in_the_frame_of_the_labels(tmp_path: Path) -
         expected = torch.einsum("ij,bjhw->bihw", turn, getattr(before, kind)[task])
         torch.testing.assert_close(getattr(after, kind)[task], expected)
     exported = {len(map_[0]): map_ for map_ in CPUTailGraph(net)(picture)}[3]
-    validated = predicted_maps(after, 0).normals
+    validated = predicted_maps(net, image.byte(), "cpu")[0].normals
     np.testing.assert_allclose(exported[0].permute(1, 2, 0), validated, atol=1e-5)
 
 

@@ -61,6 +61,25 @@ def save_oneformer(folder):
     tokenizer.save_pretrained(folder)
 
 
+def save_eomt(folder):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.EomtConfig(
+        hidden_size=16,
+        num_hidden_layers=3,
+        num_attention_heads=2,
+        mlp_ratio=1,
+        image_size=32,
+        patch_size=8,
+        num_blocks=1,
+        num_upscale_blocks=1,
+        num_queries=6,
+        num_register_tokens=1,
+        id2label=ADE150,
+        label2id=SMALL["label2id"],
+    )
+    transformers.EomtForUniversalSegmentation(config).save_pretrained(folder)
+
+
 def save_segformer(folder):
     transformers = pytest.importorskip("transformers")
     config = transformers.SegformerConfig(

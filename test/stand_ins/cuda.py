@@ -59,6 +59,9 @@ def make_cuda(machine: Machine) -> ModuleType:
     constants: dict[str, Any] = {
         "cudaError_t": cudaError_t,
         "cudaStreamNonBlocking": 1,
+        "cudaDeviceScheduleBlockingSync": 4,
+        "cudaDeviceMapHost": 8,
+        "cudaHostAllocMapped": 2,
         "cudaMemcpyKind": IntEnum(
             "cudaMemcpyKind", {"cudaMemcpyHostToDevice": 1, "cudaMemcpyDeviceToHost": 2}
         ),
@@ -87,6 +90,8 @@ class _Functions:
         self.machine = machine
 
     def cudaGetDeviceCount(self) -> tuple[Any, ...]:
+        if "no libcuda" in self.machine.faults:  # cuda-bindings 12.6 and 12.8
+            raise RuntimeError("Failed to dlopen libcuda.so.1")
         if "no driver" in self.machine.faults:
             return cudaError_t.cudaErrorInsufficientDriver, None
         if "no gpu" in self.machine.faults:
@@ -102,16 +107,35 @@ class _Functions:
     def cudaGetDeviceProperties(self, device: int) -> tuple[Any, ...]:
         major, minor = self.machine.capability
         return _OK, SimpleNamespace(
-            name=self.machine.gpu.encode(), major=major, minor=minor, totalGlobalMem=8 << 30
+            name=self.machine.gpu.encode(),
+            major=major,
+            minor=minor,
+            multiProcessorCount=self.machine.multi_processors,
+            totalGlobalMem=self.machine.memory_bytes,
+            integrated=int(self.machine.integrated),
         )
+
+    def cudaSetDeviceFlags(self, flags: int) -> tuple[Any, ...]:
+        self.machine.device_flags = flags
+        return (_OK,)
+
+    def cudaGetLastError(self) -> tuple[Any, ...]:
+        self.machine.faults.discard("last error")
+        return (_OK,)
 
     def cudaMalloc(self, size: int) -> tuple[Any, ...]:
         if "out of memory" in self.machine.faults:
             return cudaError_t.cudaErrorMemoryAllocation, None
         return _OK, self.machine.allocate("device", size)
 
-    def cudaMallocHost(self, size: int) -> tuple[Any, ...]:
+    def cudaHostAlloc(self, size: int, flags: int) -> tuple[Any, ...]:
+        assert flags == 2, "memory that is not mapped cannot be used in place"
         return _OK, self.machine.allocate("pinned", size)
+
+    def cudaHostGetDevicePointer(self, address: int, flags: int) -> tuple[Any, ...]:
+        assert flags == 0
+        assert self.machine.memory[address][0] == "pinned"
+        return _OK, address
 
     def _free(self, kind: str, address: int) -> tuple[Any, ...]:
         assert self.machine.memory[address][0] == kind
@@ -157,6 +181,7 @@ class _Functions:
     def cudaStreamEndCapture(self, stream: Stream) -> tuple[Any, ...]:
         captured, stream.captured = stream.captured, None
         if "no capture" in self.machine.faults:
+            self.machine.faults.add("last error")
             return cudaError_t.cudaErrorStreamCaptureUnsupported, None
         return _OK, Graph(captured or [])
 

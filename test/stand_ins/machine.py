@@ -19,6 +19,9 @@ class Machine:
     tensorrt: str = "10.3.0"
     gpu: str = "Orin"
     capability: tuple[int, int] = (8, 7)
+    multi_processors: int = 16
+    memory_bytes: int = 8 << 30
+    integrated: bool = False
     cuda_driver: int = 12060
     cuda_runtime: int = 12060
     faults: set[str] = field(default_factory=set)
@@ -28,6 +31,7 @@ class Machine:
     counts: dict[str, int] = field(default_factory=dict)
     memory: dict[int, tuple[str, ctypes.Array[Any]]] = field(default_factory=dict)
     streams: dict[int, Any] = field(default_factory=dict)
+    device_flags: int = 0
     last_build: dict[str, Any] = field(default_factory=dict)
 
     def count(self, what: str) -> None:
@@ -40,10 +44,14 @@ class Machine:
         return address
 
     def check_range(self, kind: str, address: int, size: int) -> None:
-        """AssertionError unless [address, address + size) lies in one allocation of this kind."""
+        """AssertionError unless [address, address + size) lies in one allocation of this kind.
+
+        What "device" calls for may be pinned memory where the GPU shares the processor's.
+        """
         for begin, (found, buffer) in self.memory.items():
             if begin <= address and address + size <= begin + len(buffer):
-                assert found == kind, f"{found} memory where {kind} memory was called for"
+                shared = self.integrated and found == "pinned"
+                assert found == kind or shared, f"{found} memory where {kind} memory was called for"
                 return
         raise AssertionError(f"{size} bytes at {address:#x} are not in any {kind} memory")
 

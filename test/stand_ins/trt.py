@@ -1,8 +1,7 @@
 """A recording stand-in for tensorrt with the names of one version, run by ONNX Runtime.
 
-`tensorrt_names.csv` lists the public names of the classes we touch in 10.3 and in 11.4 (10.3: the
-binding sources of the v10.3.0 release; 11.4: those of v11.1, less what the 11.4 documentation lists
-as removed).
+`tensorrt_names.csv` lists the public names of the classes we touch in 10.3.0, 10.13.3.9 and
+11.4.0.106, read from NVIDIA's own modules (test_tensorrt_bindings.py compares them).
 """
 
 from __future__ import annotations
@@ -11,11 +10,13 @@ from types import ModuleType
 
 from stand_ins import trt_build, trt_run
 from stand_ins.machine import Machine
-from stand_ins.trt_names import Enumeration, ILogger, IProgressMonitor, names
+from stand_ins.trt_names import Enumeration, ILogger, IProfiler, IProgressMonitor, names
 
 _ENUMERATIONS = (
     "Severity",
     "BuilderFlag",
+    "ProfilingVerbosity",
+    "LayerInformationFormat",
     "MemoryPoolType",
     "NetworkDefinitionCreationFlag",
     "TensorIOMode",
@@ -24,6 +25,7 @@ _ENUMERATIONS = (
 _CLASSES = (
     ILogger,
     IProgressMonitor,
+    IProfiler,
     trt_build.Builder,
     trt_build.INetworkDefinition,
     trt_build.IBuilderConfig,
@@ -32,6 +34,7 @@ _CLASSES = (
     trt_build.ITimingCache,
     trt_run.Runtime,
     trt_run.ICudaEngine,
+    trt_run.EngineInspector,
     trt_run.IExecutionContext,
 )
 

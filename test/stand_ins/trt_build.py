@@ -38,9 +38,12 @@ class Builder(Checked):
             "workspace": config._workspace,
             "level": config._level,
             "timings": config._timings,
+            "detailed": config._detailed,
             "onnx": network._onnx,
         }
-        if not self._steps(config._monitor) or "no build" in machine.faults:
+        strong = network._flags != 0
+        refused = "no build" in machine.faults or (strong and "no strong build" in machine.faults)
+        if not self._steps(config._monitor) or refused:
             self._logger.log(self.module.Severity.ERROR, "no implementation for node Conv_1")
             return None
         if config._timings is not None:
@@ -88,9 +91,21 @@ class IBuilderConfig(Checked):
         self._timings: Any = None
         self._monitor: Any = None
         self._level = 3
+        self._detailed = False
 
     def set_flag(self, flag: Member) -> None:
         self._flags.append(flag.label)
+
+    def clear_flag(self, flag: Member) -> None:
+        self._flags.append(f"no {flag.label}")
+
+    @property
+    def profiling_verbosity(self) -> Any:
+        return self.module.ProfilingVerbosity.DETAILED if self._detailed else None
+
+    @profiling_verbosity.setter
+    def profiling_verbosity(self, verbosity: Member) -> None:
+        self._detailed = verbosity.label == "DETAILED"
 
     def set_memory_pool_limit(self, pool: Member, size: int) -> None:
         assert pool.label == "WORKSPACE"

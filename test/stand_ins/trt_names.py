@@ -14,7 +14,7 @@ from stand_ins.machine import Machine
 
 
 def names(version: str) -> dict[str, set[str]]:
-    """Class -> its names in "10.3" or "11.4"."""
+    """Class -> its names in "10.3", "10.13" or "11.4"."""
     found: dict[str, set[str]] = {}
     with (Path(__file__).parent / "tensorrt_names.csv").open(newline="") as file:
         for row in csv.DictReader(file):
@@ -81,6 +81,11 @@ class Checked:
 
 
 class ILogger(Checked):
+    def __init__(self) -> None:
+        self._made = True
+
+
+class IProfiler(Checked):
     def __init__(self) -> None:
         self._made = True
 

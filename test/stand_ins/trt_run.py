@@ -26,6 +26,7 @@ class Runtime(Checked):
     def deserialize_cuda_engine(self, plan: bytes) -> Any:
         machine = self.machine
         machine.count("deserialized")
+        plan = bytes(memoryview(plan))
         head, _, rest = plan.removeprefix(PLAN_MAGIC).partition(b"\n")
         reason = ""
         if not plan.startswith(PLAN_MAGIC):
@@ -72,6 +73,11 @@ class ICudaEngine(Checked):
     def get_tensor_dtype(self, name: str) -> Member:
         return getattr(self.module.DataType, _TYPES[self._io[name][0]])
 
+    def create_engine_inspector(self) -> Any:
+        inspector = self.module.EngineInspector()
+        inspector._layers = ["Conv_0 + Relu_1"]
+        return inspector
+
     def create_execution_context(self) -> Any:
         if "no context" in self.machine.faults:
             return None
@@ -80,8 +86,27 @@ class ICudaEngine(Checked):
         return context
 
 
+class EngineInspector(Checked):
+    _layers: list[str]
+
+    def get_engine_information(self, format: Member) -> str:
+        assert format.label == "JSON"
+        return json.dumps({"Layers": self._layers})
+
+
 class IExecutionContext(Checked):
     _engine: Any
+    _profiler: Any = None
+
+    @property
+    def profiler(self) -> Any:
+        return self._profiler
+
+    @profiler.setter
+    def profiler(self, profiler: Any) -> None:
+        assert isinstance(profiler, self.module.IProfiler)
+        assert profiler._made
+        self._profiler = profiler
 
     def set_input_shape(self, name: str, shape: tuple[int, ...]) -> bool:
         return self._engine._io[name][1] == tuple(shape)
@@ -99,21 +124,24 @@ class IExecutionContext(Checked):
     def execute_async_v3(self, stream_handle: int) -> bool:
         assert isinstance(stream_handle, int)
         assert set(self._addresses) == set(self._engine._io)
-        if "no enqueue" in self.machine.faults:
+        if "no enqueue" in self.machine.faults or "last error" in self.machine.faults:
             return False
         self.machine.count("enqueued")
-        self.machine.streams[stream_handle].put(self._execute)
+        addresses = dict(self._addresses)  # a captured graph keeps those of its capture
+        self.machine.streams[stream_handle].put(lambda: self._execute(addresses))
         return True
 
-    def _execute(self) -> None:
+    def _execute(self, addresses: dict[str, int]) -> None:
         session = self._engine._session
-        feeds = {name: self._view(name) for name in self._engine._inputs}
+        feeds = {name: self._view(name, addresses[name]) for name in self._engine._inputs}
         names = [name for name in self._engine._io if name not in feeds]
         for name, value in zip(names, session.run(names, feeds), strict=True):
-            self._view(name)[...] = value
+            self._view(name, addresses[name])[...] = value
+        if self._profiler is not None:
+            self._profiler.report_layer_time("Conv_0 + Relu_1", 0.5)
 
-    def _view(self, name: str) -> Any:
+    def _view(self, name: str, address: int) -> Any:
         dtype, shape = self._engine._io[name]
         size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        raw = (ctypes.c_uint8 * size).from_address(self._addresses[name])
+        raw = (ctypes.c_uint8 * size).from_address(address)
         return np.frombuffer(raw, dtype).reshape(shape)
