@@ -10,7 +10,7 @@ import sys
 import tyro
 
 from benchmarks.bench import Args, bench
-from mtpano_ros.process import run_command
+from mtpano_ros.process.spinning import run_command
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""The order of a benchmark: who runs when, and what is put in relation to what."""
+"""Runs the whole benchmark: what is measured when, and which numbers are compared."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Row:
         height, width = load.size
         return cls(
             node=name,
-            camera=f"{width}x{height}",
+            camera=f"{height}x{width}",
             cloud=load.cloud,
             subscribers=load.subscribers,
             per_second=round(busy.per_second, 2) if busy else None,
@@ -278,7 +278,7 @@ def camera_losses(laboratory: Laboratory, ours: System) -> dict[str, dict[str, i
     for name, system, frames in (
         ("shipped", ours, LARGE_FRAMES), ("default", default, LARGE_FRAMES // 8),
     ):  # fmt: skip
-        log.info("camera to node: %d images of 2048x1024, %s transport", frames, name)
+        log.info("camera to node: %d images of 1024x2048, %s transport", frames, name)
         # The first run connects everybody; what is lost while that lasts is no camera's loss.
         laboratory.run(system, Load(LARGE, 10.0, 0.5, cloud=False, settle=SETTLE_SECONDS))
         before = laboratory.frames_received(system)

@@ -3,7 +3,7 @@
     python -m benchmarks.camera --ros-args -r __ns:=/ours
 
 Commands are lines of JSON: {"play": {"size": [WIDTH, HEIGHT], "rate": HZ, "frames": N}} answers
-true and sends the bundled panoramas as mtpano_ros.player does; {"sent": true} answers null as long
+true and sends the bundled panoramas as the player does; {"sent": true} answers null as long
 as that lasts, then how many were sent. It ends with its stdin.
 """
 
@@ -19,10 +19,12 @@ from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 
 from benchmarks.remote import answer
-from mtpano_ros.player import Args, create_publisher, message_maker, send, wait_for_subscribers
-from mtpano_ros.prefetch import Prefetcher
-from mtpano_ros.process import Spinner, spinning_node, split_ros_args
-from mtpano_ros.sources import PANORAMAS, open_source
+from mtpano_ros.process.spinning import Spinner, spinning_node, split_ros_args
+from mtpano_ros.tools.forms import raw_form
+from mtpano_ros.tools.player import Args, create_publisher, message_maker
+from mtpano_ros.tools.prefetch import Prefetcher
+from mtpano_ros.tools.sending import send, wait_for_subscribers
+from mtpano_ros.tools.sources import PANORAMAS, open_source
 
 MATCH_SECONDS = 60.0
 
@@ -48,19 +50,22 @@ class Camera:
 
     def _play(self, size: list[int], rate: float, frames: int) -> None:
         text = "{}x{}".format(*size)
-        args = Args(size=text, wait_for_subscribers=1, timeout=MATCH_SECONDS)
         if text not in self._messages:
-            self._messages[text] = list(map(message_maker(args), self._panoramas))
-        if wait_for_subscribers(self._spinner, self._publisher, args):
+            self._messages[text] = list(
+                map(message_maker(Args(size=text), raw_form()), self._panoramas)
+            )
+        if wait_for_subscribers(self._spinner, self._publisher, 1, MATCH_SECONDS):
             with Prefetcher(cycle(self._messages[text])) as messages:
-                report = send(self._spinner, self._publisher, messages, rate, frames)
+                report = send(
+                    self._spinner, self._publisher, messages, rate, frames, Args().frame_id
+                )
             self._sent = int(report["sent"])
 
 
 def main() -> None:
     """Obey stdin until it ends."""
     with spinning_node("camera", split_ros_args(sys.argv[1:])[1]) as spinner:
-        camera = Camera(spinner, create_publisher(spinner, compressed=False))
+        camera = Camera(spinner, create_publisher(spinner, raw_form()))
         for line in sys.stdin:
             command: dict[str, Any] = json.loads(line)
             if "play" in command:

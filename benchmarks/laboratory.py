@@ -12,7 +12,6 @@ import os
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -22,13 +21,12 @@ from benchmarks.content import SAMPLE
 from benchmarks.scenario import Load, Outcome, System, Watch
 from benchmarks.stub_node import StubEngine
 from mtpano_model.errors import MtpanoError
+from mtpano_model.graph.model_info import find_model
 from mtpano_model.inference import Frame, load_estimator
-from mtpano_model.inference.model_info import find_model
-from mtpano_model.inference.output_size import resolve_output_size
-from mtpano_model.inference.resize import resize_image
-from mtpano_ros.player import resize
-from mtpano_ros.sources import PANORAMAS, open_source
-from mtpano_ros.transport import CHOICES, PRIVATE_DOMAINS, large_messages, private_graph
+from mtpano_model.pictures.output_size import resolve_output_size
+from mtpano_model.pictures.resize import resize_image
+from mtpano_ros.process.transport import CHOICES, PRIVATE_DOMAINS, large_messages, private_graph
+from mtpano_ros.tools.sources import PANORAMAS, open_source
 
 log = logging.getLogger(__name__)
 ATTEMPTS = 8
@@ -53,12 +51,7 @@ class Laboratory:
     def __enter__(self) -> Laboratory:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for name in list(self._systems):
             self.stop(self._systems[name])
         self.estimator.close()
@@ -126,7 +119,7 @@ class Laboratory:
         self._received[system.name] = int(frames.get("received", 0))
         height, width = load.size
         log.info(
-            f"  {system.name:8} {width}x{height} {load.rate:6.2f} Hz in: {outcome.sent:4} sent, "
+            f"  {system.name:8} {height}x{width} {load.rate:6.2f} Hz in: {outcome.sent:4} sent, "
             f"{outcome.complete:4} complete, {outcome.per_second:6.2f} Hz out, "
             f"{outcome.latency_ms:8.1f} ms, {outcome.cpu_ms:7.1f} ms CPU"
         )
@@ -195,4 +188,4 @@ class Laboratory:
 
     @staticmethod
     def _at(panorama: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-        return panorama if panorama.shape[:2] == size else resize(panorama, size)
+        return panorama if panorama.shape[:2] == size else resize_image(panorama, size)

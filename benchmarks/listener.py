@@ -24,9 +24,9 @@ from rclpy.subscription import Subscription
 
 from benchmarks.content import check
 from benchmarks.remote import answer
-from mtpano_ros.collector import Collector, FrameSet
-from mtpano_ros.process import Spinner, spinning_node, split_ros_args
-from mtpano_ros.snapshot import OUTPUTS, nanoseconds
+from mtpano_ros.process.spinning import Spinner, spinning_node, split_ros_args
+from mtpano_ros.tools.collector import Collector, FrameSet
+from mtpano_ros.tools.snapshot import OUTPUTS, nanoseconds
 from mtpano_ros.topics import DIAGNOSTICS
 
 MATCH_SECONDS = 60.0

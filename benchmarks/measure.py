@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.inference import Frame
-from mtpano_ros.point_cloud import POINT_STEP, CloudPacker
+from mtpano_ros.outputs.point_cloud import POINT_STEP, CloudPacker
 
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")

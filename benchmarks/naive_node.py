@@ -24,8 +24,8 @@ from sensor_msgs.msg import CameraInfo, Image, PointCloud2, PointField
 from std_msgs.msg import Header
 from torch.nn.functional import interpolate
 
-from mtpano_model.inference.output_size import resolve_output_size
 from mtpano_model.network.pretrained import from_pretrained
+from mtpano_model.pictures.output_size import resolve_output_size
 
 POINT = np.dtype(
     [(name, np.float32) for name in ("x", "y", "z", "rgb", "normal_x", "normal_y", "normal_z")]

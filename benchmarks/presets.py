@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtpano_model.export.onnx_graph import OPSET, export_cpu_tail
-from mtpano_model.export.save import save_model
+from mtpano_model.graph.save import save_model
 from mtpano_model.network import PDBridgeNet, preset
 from mtpano_model.network.config import PRESETS
 

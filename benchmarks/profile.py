@@ -13,13 +13,14 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 
 from benchmarks.measure import median_ms, median_wall_ms
+from benchmarks.robot import robot_steps
 from mtpano_model.inference import Estimator, Frame
-from mtpano_ros import topics
-from mtpano_ros.image_input import read_image
-from mtpano_ros.messages import cloud_message, image_message
-from mtpano_ros.player import raw_message
-from mtpano_ros.point_cloud import CloudPacker
-from mtpano_ros.serialized import Buffer, publish
+from mtpano_model.pictures.messages import read_message
+from mtpano_ros.outputs.messages import cloud_message, image_message
+from mtpano_ros.outputs.point_cloud import CloudPacker
+from mtpano_ros.outputs.serialized import Buffer, publish
+from mtpano_ros.outputs.table import IMAGE_TOPICS
+from mtpano_ros.tools.forms import raw_message
 
 
 def profile(
@@ -43,29 +44,31 @@ def profile(
     colors = np.ascontiguousarray(np.broadcast_to(rgb[:1, :1], (*size, 3)))
     packer = CloudPacker()
     steps: dict[str, Callable[[], Any]] = {
-        "read the image message": lambda: read_image(picture),
+        "read the image message": lambda: read_message(picture),
         "resize to the network": lambda: estimator.preprocess(rgb, batch),
         "labels, depth, normals at their size": lambda: estimator.postprocess(
             outputs, size, out=frame
         ),
         "pack the cloud": lambda: packer.pack(frame, colors, "rgb", points),
+        **robot_steps(estimator, outputs, frame, colors),
     }
     times = {"network": median_wall_ms(lambda: estimator.infer(batch))}
     with publishing_node(domain) as node:
         for topic, encoding in (
-            (topics.DEPTH, "32FC1"), (topics.NORMALS, "32FC3"), (topics.SEMANTIC, "mono8"),
+            ("depth", "32FC1"), ("normals", "32FC3"), ("semantic", "mono8"),
         ):  # fmt: skip
-            message = image_message(Header(), encoding, size, buffers[topic.name])
-            steps[f"publish {topic.name}"] = publishing(node, topic, message, buffers[topic.name])
+            message = image_message(Header(), encoding, size, buffers[topic])
+            steps[f"publish {topic}"] = publishing(node, topic, message, buffers[topic])
         message = cloud_message(Header(), size)
-        steps["publish points"] = publishing(node, topics.POINTS, message, buffers["points"])
+        steps["publish points"] = publishing(node, "points", message, buffers["points"])
         for name, step in steps.items():
             times[name] = median_ms(step, repeats=15)
     return {name: round(value, 3) for name, value in times.items()}
 
 
-def publishing(node: Node, topic: topics.Topic, message: Any, buffer: Buffer) -> Callable[[], None]:
+def publishing(node: Node, name: str, message: Any, buffer: Buffer) -> Callable[[], None]:
     """A function that publishes the message with the node's QoS."""
+    topic = IMAGE_TOPICS[name]
     publisher = node.create_publisher(topic.type, topic.name, topic.qos)
     return lambda: publish(publisher, message, buffer)
 

@@ -6,7 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.plot import bar_chart
+from matplotlib.figure import Figure
+
+from mtpano_model.evaluation.charts import bar_chart
 
 # key -> (what it says, the goal)
 RATIOS = {
@@ -27,7 +29,7 @@ TERMS = """\
 - **images/s**: complete sets of outputs a second while the camera sends more than the node can
   take; what it **sustains**. **Latency**: from the camera's stamp to the last output at a
   subscriber, the median image. **CPU time**: of the node's process, all threads. Both at half of
-  what the node sustains at 1024x512.
+  what the node sustains at 512x1024 (all sizes are HEIGHTxWIDTH).
 - **Engine alone**: the network without a node. **Frame path**: our node with
   `benchmarks/stub_node.py`, an engine that answers at once, so that only path and transport are
   left. **One copy**: numpy copies as many bytes as are published.
@@ -41,7 +43,7 @@ def write_report(folder: Path, results: Mapping[str, Any]) -> None:
     """Write README.md and throughput.svg into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "README.md").write_text(page(results), encoding="utf-8")
-    (folder / "throughput.svg").write_text(throughput_chart(results["table"]), encoding="utf-8")
+    throughput_chart(results["table"]).savefig(folder / "throughput.svg")
 
 
 def page(results: Mapping[str, Any]) -> str:
@@ -52,13 +54,13 @@ def page(results: Mapping[str, Any]) -> str:
         "# Benchmarks",
         f"Written by `./run bench` in {results['seconds']:.0f} s on {machine['cores']} cores of "
         f"{machine['cpu']} ({machine['memory_gib']} GiB, load {machine['load_before']:.1f} before "
-        f"the start). Network: {model['name']} ({model['preset']}, {model['input_size']} as height "
-        f"x width, {model['precision']}) on {model['backend']}; the naive node runs the same "
+        f"the start). Network: {model['name']} ({model['preset']}, {model['input_size']}, "
+        f"{model['precision']}) on {model['backend']}; the naive node runs the same "
         "weights in PyTorch eager, float32.",
         TERMS,
         "![images a second](throughput.svg)",
         "## Ours in relation to",
-        "Camera 1024x512 (width x height, as all cameras here), cloud on, one subscriber.",
+        "Camera 512x1024, cloud on, one subscriber.",
         table(
             ("ratio", "value", "goal"),
             ((what, results[key], goal) for key, (what, goal) in RATIOS.items()),
@@ -87,7 +89,7 @@ def page(results: Mapping[str, Any]) -> str:
             ("test", "result"),
             (
                 (
-                    "2048x1024 at 10 Hz from camera to node, shipped transport",
+                    "1024x2048 at 10 Hz from camera to node, shipped transport",
                     f"{shipped['lost']} of {shipped['sent']} lost",
                 ),
                 (
@@ -106,7 +108,7 @@ def page(results: Mapping[str, Any]) -> str:
             ),
         ),
         "## Where each millisecond goes",
-        "One image of 1024x512, every step alone: CPU time of one thread, time that passes for the "
+        "One image of 512x1024, every step alone: CPU time of one thread, time that passes for the "
         "network.",
         table(("step", "ms"), results["profile_ms"].items()),
         "## What to expect on GPUs: computed, not measured",
@@ -126,8 +128,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
 
 
-def throughput_chart(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Images a second by configuration, ours above naive, as SVG."""
+def throughput_chart(rows: Sequence[Mapping[str, Any]]) -> Figure:
+    """Images a second by configuration, ours above naive."""
     by_place: dict[str, dict[str, float]] = {}
     for row in rows:
         if row["per_second"] is not None:

@@ -21,7 +21,10 @@ BYTES_A_VALUE = 2  # fp16
 
 @dataclass(frozen=True)
 class Device:
-    """Dense fp16 tensor-core peak and memory bandwidth, from the maker's data sheets."""
+    """Dense fp16 peak with sums in fp32, as TensorRT computes, and memory bandwidth: data sheets.
+
+    GeForce cards reach half of the peak that is advertised, which has sums in fp16.
+    """
 
     name: str
     tera_flops: float
@@ -32,8 +35,9 @@ DEVICES = (
     Device("Jetson Orin Nano 8 GB", 10.0, 68.0),
     Device("Jetson Orin NX 16 GB", 15.0, 102.4),
     Device("Jetson AGX Orin 64 GB", 42.5, 204.8),
-    Device("GeForce RTX 3060", 51.0, 360.0),
-    Device("GeForce RTX 4090", 330.0, 1008.0),
+    Device("Jetson AGX Thor", 517.0, 273.0),
+    Device("GeForce RTX 3060", 25.5, 360.0),
+    Device("GeForce RTX 4090", 165.0, 1008.0),
 )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.measure import cpu_seconds
 from benchmarks.remote import Remote
 from mtpano_model.errors import MtpanoError
-from mtpano_ros.children import Children
+from mtpano_ros.tools.children import Children
 
 IMAGES = ("depth", "normals", "semantic", "camera_info")
 CLOUD = "points"

@@ -8,8 +8,8 @@ from benchmarks.laboratory import Laboratory
 from benchmarks.scenario import CLOUD, IMAGES
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import load_estimator
-from mtpano_ros.children import Children
-from mtpano_ros.sources import PANORAMAS
+from mtpano_ros.tools.children import Children
+from mtpano_ros.tools.sources import PANORAMAS
 
 CAMERA_SECONDS = 2.0
 PATIENCE_SECONDS = 60.0
@@ -24,7 +24,7 @@ def measure_startup(laboratory: Laboratory) -> dict[str, float]:
     system = laboratory.prepare("startup")
     listener = system.remote("benchmarks.listener")
     with Children(system.environment, system.log) as camera:
-        camera.start("camera", "mtpano_ros.player", PANORAMAS, "--rate", 20, *system.ros_args)
+        camera.start("camera", "mtpano_ros.tools.player", PANORAMAS, "--rate", 20, *system.ros_args)
         time.sleep(CAMERA_SECONDS)
         began = time.monotonic()
         laboratory.launch_ours(system)

@@ -1,4 +1,4 @@
-"""Does memory stay flat? A long stream through a fresh node, its resident memory watched."""
+"""Measures whether memory grows while a long stream passes through a fresh node."""
 
 from __future__ import annotations
 

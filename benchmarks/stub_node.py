@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.geometry.sphere import rays
-from mtpano_model.inference.model_info import read_model_info
+from mtpano_model.graph.model_info import read_model_info
+from mtpano_model.pictures.size import Size
 from mtpano_ros.node import main
 
 DEPTH_METRES = 2.5
@@ -27,15 +28,25 @@ class StubEngine:
 
     def __init__(self, path: Path) -> None:
         info = read_model_info(path)
-        height, width = info.output_size
-        stripes = np.arange(width) * len(info.classes) // width
-        logits = np.zeros((1, len(info.classes), height, width), np.float32)
+        classes = len(info.classes)
+
+        def size(name: str) -> Size:
+            return info.output_sizes.get(name, info.output_size)
+
+        height, width = size("semseg")
+        stripes = np.arange(width) * classes // width
+        logits = np.zeros((1, classes, height, width), np.float32)
         logits[0, stripes, :, np.arange(width)] = 1.0
+        towards = -rays(*size("normals")).transpose(2, 0, 1)
         self._outputs = {
-            "depth": np.full((1, 1, height, width), DEPTH_METRES, np.float32),
-            "normals": np.ascontiguousarray(-rays(height, width).transpose(2, 0, 1))[None],
+            "depth": np.full((1, 1, *size("depth")), DEPTH_METRES, np.float32),
+            "normals": np.ascontiguousarray(towards)[None],
             "semseg": logits,
         }
+        for task in info.tasks:
+            if task.optional:
+                shape = (1, task.num_channels(classes), *size(task.name))
+                self._outputs[task.name] = np.ones(shape, np.float32)
 
     def infer(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """The same arrays every time."""

@@ -27,7 +27,7 @@ from mtpano_model.memory import keep_freed_memory
 from mtpano_model.training.class_balance import balanced_class_weights
 from mtpano_model.training.config import Stage
 from mtpano_model.training.loop import memory_format, network_input, train
-from mtpano_model.training.losses import multi_task_loss, with_point_map
+from mtpano_model.training.multi_task import multi_task_loss, with_point_map
 from mtpano_model.training.optimizer import build_optimizer
 from mtpano_model.training.presets import training_preset
 from mtpano_model.training.starting_point import starting_network
