@@ -69,7 +69,14 @@ EXTRAS = {
         "transformers>=4.56",
     ],
     # Enough for the tests of the node and its tools.
-    "robot-test": ["hypothesis", "onnx>=1.16", "pytest>=7", "pytest-timeout", "pytest-xdist>=3"],
+    "robot-test": [
+        "hypothesis",
+        "onnx>=1.16",
+        "pytest>=7",
+        "pytest-rerunfailures",
+        "pytest-timeout",
+        "pytest-xdist>=3",
+    ],
     "test": [
         "catkin-pkg",
         "colcon-ros",
@@ -78,6 +85,7 @@ EXTRAS = {
         "mypy",
         "py360convert",
         "pytest>=7",
+        "pytest-rerunfailures",
         "pytest-timeout",
         "pytest-xdist>=3",
         "ruff",

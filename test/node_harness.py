@@ -26,6 +26,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from mtpano_ros.node import PanoNode
 from mtpano_ros.outputs.table import IMAGE_TOPICS
 
+DISCOVERY = 30.0  # seconds; DDS repeats what a busy machine lost every 3 s
 WARNING = 30  # rcl_interfaces/Log: WARN; a byte in some distributions, a number in others
 _NUMBERS = itertools.count()
 LOG_QOS = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # of /rosout
@@ -112,8 +113,9 @@ class Robot:
             subscription = self.world.create_subscription(TYPES[name], name, kept.append, qos)
             if matched:
                 topic = subscription.topic_name
-                wait_until(lambda t=topic: self._subscribers(t), what=f"a match on {topic}")
-                wait_until(subscription.get_publisher_count, what=f"the writer of {topic}")
+                found = subscription.get_publisher_count
+                wait_until(lambda t=topic: self._subscribers(t), DISCOVERY, f"a match on {topic}")
+                wait_until(found, DISCOVERY, f"the writer of {topic}")
         return subscription
 
     def _subscribers(self, topic: str) -> int:
@@ -127,10 +129,10 @@ class Robot:
             name = "image" if kind is Image else "image/compressed"
             self._cameras[kind] = self.world.create_publisher(kind, name, qos_profile_sensor_data)
         camera = self._cameras[kind]
-        wait_until(camera.get_subscription_count, what="the node listens")
+        wait_until(camera.get_subscription_count, DISCOVERY, "the node listens")
         # The camera may know the node's reader before that knows the camera, and best effort loses
         # what comes in between.
-        wait_until(self._cameras_found, what="the node has found the cameras")
+        wait_until(self._cameras_found, DISCOVERY, "the node has found the cameras")
         camera.publish(message)
 
     def _cameras_found(self) -> bool:

@@ -44,7 +44,7 @@ class Process:
         while text not in self.output:
             ended = self.popen.poll() is not None and not self._reader.is_alive()
             assert not ended, f"ended with {self.popen.returncode} before '{text}':\n{self.output}"
-            assert time.monotonic() < deadline, f"no '{text}' in {timeout} s:\n{self.output}"
+            assert time.monotonic() < deadline, f"not within {timeout} s: {text}\n{self.output}"
             time.sleep(0.02)
 
     def wait(self, timeout: float = 60.0) -> int:

@@ -65,7 +65,9 @@ class Watcher:
         goal = len(self.complete()) + count
         deadline = time.monotonic() + timeout
         while len(found := self.complete()) < goal:
-            assert time.monotonic() < deadline, f"{len(found)} of {goal} complete sets"
+            assert time.monotonic() < deadline, (
+                f"not within {timeout} s: {goal} complete sets, {len(found)} came"
+            )
             rclpy.spin_once(self.node, timeout_sec=0.1)
         return found
 

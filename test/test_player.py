@@ -43,7 +43,9 @@ class Listener:
         deadline = time.monotonic() + timeout
         while len(self.messages) < count and time.monotonic() < deadline:
             rclpy.spin_once(self.node, timeout_sec=0.1)
-        assert len(self.messages) >= count, f"{len(self.messages)} of {count} messages"
+        assert len(self.messages) >= count, (
+            f"not within {timeout} s: {count} messages, {len(self.messages)} came"
+        )
         return self.messages
 
 

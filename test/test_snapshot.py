@@ -42,7 +42,7 @@ class FakeNode:
         """It listens to the image once it is ready for everything."""
         deadline = time.monotonic() + 20
         while self.publishers["image"].get_subscription_count() < 1:
-            assert time.monotonic() < deadline, "the snapshot never subscribed to the image"
+            assert time.monotonic() < deadline, "not within 20 s: the snapshot subscribes"
             time.sleep(0.02)
         time.sleep(0.5)
 
