@@ -76,7 +76,7 @@ def main(args: Args) -> None:
     net.to(memory_format=layout)  # type: ignore[call-overload]
     optimizer = build_optimizer(net, config.optimizer)
     weights = balanced_class_weights(
-        data.train(args.size), net.config.num_classes, config.losses.class_balance
+        data.sources(args.size), net.config.num_classes, config.losses.class_balance
     )
 
     def run(steps: int) -> tuple[float, float, float, float]:

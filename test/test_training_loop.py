@@ -286,7 +286,7 @@ def test_only_weights_decay() -> None:
 
 def test_rare_classes_weigh_more_and_the_mean_is_one() -> None:
     frames = BoxRooms(2, (32, 64))
-    weights = balanced_class_weights(frames, 18, 0.5)
+    weights = balanced_class_weights([(frames, 1.0)], 18, 0.5)
     counts = np.bincount(frames[0].semseg.flatten(), minlength=18)
     counts = counts + np.bincount(frames[1].semseg.flatten(), minlength=18)
     share = torch.from_numpy(counts / counts.sum()).float()
@@ -296,6 +296,16 @@ def test_rare_classes_weigh_more_and_the_mean_is_one() -> None:
     ratio = weights[0] / weights[2]
     assert ratio.item() == pytest.approx((share[2] / share[0]).sqrt().item(), rel=1e-4)
     assert (weights[~present] == 1).all()
+
+
+def test_a_class_of_a_set_that_is_mixed_in_counts_by_that_set_s_share() -> None:
+    person = torch.full((2, 32, 64), 16, dtype=torch.uint8)
+    people = [replace(sample, semseg=person[0]) for sample in BoxRooms(2, (32, 64))]
+    weights = balanced_class_weights([(BoxRooms(2, (32, 64)), 0.99), (people, 0.01)], 18, 0.5)
+    alone = balanced_class_weights([(BoxRooms(2, (32, 64)), 1.0)], 18, 0.5)
+    floor = np.mean([(sample.semseg == 1).float().mean() for sample in BoxRooms(2, (32, 64))])
+    assert alone[16] == 1
+    assert (weights[16] / weights[1]).item() == pytest.approx((0.99 * floor / 0.01) ** 0.5, 1e-3)
 
 
 # --- what is kept --------------------------------------------------------------------------------

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtpano_model.classes import IGNORE
@@ -15,17 +18,28 @@ _COUNTED_FRAMES = 1000  # at most; taken evenly
 _RAREST = 1e-4  # share of pixels below which a class weighs no more
 
 
-def balanced_class_weights(frames: PanoramaDataset, num_classes: int, exponent: float) -> Tensor:
-    """Weights ~ frequency^-exponent, scaled to a mean of 1 over pixels; absent classes get 1."""
-    counts = np.zeros(256, np.int64)
+def balanced_class_weights(
+    sources: Iterable[tuple[PanoramaDataset, float]], num_classes: int, exponent: float
+) -> Tensor:
+    """Weights ~ frequency^-exponent, scaled to a mean of 1 over pixels; absent classes get 1.
+
+    sources: the sets of frames, each with its share of the stream, as a class may be in one alone.
+    """
+    counts = np.sum([part * _counts(frames) for frames, part in sources], axis=0)
+    share = counts[:num_classes] / max(counts[:IGNORE].sum(), 1e-9)
+    weights = np.where(share > 0, np.maximum(share, _RAREST) ** -exponent, 0)
+    weights /= max((share * weights).sum(), 1e-9)
+    return torch.from_numpy(np.where(share > 0, weights, 1)).float()
+
+
+def _counts(frames: PanoramaDataset) -> NDArray[np.float64]:
+    """Labelled and unlabelled pixels of a frame by label, [256], as shares that sum to 1."""
+    counts = np.zeros(256)
     limit = min(len(frames), _COUNTED_FRAMES)
     for index in np.linspace(0, len(frames) - 1, limit).astype(int):
         labels = frames[int(index)].semseg.flatten().numpy()
         counts += np.bincount(labels, minlength=256)
-    share = counts[:num_classes] / max(counts[:IGNORE].sum(), 1)
-    weights = np.where(share > 0, np.maximum(share, _RAREST) ** -exponent, 0)
-    weights /= max((share * weights).sum(), 1e-9)
-    return torch.from_numpy(np.where(share > 0, weights, 1)).float()
+    return counts / counts.sum()
 
 
 def class_weights_of(
@@ -35,5 +49,5 @@ def class_weights_of(
     if not config.losses.class_balance:
         return None
     first = config.stages[0]
-    frames = data.train((first.height, first.width))
-    return balanced_class_weights(frames, num_classes, config.losses.class_balance).to(device)
+    sources = data.sources((first.height, first.width))
+    return balanced_class_weights(sources, num_classes, config.losses.class_balance).to(device)

@@ -30,7 +30,8 @@ class LossConfig:
     semseg, depth, normals: weight of each main task. initial: weight of the initial predictions,
     auxiliary: of the auxiliary tasks.
     cross_entropy, dice: the two halves of the semantic loss.
-    class_balance: exponent b; classes weigh frequency^-b in the cross-entropy (0: all the same).
+    class_balance: exponent b; classes weigh frequency^-b in the cross-entropy (0: all the same),
+        the frequency over all sets that are mixed.
     depth_kind: "l1" in metres, or "log_l1" (mean |log p - log y|), which near and far teach alike.
     depth_edge, depth_frequency, normals_edge, normals_frequency: weights of Edge and Freq.
     depth_gradient: weight of the differences between neighbouring log depths; not in the paper.

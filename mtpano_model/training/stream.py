@@ -40,6 +40,11 @@ class TrainingData:
     also: tuple[tuple[Frames, float], ...] = ()
     flags: tuple[str, ...] = ()
 
+    def sources(self, size: tuple[int, int]) -> list[tuple[PanoramaDataset, float]]:
+        """All training frames at a size, each set with its share of the stream."""
+        rest = 1 - sum(share for _, share in self.also)
+        return [(self.train(size), rest), *((frames(size), share) for frames, share in self.also)]
+
 
 @dataclass(frozen=True)
 class Draw:
@@ -177,14 +182,13 @@ def stage_batches(
     cannot be read.
     """
     size = (stage.height, stage.width)
-    sources = [data.train(size), *(frames(size) for frames, _ in data.also)]
-    others = [share for _, share in data.also]
+    sources, shares = zip(*data.sources(size), strict=True)
     sampler = StreamSampler(
         [len(frames) for frames in sources],
         stage.batch,
         (stage.steps - done) * config.accumulate,
         seed=config.seed,
-        shares=[1 - sum(others), *others],
+        shares=shares,
         first=first + done * stage.batch * config.accumulate * world,
         rank=rank,
         world=world,
