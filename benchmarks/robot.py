@@ -104,8 +104,9 @@ def leveller(
     planes, labels = answer.planes.copy(), answer.labels
     scratch = np.empty_like(planes)
     turning = Turning(compiled=None)
-    correction = Correction(estimator.info.classes, MetricScale(CAMERA_METRES), None)
-    picture = np.zeros((*estimator.info.input_size, 3), np.uint8)
+    info = estimator.info
+    correction = Correction(info.classes, MetricScale(CAMERA_METRES), info.input_size, None)
+    picture = np.zeros((*info.input_size, 3), np.uint8)
     downs = cycle([_down(degrees) for degrees in tilts])
 
     def step() -> None:

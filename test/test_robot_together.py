@@ -27,7 +27,7 @@ def frame_of(down, scale=1.0) -> Frame:
     reach, normals, labels = cast(sphere.rays(*SIZE))
     reach[np.isinf(reach)] = np.nan
     planes = np.concatenate([reach[None] * scale, np.moveaxis(normals, -1, 0)]).astype(np.float32)
-    correct = Correction(load_class_set("indoor18"), MetricScale(HEIGHT))
+    correct = Correction(load_class_set("indoor18"), MetricScale(HEIGHT), SIZE)
     corrected = correct(Answer(planes, labels), SIZE, down, 0.0)
     planes, labels = corrected.answer.planes, corrected.answer.labels
     assert corrected.floor.height == pytest.approx(HEIGHT * scale, rel=0.01)
@@ -89,3 +89,13 @@ def test_everything_agrees_with_the_room(axis, angle, scale):
         seen = (rays * z[rows, columns, None]) @ (level @ view.rotation).T
         off = distance_to_room(seen)
         assert (off <= np.maximum(0.01, z[rows, columns] * 1.8 * pixel)).mean() > 0.998
+
+
+@pytest.mark.parametrize(("grid", "finest"), [(64, 128), (128, 256), (256, 256), (512, 512)])
+def test_a_turned_answer_is_made_finer_up_to_the_picture_that_the_network_saw(grid, finest):
+    planes, labels = np.ones((4, grid, 2 * grid), np.float32), np.zeros((grid, 2 * grid), np.uint8)
+    correct = Correction(load_class_set("indoor18"), MetricScale(), (256, 512))
+    down = down_after((1, 0, 0), 10)
+    answer = correct(Answer(planes, labels), (512, 1024), down, 0.0).answer
+    assert answer.planes.shape == (4, finest, 2 * finest)
+    assert answer.labels.shape == (finest, 2 * finest)

@@ -36,13 +36,15 @@ class Corrected:
 class Correction:
     """Corrects one answer after another; one thread at a time.
 
-    scale: see MetricScale. The floor is what `classes` calls so. compiled: see Turning.
+    scale: see MetricScale. The floor is what `classes` calls so. picture: (H, W) that the network
+    sees. compiled: see Turning.
     """
 
     def __init__(
-        self, classes: ClassSet, scale: MetricScale, compiled: bool | None = False
+        self, classes: ClassSet, scale: MetricScale, picture: Size, compiled: bool | None = False
     ) -> None:
         self.scale = scale
+        self._picture = picture
         self._floor_ids = surface_ids(classes, "floor")
         self._turning = Turning(compiled)
 
@@ -68,6 +70,8 @@ class Correction:
         if scale.factor != 1:
             planes[0] *= np.float32(scale.factor)
         self._turning.set_down(down)
-        planes, labels = self._turning.camera_answer(planes, answer.labels, limit)
+        # A finer grid than the picture's holds nothing more, and costs four times as much.
+        finest = min(limit[0], self._picture[0]), min(limit[1], self._picture[1])
+        planes, labels = self._turning.camera_answer(planes, answer.labels, finest)
         maps = {name: self._turning.camera_map(values) for name, values in maps.items()}
         return Corrected(Answer(planes, labels, None, maps), floor, scale)

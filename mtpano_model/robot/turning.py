@@ -2,8 +2,8 @@
 
     picture (camera) -> level picture -> network -> answer (level) -> answer (camera)
 
-The answer is turned on the network's own grid, made twice as fine, before postprocessing brings it
-to the output's size: so it is turned once, and masks and ranges hold in the camera's own frame.
+The answer is turned before postprocessing brings it to the output's size, so masks and ranges hold
+in the camera's own frame. An answer coarser than the picture is made twice as fine on the way.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Turning:
     def camera_answer(
         self, planes: Floats, labels: NDArray[Any], limit: Size
     ) -> tuple[Floats, NDArray[Any]]:
-        """The level answer in the camera's frame, on a grid twice as fine, at most of `limit`.
+        """The level answer in the camera's frame, on a grid twice as fine, but at most of `limit`.
 
         planes: [4, h, w], depth in metres along the ray and the normal's x, y, z, finite or NaN;
         labels: [h, w] ids. Depth is interpolated as 1 / depth, which is exact on planes, but taken

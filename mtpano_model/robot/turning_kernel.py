@@ -78,6 +78,67 @@ def turn_picture(turn, latitudes, longitudes, source, out):
             line[q + np.uint64(2)] = np.uint8(mixed >> _BLUE)
 
 
+@part
+def _close(values):
+    """Give a map [h + 2, w + 2] its border: its neighbours on the sphere, as `bordered` does."""
+    height, width = values.shape[0] - 2, values.shape[1] - 2
+    half = width // 2
+    for j in range(width):
+        k = j + half if j < half else j - half
+        values[0, j + 1], values[height + 1, j + 1] = values[1, k + 1], values[height, k + 1]
+    for i in range(height + 2):
+        values[i, 0], values[i, width + 1] = values[i, width], values[i, 1]
+
+
+@part
+def _bends(before, here, behind, limit, out):
+    """Mark where a line of numbers bends by more than `limit` times itself, or is none."""
+    for j in range(out.shape[0]):
+        around = abs(before[j] + behind[j] - here[j] - here[j])
+        out[j] |= np.uint8((around > limit * abs(here[j])) | (here[j] != here[j]))
+
+
+@compiled(
+    void(float32[:, ::1], float32[:, :, ::1], float32, float32[:, :, ::1], uint8[:, ::1]),
+)
+def prepare(turn, planes, limit, source, hard):
+    """source [h + 2, w + 2, 4]: 1 / depth and turn @ normal of planes [4, h, w], with a border.
+
+    hard [h + 2, w + 2]: not zero where one of a pixel and its neighbours to the right and below
+    is beside a step: where 1 / depth bends by more than `limit` times itself.
+    """
+    height, width = planes.shape[1], planes.shape[2]
+    inverse = np.empty((height + 2, width + 2), np.float32)
+    for i in range(height):
+        line = inverse[i + 1]
+        for j in range(width):
+            line[j + 1] = _ONE / planes[0, i, j]
+    _close(inverse)
+    for i in range(height):
+        found, line = hard[i + 1, 1:-1], inverse[i + 1]
+        found[:] = 0
+        _bends(line[:-2], line[1:-1], line[2:], limit, found)
+        if 0 < i < height - 1:  # not across the poles
+            _bends(inverse[i, 1:-1], line[1:-1], inverse[i + 2, 1:-1], limit, found)
+    _close(hard)
+    for i in range(height + 2):
+        for j in range(width + 1):
+            hard[i, j] |= hard[i, j + 1]
+    for i in range(height + 1):
+        for j in range(width + 2):
+            hard[i, j] |= hard[i + 1, j]
+    for i in range(height):
+        x, y, z = planes[1, i], planes[2, i], planes[3, i]
+        out = source[i + 1]
+        for j in range(width):
+            out[j + 1, 0] = inverse[i + 1, j + 1]
+            out[j + 1, 1] = turn[0, 0] * x[j] + turn[0, 1] * y[j] + turn[0, 2] * z[j]
+            out[j + 1, 2] = turn[1, 0] * x[j] + turn[1, 1] * y[j] + turn[1, 2] * z[j]
+            out[j + 1, 3] = turn[2, 0] * x[j] + turn[2, 1] * y[j] + turn[2, 2] * z[j]
+    for k in range(4):
+        _close(source[:, :, k])
+
+
 @compiled(
     void(
         *_TURN,

@@ -104,6 +104,8 @@ class CompiledTurns(PlainTurns):
         super().__init__()
         self._loops = loops
         self._level = np.empty((0, 0, 3), np.uint8)
+        self._hard = np.empty((0, 0), np.uint8)
+        self._prepared = np.empty((0, 0, 4), np.float32)
 
     def picture(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         assert self.rotation is not None
@@ -122,13 +124,14 @@ class CompiledTurns(PlainTurns):
         if labels.dtype != np.uint8:  # ids of 16 bits are too rare for the loops
             return super().answer(planes, labels, size)
         self._lend(labels, size)
-        source, steps = self._source(planes)
-        hard = bordered((steps | np.isnan(source[..., 0])).view(np.uint8))
-        hard[:, :-1] |= hard[:, 1:]
-        hard[:-1] |= hard[1:]
-        turn = self.rotation.astype(np.float32, "C")
+        grid = labels.shape[0] + 2, labels.shape[1] + 2
+        if self._hard.shape != grid:
+            self._hard = np.empty(grid, np.uint8)
+            self._prepared = np.empty((*grid, 4), np.float32)
+        turn, back = (r.astype(np.float32, "C") for r in (self.rotation, self.rotation.T))
+        self._loops.prepare(back, np.ascontiguousarray(planes), _STEP, self._prepared, self._hard)
         self._loops.turn_answer(
-            turn, *ray_factors(size), bordered(source), hard, bordered(labels),
+            turn, *ray_factors(size), self._prepared, self._hard, bordered(labels),
             self._planes, self._labels,
         )  # fmt: skip
         return self._planes, self._labels

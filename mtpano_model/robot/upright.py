@@ -71,7 +71,8 @@ class UprightPredictor:
             outputs = self._estimator.infer(batch)
         times.append(perf_counter())
         # Of its own: what one picture shows says nothing about the next.
-        correction = Correction(self._estimator.info.classes, MetricScale(self._height))
+        info = self._estimator.info
+        correction = Correction(info.classes, MetricScale(self._height), info.input_size)
         found: list[Corrected] = []
 
         def adjust(answer: Answer, size: Size) -> Answer:

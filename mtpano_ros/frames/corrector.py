@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.classes import ClassSet
+from mtpano_model.graph.model_info import ModelInfo
 from mtpano_model.inference.answer import Adjust, Answer
 from mtpano_model.pictures.resize import resize_nearest
 from mtpano_model.robot.correction import Corrected, Correction
@@ -28,12 +28,12 @@ _FLOOR_SECONDS = 10.0
 class Corrector:
     """`level` belongs to the thread that prepares pictures, the rest to the one that finishes."""
 
-    def __init__(self, mounting: Mounting, classes: ClassSet) -> None:
+    def __init__(self, mounting: Mounting, model: ModelInfo) -> None:
         self._mounting = mounting
         # Compiled where pictures will be turned.
         compiled = None if mounting.attitude_source.keeps else False
         self._turning = Turning(compiled)
-        self._correction = Correction(classes, MetricScale(), compiled)
+        self._correction = Correction(model.classes, MetricScale(), model.input_size, compiled)
         self._judged = float("-inf")
         self._floor = float("-inf"), 0.0
 

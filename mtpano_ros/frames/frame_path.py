@@ -79,7 +79,7 @@ class FramePath:
         self._estimator, self._publishers = estimator, publishers
         self._statistics, self._tell = statistics, tell
         self._mounting = mounting
-        self._corrector = Corrector(mounting, estimator.info.classes)
+        self._corrector = Corrector(mounting, estimator.info)
         self._memory = FrameMemory(estimator.info)
         self._rules_for: tuple[Parameters, Size] | None = None
         self._rules = ValueRules()
