@@ -17,7 +17,6 @@ from mtpano_model.inference.depth_finish import NormalsFinish
 from mtpano_model.robot.attitude import LEVEL
 from mtpano_model.robot.correction import Correction
 from mtpano_model.robot.edge_filter import DEFAULT_DEGREES, EdgeFilter
-from mtpano_model.robot.sampling import with_room
 from mtpano_model.robot.scale import MetricScale
 from mtpano_model.robot.scan import Scanner, ScanRules
 from mtpano_model.robot.turning import Turning, level_rotation
@@ -79,9 +78,9 @@ def four_view_steps(frame: Frame, picture: NDArray[np.uint8]) -> dict[str, Calla
 
     def sample() -> None:
         colors_of, depth_of, colors, depths = next(turn)
-        four = with_room(colors_of)
+        source = views[0].source(colors_of)
         for sampler, color in zip(views, colors, strict=True):
-            sampler.image(four, color)
+            sampler.image(source, color)
         np.copyto(solid, depth_of)  # as the edge filter copies it
         for sampler, depth in zip(views, depths, strict=True):
             sampler.depth(solid, depth)

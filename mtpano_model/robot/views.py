@@ -30,6 +30,7 @@ from mtpano_model.pictures.size import Size
 from mtpano_model.robot.sampling import Floats, Linear, Nearest, Places, with_room
 
 _LOOPS = "mtpano_model.robot.views_kernel"
+Numbers = NDArray[np.uint32]
 PRESETS = ("four", "cube")
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _FOV_DEGREES = (1.0, 170.0)
@@ -144,12 +145,21 @@ class ViewSampler:
         self._places: dict[Size, _Tables] = {}
         self._to_view = view.rotation.T.astype(np.float32)
 
+    def source(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """In what form `image` takes a picture [H, W, 3] fastest, made once for several views."""
+        return picture if self._smooth or self._loops else with_room(picture)
+
     def image(self, picture: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """uint8 [H, W, 3] of any 2:1 size -> [h, w, 3]; without smooth also from `with_room`."""
+        """uint8 [H, W, 3] of any 2:1 size, or its `source` -> [h, w, 3]."""
         tables = self._at(picture.shape)
-        if not self._smooth:
-            return self._nearest_colors(tables, picture, out)
-        return tables.linear(picture, out)
+        if self._smooth:
+            return tables.linear(picture, out)
+        if self._loops is None:
+            return tables.nearest(picture, out)
+        out = np.empty((*self.view.size, 3), np.uint8) if out is None else out
+        flat = out.reshape(len(out), -1)
+        self._loops.take_colors(picture.reshape(-1), *tables.pixels, flat)
+        return out
 
     def depth(self, depth: Floats, out: Floats | None = None) -> Floats:
         """Metres along the ray [H, W] -> metres along the view's axis [h, w]; NaN and inf stay."""
@@ -158,8 +168,7 @@ class ViewSampler:
             found = self.labels(depth, out)
             return np.multiply(found, cosines, out=found)
         out = np.empty(self.view.size, np.float32) if out is None else out
-        pixels = self._at(depth.shape).flat
-        self._loops.take_depth(depth.reshape(-1), pixels, cosines.reshape(-1), out.reshape(-1))
+        self._loops.take_depth(depth.reshape(-1), *self._at(depth.shape).pixels, cosines, out)
         return out
 
     def labels(self, labels: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -171,32 +180,21 @@ class ViewSampler:
         turned: Any = cv2.transform(self.labels(normals), self._to_view, dst=out)
         return turned
 
-    def _nearest_colors(self, tables: _Tables, picture: Any, out: Any) -> NDArray[Any]:
-        if self._loops is None:
-            return tables.nearest(picture, out)
-        four = picture if picture.shape[2] == 4 else with_room(picture)
-        out = np.empty((*self.view.size, 3), np.uint8) if out is None else out
-        pixels, words = tables.flat, four.view(np.uint32).reshape(-1)
-        whole = len(pixels) // 4 * 4
-        self._loops.take_colors(words, pixels, out.reshape(-1)[: 3 * whole].view(np.uint32))
-        out.reshape(-1, 3)[whole:] = four.reshape(-1, 4)[pixels[whole:], :3]
-        return out
-
     def _at(self, shape: tuple[int, ...]) -> _Tables:
         size = shape[0], shape[1]
         if size not in self._places:
-            x, y = _plane(self.view.size, self.view.fov)
-            turn = self.view.rotation.astype(np.float32)
-            right, down, forward = (part[0] * x + (part[1] * y + part[2]) for part in turn)
-            self._places[size] = _Tables(Places(right, down, forward, size))
+            self._places[size] = _Tables(self.view, size)
         return self._places[size]
 
 
 class _Tables:
-    """Each is made when it is first asked for."""
+    """Where a view looks in panoramas of `size`. Each table is made when it is first asked for."""
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
+    def __init__(self, view: View, size: Size) -> None:
+        self._view, self._size = view, size
+        x, y = _plane(view.size, view.fov)
+        turn = view.rotation.astype(np.float32)
+        self._places = Places(*(part[0] * x + (part[1] * y + part[2]) for part in turn), size)
 
     @cached_property
     def linear(self) -> Linear:
@@ -207,9 +205,26 @@ class _Tables:
         return self._places.nearest()
 
     @cached_property
-    def flat(self) -> NDArray[np.uint32]:
-        """The number of each nearest pixel, [n]."""
-        return self.nearest.flat.reshape(-1).astype(np.uint32)
+    def pixels(self) -> tuple[Numbers, Numbers]:
+        """[h, w] and [w], whose sum is the number of each nearest pixel.
+
+        A view that is pitched neither up nor down looks along one column of the panorama in each of
+        its own, and views that differ by yaw alone have the rows in common. They share the memory:
+        a table that all read stays in the cache.
+        """
+        column, row = np.moveaxis(self.nearest.pixels.astype(np.uint32), -1, 0)
+        rows = row * np.uint32(self._size[1])
+        if (column != column[0]).any():
+            return rows + column, np.zeros_like(column[0])
+        straight = _straight_rows(self._view.size, self._view.fov, self._size)
+        return straight if np.array_equal(straight, rows) else rows, column[0].copy()
+
+
+@lru_cache(maxsize=16)
+def _straight_rows(size: Size, fov: float, panorama: Size) -> Numbers:
+    """The number of the first pixel of each row that a view straight ahead looks at, [h, w]."""
+    rows = _Tables(View("ahead", 0.0, 0.0, fov, size), panorama).nearest.pixels[..., 1]
+    return rows.astype(np.uint32) * np.uint32(panorama[1])
 
 
 def _plane(size: Size, fov: float) -> tuple[Floats, Floats]:

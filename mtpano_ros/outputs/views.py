@@ -13,7 +13,6 @@ from mtpano_model.geometry.sphere import OPTICAL_FROM
 from mtpano_model.graph.contract import label_type
 from mtpano_model.graph.model_info import ModelInfo
 from mtpano_model.pictures.size import Size
-from mtpano_model.robot.sampling import with_room
 from mtpano_model.robot.views import View, ViewSampler, check_views
 from mtpano_ros.outputs.base import COLORS, DEPTH, LABELS, NORMALS, Message, Output, Result
 from mtpano_ros.outputs.messages import image_message
@@ -37,7 +36,6 @@ class Views(Output):
     def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
         super().__init__(model, parameters)
         options = parameters.views
-        self._smooth = options.smooth
         self._cameras = [_Camera(view, options.smooth, model) for view in options.views]
         self.note = "; ".join(check_views(options.views))
         self.topics = tuple(topic for camera in self._cameras for topic in camera.topics.values())
@@ -56,17 +54,9 @@ class Views(Output):
             asked = [camera for camera in headers if camera.topics[kind] in wanted]
             if not asked:
                 continue
-            source = self._source(kind, result)
+            source = asked[0].source(kind, result)
             for camera in asked:
                 yield camera.message(kind, headers[camera], source, result.panorama.order)
-
-    def _source(self, kind: str, result: Result) -> Any:
-        """What views of this kind are taken from."""
-        if kind == "image":
-            return result.picture if self._smooth else with_room(result.picture)
-        if kind == "depth":
-            return result.solid.depth
-        return {"semantic": result.frame.labels, "normals": result.frame.normals}.get(kind)
 
     def message_bytes(self, size: Size, parameters: Parameters) -> int:
         return max((12 * h * w for h, w in (c.view.size for c in self._cameras)), default=0)
@@ -87,6 +77,14 @@ class _Camera:
         turn = OPTICAL_FROM[convention].T @ self.view.rotation
         result.mounting.transforms.publish(parent, child, turn, result.header.stamp)
         return Header(stamp=result.header.stamp, frame_id=child)
+
+    def source(self, kind: str, result: Result) -> Any:
+        """What views of this kind are taken from, this one and the others."""
+        if kind == "image":
+            return self._sampler.source(result.picture)
+        if kind == "depth":
+            return result.solid.depth
+        return {"semantic": result.frame.labels, "normals": result.frame.normals}.get(kind)
 
     def message(self, kind: str, header: Header, source: Any, order: str) -> Message:
         """Of one kind, out of the panorama's array of that kind; order: of its colours."""
