@@ -40,7 +40,7 @@ def robot_steps(
     body = OPTICAL_FROM["body"].T @ level_rotation(_down(TILTS_DEGREES[0]))
     return {
         "depth bent to the normals": finisher(estimator, outputs, frame),
-        "edge filter": lambda: edges.hanging(frame.depth, frame.normals),
+        "edge filter, once for cloud, scan and views": lambda: _solid(edges, frame),
         "level and scale": leveller(estimator, outputs, frame, TILTS_DEGREES[:1]),
         "level and scale, a new attitude every image": leveller(
             estimator, outputs, frame, TILTS_DEGREES
@@ -74,16 +74,14 @@ def four_view_steps(frame: Frame, picture: NDArray[np.uint8]) -> dict[str, Calla
         for _ in range(SETS)
     )
     copies = cycle([[(a, a.copy()) for a in (*one[2], *one[3])] for one in islice(turn, SETS)])
-    solid = np.empty_like(frame.depth)
 
     def sample() -> None:
         colors_of, depth_of, colors, depths = next(turn)
         source = views[0].source(colors_of)
         for sampler, color in zip(views, colors, strict=True):
             sampler.image(source, color)
-        np.copyto(solid, depth_of)  # as the edge filter copies it
         for sampler, depth in zip(views, depths, strict=True):
-            sampler.depth(solid, depth)
+            sampler.depth(depth_of, depth)
 
     def copy() -> None:
         for target, source in next(copies):
@@ -116,6 +114,13 @@ def leveller(
         correction(Answer(scratch, labels), frame.size, down, 0.0)
 
     return step
+
+
+def _solid(edges: EdgeFilter, frame: Frame) -> NDArray[np.float32]:
+    """Depth as outputs.base has it filtered."""
+    depth = frame.depth.copy()
+    depth[edges.hanging(depth, frame.normals)] = np.nan
+    return depth
 
 
 def _answer(estimator: Estimator, outputs: dict[str, NDArray[Any]], frame: Frame) -> Answer:

@@ -53,12 +53,12 @@ TILTS = [
 ]
 
 
-def cast(rays: NDArray) -> tuple[NDArray, NDArray, NDArray]:
+def cast(rays: NDArray, boxes: NDArray = BOXES) -> tuple[NDArray, NDArray, NDArray]:
     """Range, normal towards the camera and class where rays [..., 3] end; inf, NaN, 255 nowhere."""
     rays = np.asarray(rays, np.float64)
     distance, ids = np.full(rays.shape[:-1], np.inf), np.full(rays.shape[:-1], 255, np.uint8)
     normal = np.full(rays.shape, np.nan)
-    for box in BOXES:
+    for box in boxes:
         with np.errstate(divide="ignore", invalid="ignore"):
             first, second = box[0:6:2] / rays, box[1:6:2] / rays
         enter, leave = np.minimum(first, second), np.maximum(first, second)

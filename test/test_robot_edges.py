@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 
+import cv2
 import numpy as np
 import pytest
-from robot_room import TILTS, down_after, neighbourhood, seen
+from robot_room import FLOOR_ID, PILLAR_ID, TILTS, WALL_ID, cast, down_after, neighbourhood, seen
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.geometry import sphere
 from mtpano_model.pictures.resize import resize_linear
 from mtpano_model.robot.edge_filter import EdgeFilter
 
@@ -37,6 +39,63 @@ def test_interpolated_steps_lose_their_hanging_points_and_true_ones_stay(axis, a
     assert (
         EdgeFilter(15).hanging(exact.astype(np.float32), seen(down, (256, 512))[1]).mean() < 0.004
     )
+
+
+@cache
+def hall(height):
+    """60 x 30 x 8 m with pillars, seen from `height`: what is true at 512x1024, depth as a network
+    blurs it at half of that, which of it hangs, and normals that are 8 degrees off."""
+    low, high = height, height - 8
+    walls = [(-21, -20, -12, 18), (40, 41, -12, 18), (-20, 40, -13, -12), (-20, 40, 18, 19)]
+    pillars = [(x, x + 0.6, z, z + 0.6) for x in (-12, -4, 4, 12, 20, 30) for z in (-6, 4, 12)]
+    boxes = [(-60, 60, low, low + 1, -60, 60, FLOOR_ID), (-60, 60, high - 1, high, -60, 60, 2)]
+    boxes += [(a, b, high, low, c, d, WALL_ID) for a, b, c, d in walls]
+    boxes += [(a, b, high, low, c, d, PILLAR_ID) for a, b, c, d in pillars]
+    true, _, ids = cast(sphere.rays(512, 1024), np.array(boxes, float))
+    metres, normals, _ = cast(sphere.rays(256, 512), np.array(boxes, float))
+
+    def blurred(values, sigma):
+        wide = cv2.copyMakeBorder(values, 16, 16, 0, 0, cv2.BORDER_REPLICATE)
+        wide = cv2.copyMakeBorder(wide, 0, 0, 16, 16, cv2.BORDER_WRAP)
+        return np.ascontiguousarray(cv2.GaussianBlur(wide, (0, 0), sigma)[16:-16, 16:-16])
+
+    depth = np.exp(resize_linear(blurred(np.log(metres).astype(np.float32), 2), (512, 1024)))
+    wrong = np.random.default_rng(0).normal(size=(512, 1024, 3))
+    wrong = blurred(wrong, 6)
+    normals = (
+        np.stack(
+            [
+                resize_linear(plane, (512, 1024))
+                for plane in np.moveaxis(blurred(normals, 1.5), -1, 0)
+            ],
+            -1,
+        )
+        + wrong * np.radians(8) / wrong.std()
+    )
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    # Neither near- nor farthest within 8 pixels, and nothing there is as far away.
+    near = far = true
+    off = np.abs(depth / true - 1)
+    for i, j in np.ndindex(17, 17):
+        other = np.roll(true, (i - 8, j - 8), (0, 1))
+        near, far = np.minimum(near, other), np.maximum(far, other)
+        off = np.minimum(off, np.abs(depth / other - 1))
+    between = (depth > 1.07 * near) & (depth < far / 1.07) & (off > 0.05)
+    return true, ids, depth.astype(np.float32), between, normals.astype(np.float32)
+
+
+@pytest.mark.parametrize("height", [0.3, 1.2])
+@pytest.mark.parametrize("told", [True, False], ids=["normals", "no normals"])
+def test_the_floor_of_a_hall_stays_however_slantingly_it_is_seen(height, told):
+    true, ids, depth, between, normals = hall(height)
+    hanging = EdgeFilter(15).hanging(depth, normals if told else None)
+    floor = (ids == FLOOR_ID) & (np.abs(depth / true - 1) < 0.1)
+    for near, far in ((0, 2), (2, 5), (5, 10), (10, 20)):
+        ring = floor & (true >= near) & (true < far)
+        assert ring.sum() > 200
+        assert hanging[ring].mean() < (0.01 if far <= 5 else 0.08)
+    assert between.sum() > 10_000
+    assert hanging[between].mean() > 0.65
 
 
 def test_a_ramp_of_one_pixel_is_found_on_every_side_and_across_the_seam():
