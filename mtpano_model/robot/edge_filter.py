@@ -26,6 +26,7 @@ from mtpano_model.robot.sampling import Floats, ray_factors
 
 Mask = NDArray[np.bool_]
 _LOOP = "mtpano_model.robot.edge_filter_kernel"
+# Chosen on rooms that the default model never saw, see docs/integration.md.
 DEFAULT_DEGREES = 15.0
 # A surface that is seen at up to so many times the limiting angle may be the slope itself.
 _SPARED = 1.5
