@@ -194,7 +194,8 @@ class _Tables:
         self._view, self._size = view, size
         x, y = _plane(view.size, view.fov)
         turn = view.rotation.astype(np.float32)
-        self._places = Places(*(part[0] * x + (part[1] * y + part[2]) for part in turn), size)
+        right, down, forward = (part[0] * x + (part[1] * y + part[2]) for part in turn)
+        self._places = Places(right, down, forward, size)
 
     @cached_property
     def linear(self) -> Linear:
