@@ -203,14 +203,13 @@ class Postprocessor:
                 mask,
                 frame,
             )
+        if not bend or vectors is None:
+            return self._fill_planes(depth, vectors, rules, mask, frame)
         depth, bad = _finite_or_nan(depth)
-        if vectors is not None:
-            vectors, bad_vectors = _finite_or_nan(vectors)
-            bad += bad_vectors
-        if bend and vectors is not None:
-            depth = self._bent(depth, vectors)
+        vectors, bad_vectors = _finite_or_nan(vectors)
+        depth = self._bent(depth, vectors)
         self._fill_planes(depth, vectors if normals else None, rules, mask, frame)
-        return bad
+        return bad + bad_vectors
 
     def _bent(self, depth: Floats, vectors: Floats) -> Floats:
         """Depth [1, h, w] bent to normals [3, h', w'], on depth's own grid."""
@@ -225,12 +224,17 @@ class Postprocessor:
         rules: ValueRules,
         mask: NDArray[np.bool_] | None,
         frame: Frame,
-    ) -> None:
+    ) -> int:
+        """Fill depth, and normals where vectors are given; how many values were not finite."""
         if self._kernel is not None:
-            self._fill_compiled(self._kernel, depth, vectors, rules, mask, frame)
-        else:
-            is_open = self._is_open if self._any_open else None
-            self._plain.fill(depth[0], vectors, rules, mask, is_open, frame)
+            return self._fill_compiled(self._kernel, depth, vectors, rules, mask, frame)
+        depth, bad = _finite_or_nan(depth)
+        if vectors is not None:
+            vectors, bad_vectors = _finite_or_nan(vectors)
+            bad += bad_vectors
+        is_open = self._is_open if self._any_open else None
+        self._plain.fill(depth[0], vectors, rules, mask, is_open, frame)
+        return bad
 
     def _fill_extra(self, task: Task, outputs: Outputs, frame: Frame) -> int:
         """Resize an optional task into `frame.extras`; how many values were not finite."""
@@ -251,11 +255,12 @@ class Postprocessor:
         rules: ValueRules,
         mask: NDArray[np.bool_] | None,
         frame: Frame,
-    ) -> None:
+    ) -> int:
         # What has no rows is not filled, or not looked at.
         normals = frame.normals if vectors is not None else frame.normals[:0]
-        vectors = depth if vectors is None else vectors
-        kernel.fill(
+        depth = np.ascontiguousarray(depth, np.float32)
+        vectors = depth if vectors is None else np.ascontiguousarray(vectors, np.float32)
+        bad: int = kernel.fill(
             depth,
             *find_taps(depth.shape[1:], frame.size),
             vectors,
@@ -268,6 +273,7 @@ class Postprocessor:
             frame.depth,
             normals,
         )
+        return bad
 
 
 def _on_grid(planes: Floats, grid: tuple[int, ...]) -> Floats:
