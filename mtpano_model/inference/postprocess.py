@@ -31,6 +31,7 @@ from mtpano_model.tasks import DEPTH, NORMALS, SEMSEG, Task
 Outputs = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float32]
 _KERNEL = "mtpano_model.inference.postprocess_kernel"
+_FINISHED_KERNEL = "mtpano_model.inference.postprocess_finished_kernel"
 _LABELS_KERNEL = "mtpano_model.inference.postprocess_labels_kernel"
 
 
@@ -45,9 +46,12 @@ class Postprocessor:
         self._info = info
         self._kernel: ModuleType | None = None
         self._labels_kernel: ModuleType | None = None
+        self._finished_kernel: ModuleType | None = None
         if compiled is not False and info.unlabelled == 255:  # ids of 16 bits are too rare for it
             self._kernel = compiled_loops(_KERNEL, required=bool(compiled))
             self._labels_kernel = compiled_loops(_LABELS_KERNEL, required=bool(compiled))
+            if info.tail == "gpu":
+                self._finished_kernel = compiled_loops(_FINISHED_KERNEL, required=bool(compiled))
         self._is_open = np.zeros(info.unlabelled + 1, bool)
         self._is_open[: len(info.classes)] = info.classes.open
         self._any_open = any(info.classes.open)
@@ -202,6 +206,7 @@ class Postprocessor:
                 (rules.min_range, rules.max_range),
                 mask,
                 frame,
+                self._finished_kernel,
             )
         if not bend or vectors is None:
             return self._fill_planes(depth, vectors, rules, mask, frame)

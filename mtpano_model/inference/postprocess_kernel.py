@@ -27,7 +27,7 @@ _NAN, _INFINITY = np.float32(np.nan), np.float32(np.inf)
 
 
 @part
-def _count_not_finite(values):
+def count_not_finite(values):
     bad = 0
     for j in range(values.shape[0]):
         bad += values[j] * _ZERO != _ZERO
@@ -72,23 +72,27 @@ def _interpolate_normals(above, below, upper, lower, width, line):
 
 
 @part
-def _interpolate_depth(above, below, upper, lower, min_range, max_range, depth):
+def range_rules(metres, min_range, max_range):
     """Depth by the rules of the ranges, NaN where there is no surface."""
-    for j in range(depth.shape[0]):
-        metres = above[j] * upper + below[j] * lower
-        told = -_INFINITY if metres < min_range else metres
-        told = _INFINITY if metres > max_range else told
-        depth[j] = told if metres > _ZERO else _NAN
+    told = -_INFINITY if metres < min_range else metres
+    told = _INFINITY if metres > max_range else told
+    return told if metres > _ZERO else _NAN
 
 
 @part
-def _set_where_nan(depth, scale):
+def _interpolate_depth(above, below, upper, lower, min_range, max_range, depth):
+    for j in range(depth.shape[0]):
+        depth[j] = range_rules(above[j] * upper + below[j] * lower, min_range, max_range)
+
+
+@part
+def set_where_nan(depth, scale):
     for j in range(depth.shape[0]):
         scale[j] = _NAN if depth[j] != depth[j] else scale[j]
 
 
 @part
-def _set_where(flags, value, out):
+def set_where(flags, value, out):
     for j in range(flags.shape[0]):
         out[j] = value if flags[j] else out[j]
 
@@ -113,7 +117,7 @@ def _hold(row, planes, columns, weights, held, wide):
         width = columns.shape[1]
         for plane in range(planes.shape[0]):
             for passed in range(max(held[0], held[1]) + 1, row + 1):
-                bad += _count_not_finite(planes[plane, passed])
+                bad += count_not_finite(planes[plane, passed])
             _widen(planes[plane, row], columns, weights, wide[row & 1, plane, :width])
         held[row & 1] = row
     return bad
@@ -124,7 +128,7 @@ def _count_after(planes, held):
     bad = 0
     for plane in range(planes.shape[0]):
         for row in range(max(held[0], held[1]) + 1, planes.shape[1]):
-            bad += _count_not_finite(planes[plane, row])
+            bad += count_not_finite(planes[plane, row])
     return bad
 
 
@@ -174,15 +178,15 @@ def fill(
             wide_depth[depth_rows[0, i] & 1, 0], wide_depth[depth_rows[1, i] & 1, 0],
             depth_row_weights[0, i], depth_row_weights[1, i], min_range, max_range, depth[i],
         )  # fmt: skip
-        _set_where_nan(depth[i], line[3])
+        set_where_nan(depth[i], line[3])
         if len(is_open):
             for j in range(width):
                 flags[j] = is_open[labels[i, j]]
-            _set_where(flags, _INFINITY, depth[i])
-            _set_where(flags, _NAN, line[3])
+            set_where(flags, _INFINITY, depth[i])
+            set_where(flags, _NAN, line[3])
         if len(mask):
-            _set_where(mask[i], _NAN, depth[i])
-            _set_where(mask[i], _NAN, line[3])
+            set_where(mask[i], _NAN, depth[i])
+            set_where(mask[i], _NAN, line[3])
         if len(normals):
             _interleave(line, normals[i].reshape(-1))
     bad += _count_after(depths, held_depth)

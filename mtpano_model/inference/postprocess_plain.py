@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.inference.frame import Frame
-from mtpano_model.inference.postprocess_rules import ValueRules
+from mtpano_model.inference.postprocess_rules import ValueRules, open_pixels
 from mtpano_model.pictures.resize import resize_linear
 
 Floats = NDArray[np.float32]
@@ -97,9 +97,9 @@ class PlainFill:
             np.copyto(depth, np.inf, where=np.greater(depth, rules.max_range, out=flag))
         np.copyto(depth, np.nan, where=no_surface)
         if is_open is not None:
-            np.take(is_open, frame.labels, out=flag)
-            np.copyto(depth, np.inf, where=flag)
-            no_surface |= flag
+            sky = open_pixels(is_open, frame.labels)
+            np.copyto(depth, np.inf, where=sky)
+            no_surface |= sky
         if mask is not None:
             np.copyto(depth, np.nan, where=mask)
             no_surface |= mask

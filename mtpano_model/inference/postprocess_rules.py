@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +15,13 @@ from mtpano_model.pictures.size import Size
 
 DepthFinish = Literal["off", "normals"]
 DEPTH_FINISHES: tuple[DepthFinish, ...] = get_args(DepthFinish)
+
+
+def open_pixels(is_open: NDArray[np.bool_], labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which of the ids [H, W] are open, by a table [256] (of ids of 16 bits: [65536])."""
+    if labels.dtype == np.uint8:  # eight times as fast as numpy, which widens every index
+        return cv2.LUT(labels, is_open.view(np.uint8)).view(bool)
+    return np.take(is_open, labels)
 
 
 @dataclass(frozen=True, eq=False)
