@@ -106,9 +106,7 @@ def find_cells(small: tuple[int, int], size: tuple[int, int]) -> Cells:
     begin = int(other.argmax()) if other.any() else 0
     columns = np.roll(columns, -begin)
     left, end = (np.searchsorted(columns, np.arange(small[1]), side) for side in _SIDES)
-    return Cells(
-        taps.rows[:, top], top, np.diff(top, append=size[0]), begin + left, end - left
-    )
+    return Cells(taps.rows[:, top], top, np.diff(top, append=size[0]), begin + left, end - left)
 
 
 def _decide(
@@ -133,19 +131,23 @@ def _decide(
     above, below = cells.rows[:, i]
     # Minus infinity times a weight of zero would be no number.
     corners = [
-        [np.maximum(logits[each, row, column], _LOWEST) for row in (above, below) for column in (j, beside)]
+        [
+            np.maximum(logits[each, row, column], _LOWEST)
+            for row in (above, below)
+            for column in (j, beside)
+        ]
         for each in ids
     ]
     for down in range(height.max()):
         rows = cells.top[i] + np.minimum(down, height - 1)
         upper, lower = taps.row_weights[:, rows]
-        greatest, winner = None, ids[0]
-        for label, (upper_left, upper_right, lower_left, lower_right) in zip(ids, corners, strict=True):
-            left, right = upper_left * upper + lower_left * lower, upper_right * upper + lower_right * lower
-            score = left * near + right * far
-            if greatest is None:
-                greatest = score
-                continue
+        scores = [
+            (over * upper + under * lower) * near
+            + (over_beside * upper + under_beside * lower) * far
+            for over, over_beside, under, under_beside in corners
+        ]
+        greatest, winner = scores[0], ids[0]
+        for score, label in zip(scores[1:], ids[1:], strict=True):
             winner = np.where(score > greatest, label, winner)
             greatest = np.maximum(score, greatest)
         np.put(labels, rows * labels.shape[1] + columns, winner)

@@ -43,7 +43,8 @@ class BuildMonitor:
     """Adds up TensorRT's nested phases; reports to the callback and, every 5 s, to the log.
 
     Nobody says whether another phase will follow the outermost one: it divides what is left, and
-    its end is not yet the whole, which is for `report` to be told. TensorRT calls from its own threads. cancel: the build stops at the next step once it is set.
+    its end is not yet the whole, which is for `report` to be told.
+    TensorRT calls from its own threads. cancel: the build stops at the next step once it is set.
     error: what the callback raised, which also stops the build (it must not cross C++).
     """
 
