@@ -23,7 +23,7 @@ from mtpano_model.inference.frame import FIELDS, Frame
 from mtpano_model.inference.postprocess_finished import copy_finished
 from mtpano_model.inference.postprocess_labels import argmax_labels, border_labels
 from mtpano_model.inference.postprocess_plain import PlainFill
-from mtpano_model.inference.postprocess_rules import ValueRules
+from mtpano_model.inference.postprocess_rules import ValueRules, finite_or_nan
 from mtpano_model.inference.taps import find_taps
 from mtpano_model.pictures.resize import resize_linear, resize_nearest
 from mtpano_model.tasks import DEPTH, NORMALS, SEMSEG, Task
@@ -128,8 +128,8 @@ class Postprocessor:
 
         None where the answer has other labels. Its maps are in the frame then.
         """
-        depth, bad = _finite_or_nan(self._array_of(outputs, DEPTH))
-        vectors, bad_vectors = _finite_or_nan(self._array_of(outputs, NORMALS))
+        depth, bad = finite_or_nan(self._array_of(outputs, DEPTH))
+        vectors, bad_vectors = finite_or_nan(self._array_of(outputs, NORMALS))
         array, grid = self._array_of(outputs, SEMSEG), depth.shape[1:]
         labels, bad_labels = self._ids(array)
         low = labels
@@ -137,7 +137,7 @@ class Postprocessor:
         maps = {}
         for task in self._info.tasks:
             if task.optional and task.kind == "value" and task.finished_name in wanted:
-                (values,), bad = _finite_or_nan(self._array_of(outputs, task))
+                (values,), bad = finite_or_nan(self._array_of(outputs, task))
                 maps[task.finished_name] = resize_linear(values, grid)
                 frame.non_finite += bad
         logits = array if self._info.tail == "cpu" else None
@@ -210,8 +210,8 @@ class Postprocessor:
             )
         if not bend or vectors is None:
             return self._fill_planes(depth, vectors, rules, mask, frame)
-        depth, bad = _finite_or_nan(depth)
-        vectors, bad_vectors = _finite_or_nan(vectors)
+        depth, bad = finite_or_nan(depth)
+        vectors, bad_vectors = finite_or_nan(vectors)
         depth = self._bent(depth, vectors)
         self._fill_planes(depth, vectors if normals else None, rules, mask, frame)
         return bad + bad_vectors
@@ -233,9 +233,9 @@ class Postprocessor:
         """Fill depth, and normals where vectors are given; how many values were not finite."""
         if self._kernel is not None:
             return self._fill_compiled(self._kernel, depth, vectors, rules, mask, frame)
-        depth, bad = _finite_or_nan(depth)
+        depth, bad = finite_or_nan(depth)
         if vectors is not None:
-            vectors, bad_vectors = _finite_or_nan(vectors)
+            vectors, bad_vectors = finite_or_nan(vectors)
             bad += bad_vectors
         is_open = self._is_open if self._any_open else None
         self._plain.fill(depth[0], vectors, rules, mask, is_open, frame)
@@ -243,7 +243,7 @@ class Postprocessor:
 
     def _fill_extra(self, task: Task, outputs: Outputs, frame: Frame) -> int:
         """Resize an optional task into `frame.extras`; how many values were not finite."""
-        planes, bad = _finite_or_nan(self._array_of(outputs, task))
+        planes, bad = finite_or_nan(self._array_of(outputs, task))
         shape = (*frame.size, len(planes)) if task.kind == "direction" else frame.size
         array = _extra(frame, task.finished_name, shape)
         if task.kind == "direction":
@@ -295,12 +295,3 @@ def _extra(frame: Frame, name: str, shape: tuple[int, ...]) -> Floats:
     if array is None or array.shape != shape:
         array = frame.extras[name] = np.empty(shape, np.float32)
     return array
-
-
-def _finite_or_nan(planes: Floats) -> tuple[Floats, int]:
-    """Contiguous [n, h, w], infinities made NaN, and how many values were not finite."""
-    values = np.ascontiguousarray(planes)
-    finite = np.isfinite(values)
-    if finite.all():
-        return values, 0
-    return np.where(finite, values, np.float32(np.nan)), int(values.size - np.count_nonzero(finite))
