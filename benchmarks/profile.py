@@ -47,7 +47,7 @@ def profile(
         "read the image message": lambda: read_message(picture),
         "resize to the network": lambda: estimator.preprocess(rgb, batch),
         "labels, depth, normals at their size": lambda: estimator.postprocess(
-            outputs, size, out=frame
+            outputs, size, out=frame, wanted=("depth", "normals", "labels")
         ),
         "pack the cloud": lambda: packer.pack(frame, colors, "rgb", points),
         **robot_steps(estimator, outputs, frame, colors),

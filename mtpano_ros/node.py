@@ -19,6 +19,7 @@ from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallba
 from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.inference import Estimator, load_estimator
 from mtpano_model.memory import keep_freed_memory
+from mtpano_model.pictures.output_size import parse_output_size
 from mtpano_model.pictures.size import size_text
 from mtpano_ros.camera.opening import open_source
 from mtpano_ros.camera.source import Source
@@ -208,6 +209,10 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
             compiled=None,
             progress=self._reporter.building,
             cancel=self._ending,
+            # What turns the answer back does so on the network's own grid, which is smaller.
+            output_size=parse_output_size(settings.outputs.size)
+            if settings.level == "off"
+            else None,
         )
         info = self._estimator.info
         outputs = [output(info, settings) for output in OUTPUTS]

@@ -75,7 +75,8 @@ def test_sidecar_says_what_the_engine_is_for(
         "gpu_gib": 8,
         "precision": "fp16",
         "input_shape": [1, 64, 128, 3],
-        "recipe": 2,
+        "recipe": 3,
+        "output_size": [64, 128],
     }
     assert sidecar["source"] == str(model)
     assert sidecar["bytes"] == engine_file(cache).stat().st_size

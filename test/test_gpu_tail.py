@@ -58,9 +58,9 @@ def run(path: Path, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
     return dict(zip(names, session.run(names, {"image": image}), strict=True))
 
 
-def with_gpu_tail(path: Path) -> Path:
+def with_gpu_tail(path: Path, size: tuple[int, int] | None = None) -> Path:
     model = onnx.load(str(path))
-    join_gpu_tail(model)
+    join_gpu_tail(model, size)
     joined = path.with_suffix(".gpu.onnx")
     onnx.save(model, str(joined))
     return joined
@@ -99,6 +99,33 @@ def test_gives_the_frame_that_the_host_makes(tmp_path: Path, output_size: tuple[
         np.testing.assert_allclose(graph.normals, host.normals, atol=2e-4)
         # Noise: classes that are best at none of four pixels compete in the graph alone.
         assert np.mean(graph.labels != host.labels) < 0.06
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("size", [(64, 128), (48, 96), (30, 60), (16, 32)])
+def test_it_may_be_made_for_the_outputs_size(
+    tmp_path: Path, size: tuple[int, int], stride: int
+) -> None:
+    """Then the host has nothing to interpolate, also where the sizes are no multiples."""
+    path = write_arbitrary_model(tmp_path / "m.onnx", stride)
+    joined = with_gpu_tail(path, size)
+    onnx.checker.check_model(onnx.load(str(joined)), full_check=True)
+    assert unsupported_operators(joined) == []
+    info = read_model_info(joined)
+    assert (info.tail, info.input_size, info.output_size) == ("gpu", SIZE, size)
+
+    image = np.random.default_rng(5).integers(0, 256, (1, *SIZE, 3), np.uint8)
+    low, full = run(path, image), run(joined, image)
+    np.testing.assert_allclose(
+        full["depth"][0], wrapped_bilinear(low["depth"][0, 0], size), rtol=1e-5, atol=1e-5
+    )
+    normals = np.stack([wrapped_bilinear(p, size) for p in low["normals"][0]], axis=-1)
+    normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
+    np.testing.assert_allclose(full["normals"][0], normals, atol=2e-4)
+    assert np.mean(full["labels"][0] != interpolated_labels(low["semseg"][0], size)) < 2e-3
+    frame = Postprocessor(info)(full, size)
+    np.testing.assert_array_equal(frame.labels, full["labels"][0])
+    np.testing.assert_array_equal(frame.depth, full["depth"][0])
 
 
 def test_the_seam_shows_nowhere(tmp_path: Path) -> None:

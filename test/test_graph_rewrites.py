@@ -15,6 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from operator_check import unsupported_operators
 
 from mtpano_model.graph.attention import (
+    attention_weights,
     is_vision_transformer,
     scale_queries_first,
     unscaled_scores,
@@ -112,6 +113,49 @@ def test_scores_that_half_cannot_hold_no_longer_arise() -> None:
     assert max(results[1].values()) < 20_000
 
 
+def softmax_types(model: onnx.ModelProto) -> list[int]:
+    """The element type of every Softmax that attends."""
+    weights = attention_weights(model.graph)
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    return [v.type.tensor_type.elem_type for v in inferred.value_info if v.name in weights]
+
+
+@pytest.mark.parametrize("between", ["", "Add"])
+def test_an_attention_with_scaled_queries_is_half_throughout(between: str) -> None:
+    """So that one kernel can take it; the weights then differ by half's rounding."""
+    model = attention(between=between)
+    model.graph.input[0].name = "image"
+    model.graph.node.insert(0, helper.make_node("MatMul", ["image", "unit"], ["x"]))
+    unit = numpy_helper.from_array(np.eye(8, dtype=np.float32), "unit")
+    model.graph.initializer.append(unit)
+    # Not the last product: what lies behind it is in fp32 up to the output.
+    model.graph.node.append(helper.make_node("MatMul", ["y", "unit"], ["z"]))
+    model.graph.output[0].name = "z"
+    x = np.random.default_rng(0).standard_normal((1, 6, 8)).astype(np.float32)
+    expected = run(model, image=x)["z"]
+    unscaled = onnx.ModelProto()
+    unscaled.CopyFrom(model)
+    compute_in_half(unscaled)
+    assert softmax_types(unscaled) == []  # its scores may leave half's range
+    scale_queries_first(model.graph)
+    compute_in_half(model)
+    assert softmax_types(model) == [TensorProto.FLOAT16]
+    assert not [n for n in model.graph.node if n.op_type == "Cast" and "weights" in n.input[0]]
+    onnx.checker.check_model(model, full_check=True)
+    (found,), _ = run_rounded(model, [x])
+    np.testing.assert_allclose(found["z"], expected, atol=4e-3)
+    np.testing.assert_allclose(run(model, image=x)["z"], expected, atol=4e-3)
+
+
+def test_a_mask_that_half_cannot_hold_keeps_the_softmax_in_fp32() -> None:
+    model = attention(between="Add")
+    scale_queries_first(model.graph)
+    mask = numpy_helper.from_array(np.triu(np.full((1, 6, 6), -1e9, np.float32), 1), "mask")
+    next(t for t in model.graph.initializer if t.name == "mask").CopyFrom(mask)
+    compute_in_half(model)
+    assert softmax_types(model) == [TensorProto.FLOAT]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["base", "large", "released"])
 def test_no_exported_transformer_has_an_unscaled_score(name: str, tmp_path: Path) -> None:
@@ -127,6 +171,7 @@ def test_no_exported_transformer_has_an_unscaled_score(name: str, tmp_path: Path
     assert unsupported_operators(tmp_path / "prepared.onnx") == []
     prepared = onnx.load(tmp_path / "prepared.onnx")
     assert unscaled_scores(prepared.graph) == []
+    assert set(softmax_types(prepared)) == {TensorProto.FLOAT16}
     image = np.random.default_rng(0).integers(0, 256, (1, 64, 128, 3), np.uint8)
     (found,), largest = run_rounded(prepared, [image])
     assert max(largest.values()) < 65504 / 8

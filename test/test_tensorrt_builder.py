@@ -17,7 +17,7 @@ from stand_ins.trt_build import STEPS
 from stand_ins.trt_names import names
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.engines.progress import BuildCancelled, BuildProgress
+from mtpano_model.inference.engines.progress import BuildCancelled, BuildMonitor, BuildProgress
 from mtpano_model.inference.engines.tensorrt import graph
 from mtpano_model.inference.engines.tensorrt.builder import BuildSettings
 from mtpano_model.inference.engines.tensorrt.cache import EngineCache
@@ -359,3 +359,22 @@ def test_an_error_in_the_callback_comes_out_as_it_is(
 
     with pytest.raises(ZeroDivisionError):
         TensorRTEngine(model, cache=cache, progress=broken)
+
+
+def test_outermost_phases_in_turn_each_move_the_bar() -> None:
+    """The first one's end is not the build's: the bar goes on, and is full when that is said."""
+    seen: list[BuildProgress] = []
+    monitor = BuildMonitor(seen.append)
+    for name in ("first", "second", "third"):
+        monitor.begin(name, None, 4)
+        for step in range(4):
+            monitor.step(name, step)
+        monitor.finish(name)
+    fractions = [progress.fraction for progress in seen]
+    assert fractions[:4] == [0, 0.25, 0.5, 0.75]
+    assert fractions == sorted(fractions)
+    assert max(fractions) < 1
+    ends = [max(p.fraction for p in seen if p.phase == name) for name in ("first", "second")]
+    assert ends == [0.75, 0.75 + 0.25 * 0.75]
+    monitor.report("built", 1.0)
+    assert seen[-1].fraction == 1

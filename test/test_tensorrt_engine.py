@@ -165,6 +165,29 @@ def test_both_tails_give_the_same(machine: Machine, tmp_path: Path, cache: Engin
     np.testing.assert_allclose(outputs[0]["normals"], outputs[1]["normals"], atol=0.1)
 
 
+def test_outputs_may_have_the_size_of_the_frames(
+    machine: Machine, model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As the processor makes them; and each size has an engine of its own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    rgb = cv2.resize(picture(0)[0, ::8, ::8], SIZE[::-1], interpolation=cv2.INTER_LINEAR)
+    size = (SIZE[0] * 3 // 2, SIZE[1] * 3 // 2)
+    frames = []
+    for backend in ("tensorrt", "onnxruntime"):
+        options = {"precision": "fp32", "output_size": size}
+        with load_estimator(model, backend, **options) as estimator:
+            if backend == "tensorrt":
+                assert estimator.info.output_size == size
+                outputs = estimator.infer(estimator.preprocess(rgb))
+                assert outputs["normals"].shape == (1, *size, 3)
+            frames.append(estimator.predict(rgb, size))
+    np.testing.assert_allclose(frames[0].depth, frames[1].depth, rtol=1e-4)
+    np.testing.assert_allclose(frames[0].normals, frames[1].normals, atol=1e-4)
+    assert np.mean(frames[0].labels != frames[1].labels) < 0.02
+    TensorRTEngine(model, precision="fp32").close()
+    assert len(list((tmp_path / "mtpano" / "engines").glob("*.engine"))) == 2
+
+
 FAULTS = {
     "no start": "does not start on this machine",
     "bad graph": "cannot read the graph of .*No importer registered for op: Attention",

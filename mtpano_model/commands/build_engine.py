@@ -22,6 +22,8 @@ from mtpano_model.inference.engines.tensorrt.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 from mtpano_model.inference.engines.tensorrt.graph import prepare_graph, resolve_precision
 from mtpano_model.inference.engines.tensorrt.profile import describe_engine
+from mtpano_model.pictures.output_size import parse_output_size
+from mtpano_model.pictures.size import Size
 
 
 @dataclass
@@ -37,6 +39,9 @@ class Args:
     """An ONNX file from `mtpano export` (with either tail), or the name of a bundled model."""
     precision: Literal["fp16", "fp32"] | None = None
     """Arithmetic of the engine; the default is fp16."""
+    output_size: str | None = None
+    """HEIGHTxWIDTH of what the engine gives; the default is the size that the network sees. The
+    node asks for its `outputs.size` where that names a size and `level` is off."""
     workspace_mb: int | None = None
     """Scratch memory in MiB for a layer. The default is all of the GPU's memory; on a Jetson, a
     quarter of the shared memory and at most 2048."""
@@ -56,11 +61,12 @@ class Args:
 def run(args: Args) -> int:
     """Build if needed, try the engine once, tell where it lies; 0 when it runs."""
     path = find_model(args.model)
+    size = None if args.output_size is None else parse_output_size(args.output_size)
     settings = BuildSettings(
         args.workspace_mb, args.optimization_level, detailed=args.profile is not None
     )
     if args.keep_graph is not None:
-        _keep_graph(path, args)
+        _keep_graph(path, args, size)
     cache = EngineCache(args.cache)
     before = {sidecar["file"]: sidecar["sha256"] for sidecar in cache.sidecars()}
     seen: list[BuildProgress] = []  # none of a cached engine
@@ -78,6 +84,7 @@ def run(args: Args) -> int:
             cache=cache,
             rebuild=args.rebuild or args.profile is not None,
             use_graph=args.profile is None,
+            output_size=size,
         )
     milliseconds = _time(engine)
     if args.profile is not None:
@@ -96,13 +103,13 @@ def run(args: Args) -> int:
     return 0
 
 
-def _keep_graph(path: Path, args: Args) -> None:
+def _keep_graph(path: Path, args: Args, size: Size | None) -> None:
     info = read_model_info(path)
     target = args.keep_graph
     assert target is not None
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-        prepare_graph(info, resolve_precision(info, args.precision), target)
+        prepare_graph(info, resolve_precision(info, args.precision), target, size=size)
     print(f"the graph that TensorRT is given: {target}")
 
 

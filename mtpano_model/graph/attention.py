@@ -54,22 +54,31 @@ def unscaled_scores(graph: onnx.GraphProto) -> list[str]:
     ]
 
 
+def attention_weights(graph: onnx.GraphProto) -> set[str]:
+    """Outputs of each Softmax that stands between two products, with nothing that scales before it.
+
+    Its scores are what the first product gives and it weighs values, so that TensorRT can make all
+    three one kernel, if their precision is one.
+    """
+    lookup = _Lookup(graph)
+    return {
+        node.output[0]
+        for node in graph.node
+        if node.op_type == "Softmax"
+        and lookup.comes_from_product(node.input[0])
+        and lookup.goes_to_product(node.output[0])
+    }
+
+
 def is_vision_transformer(graph: onnx.GraphProto) -> bool:
     """Whether the graph attends more often than the bridges of a convolutional network do."""
-    takers: dict[str, list[onnx.NodeProto]] = {}
-    for node in graph.node:
-        for name in node.input:
-            takers.setdefault(name, []).append(node)
-
-    def weighs_values(tensor: str) -> bool:
-        return any(
-            taker.op_type == "MatMul"
-            or (taker.op_type in _PASSED and any(map(weighs_values, taker.output)))
-            for taker in takers.get(tensor, ())
-        )
-
+    lookup = _Lookup(graph)
     # Learnt up-sampling has a softmax as well, over four neighbours, and no product behind it.
-    attending = [n for n in graph.node if n.op_type == "Softmax" and weighs_values(n.output[0])]
+    attending = [
+        node
+        for node in graph.node
+        if node.op_type == "Softmax" and lookup.goes_to_product(node.output[0])
+    ]
     return len(attending) > _BRIDGES
 
 
@@ -79,14 +88,32 @@ class _Lookup:
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.producer = {name: node for node in graph.node for name in node.output}
         self.uses: dict[str, int] = {value.name: 1 for value in graph.output}
+        self.takers: dict[str, list[onnx.NodeProto]] = {}
         for node in graph.node:
             for name in node.input:
                 self.uses[name] = self.uses.get(name, 0) + 1
+                self.takers.setdefault(name, []).append(node)
         self.scalars = {t.name for t in graph.initializer if numpy_helper.to_array(t).size == 1}
         for node in graph.node:
             constant = node.op_type == "Constant" and node.attribute[0].name == "value"
             if constant and numpy_helper.to_array(node.attribute[0].t).size == 1:
                 self.scalars.add(node.output[0])
+
+    def comes_from_product(self, tensor: str) -> bool:
+        """Whether it is what a product gives, with nothing between that scales."""
+        node = self.producer.get(tensor)
+        if node is None:
+            return False
+        passes = node.op_type in _PASSED and any(map(self.comes_from_product, node.input))
+        return node.op_type == "MatMul" or passes
+
+    def goes_to_product(self, tensor: str) -> bool:
+        """Whether a product takes it, with nothing between that scales."""
+        return any(
+            taker.op_type == "MatMul"
+            or (taker.op_type in _PASSED and any(map(self.goes_to_product, taker.output)))
+            for taker in self.takers.get(tensor, ())
+        )
 
     def scaled_products(self, tensor: str) -> Iterator[tuple[onnx.NodeProto, onnx.NodeProto, str]]:
         """(scale, product, factor) for each scale by a number right behind a product."""

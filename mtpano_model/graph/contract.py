@@ -6,7 +6,8 @@ Every model takes `image`: uint8 [1, H, W, 3], RGB. It gives one array for each 
     cpu   float32 [1, C, h, w], named after the task, at the resolution that the network predicts it
           at, which need not be the other tasks'; the C channels of "semseg" are class logits.
           `inference.postprocess` finishes them.
-    gpu   at H x W, named after the field of `inference.Frame`, finished inside the graph:
+    gpu   at H x W or another size that the tail was made for, named after the field of
+          `inference.Frame`, finished inside the graph:
           value float32 [1, H, W], direction float32 [1, H, W, 3], classes uint8 [1, H, W].
 
 A new output of the network is a row in `tasks`: export, both tails, the engines, postprocessing

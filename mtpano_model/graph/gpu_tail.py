@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from math import gcd
 
 import numpy as np
 import onnx
@@ -27,17 +28,17 @@ _PREFIX = "gpu_tail/"
 _SHORTEST = 1e-6
 
 
-def join_gpu_tail(model: onnx.ModelProto) -> None:
+def join_gpu_tail(model: onnx.ModelProto, size: Size | None = None) -> None:
     """Turn a CPU-tail `model` into its GPU-tail twin (see `graph.contract`), in place.
 
-    Each output's height and width must divide the image's. A model that has the GPU tail already is
+    size: (H, W) of what it gives, the image's if None. A model that has the GPU tail already is
     left alone. MtpanoError where the outputs are not those of the contract.
     """
     properties = {entry.key: entry for entry in model.metadata_props}
     facts = json.loads(properties[METADATA_KEY].value)
     if facts["tail"] == "gpu":
         return
-    size: Size = tuple(facts["input_size"])
+    size = size or tuple(facts["input_size"])
     shapes = {value.name: _shape(value) for value in model.graph.output}
     tasks = contract.tasks_among(shapes, "cpu")
     names = [task.name for task in tasks]
@@ -107,30 +108,26 @@ class _Tail:
     def upsample(self, tensor: str, shape: Sequence[int], size: Size) -> str:
         """Bilinear [1, c, h, w] -> [1, c, H, W], pixel centres at half integers, columns wrapped.
 
-        One column of the far side on each side is all that bilinear interpolation looks at; the
-        grid of the widened picture lies exactly one source column before the picture's own.
+        With W / w = a / b in lowest terms, b columns of the far side on each side become exactly a,
+        so that the grid of the widened picture falls on the picture's own.
         """
         _, channels, low_height, low_width = shape
         height, width = size
         if (low_height, low_width) == size:
             return tensor
-        if width % low_width or height % low_height:
-            raise MtpanoError(
-                f"the decoder's resolution {low_height}x{low_width} does not divide the image's "
-                f"{height}x{width}: export the model with another size"
-            )
-        factor = width // low_width
-        last = self.slice_columns(tensor, low_width - 1, low_width)
-        first = self.slice_columns(tensor, 0, 1)
+        common = gcd(width, low_width)
+        more, columns = width // common, low_width // common
+        last = self.slice_columns(tensor, low_width - columns, low_width)
+        first = self.slice_columns(tensor, 0, columns)
         wrapped = self.node("Concat", [last, tensor, first], axis=3)
-        sizes = self.integers(1, channels, height, width + 2 * factor)
+        sizes = self.integers(1, channels, height, width + 2 * more)
         wide = self.node(
             "Resize",
             [wrapped, "", "", sizes],
             mode="linear",
             coordinate_transformation_mode="half_pixel",
         )
-        return self.slice_columns(wide, factor, factor + width)
+        return self.slice_columns(wide, more, more + width)
 
     def unit_length(self, vectors: str) -> str:
         """[1, 3, H, W] divided by its length over axis 1."""

@@ -1,8 +1,10 @@
 """Make an fp32 graph compute in fp16 where that is safe, without torch.
 
 Strongly typed TensorRT takes the types of the graph at their word, so the precision is decided
-here: convolutions, matrix products and what lies between them in fp16; norms, softmax, reductions,
-what comes before the first product, and everything from an output back to its last one in fp32.
+here: convolutions, matrix products and what lies between them in fp16, the softmax of an attention
+whose queries are scaled first among it (TensorRT fuses an attention of one precision alone, and
+adds up in fp32 inside); norms, any other softmax, reductions, what comes before the first product,
+and everything from an output back to its last one in fp32.
 
 onnxconverter-common's converter (1.16) was read beside it: it takes a list of nodes to keep in
 fp32, and which ones those are is what this module decides; it would clamp weights beyond 1e4, and
@@ -17,6 +19,8 @@ from collections.abc import Iterable
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+from mtpano_model.graph.attention import attention_weights
 
 _PRODUCTS = {"Conv", "ConvTranspose", "MatMul", "Gemm", "Einsum"}
 # Exact, or no worse than rounding the result: these follow their inputs into fp16.
@@ -58,6 +62,7 @@ class _Conversion:
         self.nodes: list[onnx.NodeProto] = []
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
         self.tails = _tail_nodes(graph)
+        self.weights = attention_weights(graph)
 
     def run(self) -> None:
         for index, node in enumerate(self.graph.node):
@@ -84,6 +89,8 @@ class _Conversion:
             return False
         if node.op_type in _PRODUCTS:
             return True
+        if node.output[0] in self.weights:
+            return node.input[0] in self.half
         if node.op_type not in _FOLLOWERS or not self.activations.intersection(floats):
             return False
         if node.op_type == "Div":  # by a constant, as in GELU; not by a length or a deviation

@@ -72,9 +72,12 @@ class ModelInfo:
         )
         return {tensor.name: tensor for tensor in tensors}
 
-    def with_gpu_tail(self) -> ModelInfo:
-        """What it says once its graph finishes the outputs: all have the picture's size."""
-        return replace(self, tail="gpu", output_size=self.input_size, output_sizes={})
+    def with_gpu_tail(self, size: Size | None = None) -> ModelInfo:
+        """What it says once its graph finishes the outputs: all at `size` (H, W), or at the
+        picture's. One that has the GPU tail already keeps its own."""
+        if self.tail == "gpu":
+            return self
+        return replace(self, tail="gpu", output_size=size or self.input_size, output_sizes={})
 
 
 def find_model(model: str | Path) -> Path:

@@ -52,6 +52,13 @@ def part(loop: Loop) -> Loop:
     return numba.njit(**_OPTIONS)(loop)
 
 
+def sum_part(loop: Loop) -> Loop:
+    """A `part` whose sums may be taken in any order: else they are taken one number at a time."""
+    import numba
+
+    return numba.njit(fastmath={"reassoc"}, **_OPTIONS)(loop)
+
+
 def compiled(signature: Any) -> Callable[[Loop], Loop]:
     """Machine code for arrays of these types, kept on disk, since compiling takes seconds.
 

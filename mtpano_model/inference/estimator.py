@@ -43,7 +43,7 @@ class Estimator:
         self.engine = engine
         info = replace(info, backend=engine.name, device=engine.device, precision=engine.precision)
         if getattr(engine, "tail", info.tail) != info.tail:
-            info = info.with_gpu_tail()
+            info = info.with_gpu_tail(getattr(engine, "output_size", None))
         self.info = info
         self._promised = info.outputs if promised else {}
         self._postprocess = Postprocessor(self.info, compiled)
@@ -127,6 +127,7 @@ def load_estimator(
     compiled: bool | None = False,
     progress: ProgressCallback | None = None,
     cancel: Event | None = None,
+    output_size: Size | None = None,
 ) -> Estimator:
     """Open a model.
 
@@ -138,11 +139,20 @@ def load_estimator(
     compiled: postprocess by loops that numba compiles; None: if it is installed. For streams: its
         import takes half a second.
     progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.
+    output_size: (H, W) of the frames that will be asked for, where it is known: TensorRT then makes
+        them at this size, and the processor has nothing to interpolate.
     MtpanoError, in one sentence, for everything that can be wrong.
     """
     path = find_model(model)
     info = read_model_info(path)
     engine = open_engine(
-        path, backend, device, threads, precision, progress=progress, cancel=cancel
+        path,
+        backend,
+        device,
+        threads,
+        precision,
+        progress=progress,
+        cancel=cancel,
+        output_size=output_size,
     )
     return Estimator(engine, info, compiled)

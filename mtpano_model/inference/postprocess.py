@@ -23,7 +23,7 @@ from mtpano_model.inference.frame import FIELDS, Frame
 from mtpano_model.inference.postprocess_finished import copy_finished
 from mtpano_model.inference.postprocess_labels import argmax_labels, border_labels
 from mtpano_model.inference.postprocess_plain import PlainFill
-from mtpano_model.inference.postprocess_rules import ValueRules
+from mtpano_model.inference.postprocess_rules import ValueRules, finite_or_nan
 from mtpano_model.inference.taps import find_taps
 from mtpano_model.pictures.resize import resize_linear, resize_nearest
 from mtpano_model.tasks import DEPTH, NORMALS, SEMSEG, Task
@@ -31,6 +31,7 @@ from mtpano_model.tasks import DEPTH, NORMALS, SEMSEG, Task
 Outputs = Mapping[str, NDArray[Any]]
 Floats = NDArray[np.float32]
 _KERNEL = "mtpano_model.inference.postprocess_kernel"
+_FINISHED_KERNEL = "mtpano_model.inference.postprocess_finished_kernel"
 _LABELS_KERNEL = "mtpano_model.inference.postprocess_labels_kernel"
 
 
@@ -45,9 +46,12 @@ class Postprocessor:
         self._info = info
         self._kernel: ModuleType | None = None
         self._labels_kernel: ModuleType | None = None
+        self._finished_kernel: ModuleType | None = None
         if compiled is not False and info.unlabelled == 255:  # ids of 16 bits are too rare for it
             self._kernel = compiled_loops(_KERNEL, required=bool(compiled))
             self._labels_kernel = compiled_loops(_LABELS_KERNEL, required=bool(compiled))
+            if info.tail == "gpu":
+                self._finished_kernel = compiled_loops(_FINISHED_KERNEL, required=bool(compiled))
         self._is_open = np.zeros(info.unlabelled + 1, bool)
         self._is_open[: len(info.classes)] = info.classes.open
         self._any_open = any(info.classes.open)
@@ -124,8 +128,8 @@ class Postprocessor:
 
         None where the answer has other labels. Its maps are in the frame then.
         """
-        depth, bad = _finite_or_nan(self._array_of(outputs, DEPTH))
-        vectors, bad_vectors = _finite_or_nan(self._array_of(outputs, NORMALS))
+        depth, bad = finite_or_nan(self._array_of(outputs, DEPTH))
+        vectors, bad_vectors = finite_or_nan(self._array_of(outputs, NORMALS))
         array, grid = self._array_of(outputs, SEMSEG), depth.shape[1:]
         labels, bad_labels = self._ids(array)
         low = labels
@@ -133,7 +137,7 @@ class Postprocessor:
         maps = {}
         for task in self._info.tasks:
             if task.optional and task.kind == "value" and task.finished_name in wanted:
-                (values,), bad = _finite_or_nan(self._array_of(outputs, task))
+                (values,), bad = finite_or_nan(self._array_of(outputs, task))
                 maps[task.finished_name] = resize_linear(values, grid)
                 frame.non_finite += bad
         logits = array if self._info.tail == "cpu" else None
@@ -202,15 +206,15 @@ class Postprocessor:
                 (rules.min_range, rules.max_range),
                 mask,
                 frame,
+                self._finished_kernel,
             )
-        depth, bad = _finite_or_nan(depth)
-        if vectors is not None:
-            vectors, bad_vectors = _finite_or_nan(vectors)
-            bad += bad_vectors
-        if bend and vectors is not None:
-            depth = self._bent(depth, vectors)
+        if not bend or vectors is None:
+            return self._fill_planes(depth, vectors, rules, mask, frame)
+        depth, bad = finite_or_nan(depth)
+        vectors, bad_vectors = finite_or_nan(vectors)
+        depth = self._bent(depth, vectors)
         self._fill_planes(depth, vectors if normals else None, rules, mask, frame)
-        return bad
+        return bad + bad_vectors
 
     def _bent(self, depth: Floats, vectors: Floats) -> Floats:
         """Depth [1, h, w] bent to normals [3, h', w'], on depth's own grid."""
@@ -225,16 +229,21 @@ class Postprocessor:
         rules: ValueRules,
         mask: NDArray[np.bool_] | None,
         frame: Frame,
-    ) -> None:
+    ) -> int:
+        """Fill depth, and normals where vectors are given; how many values were not finite."""
         if self._kernel is not None:
-            self._fill_compiled(self._kernel, depth, vectors, rules, mask, frame)
-        else:
-            is_open = self._is_open if self._any_open else None
-            self._plain.fill(depth[0], vectors, rules, mask, is_open, frame)
+            return self._fill_compiled(self._kernel, depth, vectors, rules, mask, frame)
+        depth, bad = finite_or_nan(depth)
+        if vectors is not None:
+            vectors, bad_vectors = finite_or_nan(vectors)
+            bad += bad_vectors
+        is_open = self._is_open if self._any_open else None
+        self._plain.fill(depth[0], vectors, rules, mask, is_open, frame)
+        return bad
 
     def _fill_extra(self, task: Task, outputs: Outputs, frame: Frame) -> int:
         """Resize an optional task into `frame.extras`; how many values were not finite."""
-        planes, bad = _finite_or_nan(self._array_of(outputs, task))
+        planes, bad = finite_or_nan(self._array_of(outputs, task))
         shape = (*frame.size, len(planes)) if task.kind == "direction" else frame.size
         array = _extra(frame, task.finished_name, shape)
         if task.kind == "direction":
@@ -251,11 +260,12 @@ class Postprocessor:
         rules: ValueRules,
         mask: NDArray[np.bool_] | None,
         frame: Frame,
-    ) -> None:
+    ) -> int:
         # What has no rows is not filled, or not looked at.
         normals = frame.normals if vectors is not None else frame.normals[:0]
-        vectors = depth if vectors is None else vectors
-        kernel.fill(
+        depth = np.ascontiguousarray(depth, np.float32)
+        vectors = depth if vectors is None else np.ascontiguousarray(vectors, np.float32)
+        bad: int = kernel.fill(
             depth,
             *find_taps(depth.shape[1:], frame.size),
             vectors,
@@ -268,6 +278,7 @@ class Postprocessor:
             frame.depth,
             normals,
         )
+        return bad
 
 
 def _on_grid(planes: Floats, grid: tuple[int, ...]) -> Floats:
@@ -284,12 +295,3 @@ def _extra(frame: Frame, name: str, shape: tuple[int, ...]) -> Floats:
     if array is None or array.shape != shape:
         array = frame.extras[name] = np.empty(shape, np.float32)
     return array
-
-
-def _finite_or_nan(planes: Floats) -> tuple[Floats, int]:
-    """Contiguous [n, h, w], infinities made NaN, and how many values were not finite."""
-    values = np.ascontiguousarray(planes)
-    finite = np.isfinite(values)
-    if finite.all():
-        return values, 0
-    return np.where(finite, values, np.float32(np.nan)), int(values.size - np.count_nonzero(finite))

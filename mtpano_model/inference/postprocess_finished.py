@@ -6,17 +6,22 @@ normalise; what it alone knows are the special values.
 
 from __future__ import annotations
 
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.inference.frame import Frame
+from mtpano_model.inference.postprocess_rules import open_pixels
 
 # Rows a pass: a block of depth and normals stays in the second-level cache.
 _ROWS = 64
 # Vectors shorter than this have no direction.
 _SHORTEST = 0.5
+# What is not given has no rows.
+_NO_VECTORS, _NO_MASK = np.empty((0, 0, 3), np.float32), np.empty((0, 0), np.uint8)
+_NONE_OPEN = np.empty(0, bool)
 
 
 def copy_finished(
@@ -26,33 +31,75 @@ def copy_finished(
     ranges: tuple[float, float],
     mask: NDArray[np.bool_] | None,
     frame: Frame,
+    kernel: ModuleType | None = None,
 ) -> int:
     """Copy depth [H, W] and normals [H, W, 3] into `frame`; how many values were not finite.
 
     is_open: by label, of `frame.labels`, which are filled already; None where no class is open.
     ranges: smallest and largest depth in metres. mask: [H, W], True where nothing is to be seen.
+    kernel: the compiled loops, where there are any.
     """
     bad = 0
     for begin in range(0, len(depth), _ROWS):
         rows = slice(begin, begin + _ROWS)
-        metres = frame.depth[rows]
-        np.copyto(metres, depth[rows])
-        no_surface, unfit = _apply_ranges(metres, ranges)
-        bad += unfit
-        if is_open is not None:
-            sky = np.take(is_open, frame.labels[rows])
-            if sky.any():
-                metres[sky] = np.inf
-                no_surface = sky if no_surface is None else no_surface | sky
-        if mask is not None and mask[rows].any():
-            metres[mask[rows]] = np.nan
-            no_surface = mask[rows] if no_surface is None else no_surface | mask[rows]
+        np.copyto(frame.depth[rows], depth[rows])
         if normals is not None:
-            vectors = frame.normals[rows]
-            np.copyto(vectors, normals[rows])
-            bad += _drop_directionless(vectors)
-            if no_surface is not None:
-                vectors[no_surface] = np.nan
+            np.copyto(frame.normals[rows], normals[rows])
+        given = (
+            frame.depth[rows],
+            None if normals is None else frame.normals[rows],
+            frame.labels[rows],
+            is_open,
+            ranges,
+            None if mask is None else mask[rows],
+        )
+        bad += _finish(*given) if kernel is None else _finish_compiled(kernel, *given)
+    return bad
+
+
+def _finish_compiled(
+    kernel: ModuleType,
+    metres: NDArray[Any],
+    vectors: NDArray[Any] | None,
+    labels: NDArray[Any],
+    is_open: NDArray[np.bool_] | None,
+    ranges: tuple[float, float],
+    mask: NDArray[np.bool_] | None,
+) -> int:
+    bad: int = kernel.finish(
+        metres,
+        _NO_VECTORS if vectors is None else vectors,
+        labels,
+        _NONE_OPEN if is_open is None else is_open,
+        np.float32(ranges[0]),
+        np.float32(ranges[1]),
+        _NO_MASK if mask is None else mask.view(np.uint8),
+    )
+    return bad
+
+
+def _finish(
+    metres: NDArray[Any],
+    vectors: NDArray[Any] | None,
+    labels: NDArray[Any],
+    is_open: NDArray[np.bool_] | None,
+    ranges: tuple[float, float],
+    mask: NDArray[np.bool_] | None,
+) -> int:
+    """Apply the rules to some rows of a frame; how many values were not finite."""
+    no_surface, bad = _apply_ranges(metres, ranges)
+    if is_open is not None:
+        sky = open_pixels(is_open, labels)
+        if sky.any():
+            np.copyto(metres, np.inf, where=sky)
+            no_surface = sky if no_surface is None else no_surface | sky
+    if mask is not None and mask.any():
+        np.copyto(metres, np.nan, where=mask)
+        no_surface = mask if no_surface is None else no_surface | mask
+    if vectors is not None:
+        bad += _drop_directionless(vectors)
+        if no_surface is not None:
+            vectors[no_surface] = np.nan
     return bad
 
 
@@ -61,17 +108,19 @@ def _apply_ranges(
 ) -> tuple[NDArray[np.bool_] | None, int]:
     """Write the special depths; where there is no surface (None: nowhere), and how many unfit."""
     nearest, farthest = metres.min(), metres.max()
+    no_surface, unfit = None, 0
+    if not (nearest > 0 and farthest < np.inf):  # NaN is neither
+        finite = np.isfinite(metres)
+        no_surface = ~(finite & (metres > 0))
+        unfit = int(metres.size - np.count_nonzero(finite))
     smallest, largest = ranges
-    if nearest > 0 and nearest >= smallest and farthest <= largest and farthest < np.inf:
-        return None, 0
-    finite = np.isfinite(metres)
-    no_surface = ~(finite & (metres > 0))
-    if smallest > 0:
-        metres[metres < smallest] = -np.inf
-    if largest < np.inf:
-        metres[metres > largest] = np.inf
-    metres[no_surface] = np.nan
-    return no_surface if no_surface.any() else None, int(metres.size - np.count_nonzero(finite))
+    if not nearest >= smallest:
+        np.copyto(metres, -np.inf, where=metres < smallest)
+    if not farthest <= largest:
+        np.copyto(metres, np.inf, where=metres > largest)
+    if no_surface is not None:
+        np.copyto(metres, np.nan, where=no_surface)
+    return no_surface, unfit
 
 
 def _drop_directionless(vectors: NDArray[Any]) -> int:

@@ -9,17 +9,20 @@ compete that are best at one of the four. (Another can be the greatest between t
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.inference.taps import Taps
+from mtpano_model.inference.taps import Taps, find_taps
 
 Floats = NDArray[np.float32]
 # Pixels a pass: the working set then stays in the second-level cache.
 _BLOCK = 32768
 _LOWEST = np.float32(-1e30)
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 def argmax_labels(logits: Floats, unlabelled: int = 255) -> tuple[NDArray[Any], int]:
@@ -62,42 +65,89 @@ def border_labels(
     logits [C, h, w], low [h, w]: their arg-max. labels: the nearest pixel's on the way in, which
     stays where one of the four has no class.
     """
-    width = low.shape[1]
-    # A cell is what lies between four pixels; of each its first row and column in `labels`.
-    row_starts = np.flatnonzero(np.any(np.diff(taps.rows, axis=1, prepend=-1) != 0, axis=0))
-    column_starts = np.flatnonzero(np.diff(taps.columns[0].astype(np.int64), prepend=-1) != 0)
-    above, below = taps.rows[:, row_starts]
-    left, right = taps.columns[:, column_starts].astype(np.int64)
-    corner_labels = [
-        low[rows].take(columns, 1) for rows in (above, below) for columns in (left, right)
+    cells = find_cells(low.shape, labels.shape)
+    beside = np.roll(low, -1, axis=1) if low.shape[1] != labels.shape[1] else low
+    changes = low != beside
+    above, below = cells.rows
+    i, j = np.nonzero(changes[above] | changes[below] | (low[above] != low[below]))
+    ids = np.stack([each[rows[i], j] for rows in cells.rows for each in (low, beside)])
+    known = (ids != unlabelled).all(axis=0) & (cells.width[j] > 0)
+    first, second = ids[0], np.where(ids[1] != ids[0], ids[1], ids[2])
+    second = np.where(second != first, second, ids[3])
+    several = ((ids != first) & (ids != second)).any(axis=0)
+    # Nearly all cells have two classes: half as many sums.
+    for chosen, competing in ((known & ~several, (first, second)), (known & several, ids)):
+        if chosen.any():
+            where = i[chosen], j[chosen]
+            _decide(logits, [each[chosen] for each in competing], where, cells, taps, labels)
+
+
+class Cells(NamedTuple):
+    """What lies between four pixels, by the rows and columns of the larger picture.
+
+    rows [2, m]: above and below. top, height [m]: from which row on, how many. left, width [w]: of
+    what lies to the right of a pixel; the last ones go on at column 0.
+    """
+
+    rows: NDArray[np.int64]
+    top: NDArray[np.int64]
+    height: NDArray[np.int64]
+    left: NDArray[np.int64]
+    width: NDArray[np.int64]
+
+
+@lru_cache(maxsize=8)
+def find_cells(small: tuple[int, int], size: tuple[int, int]) -> Cells:
+    """Of a picture of `small` (h, w) that becomes one of `size` (H, W)."""
+    taps = find_taps(small, size)
+    top = np.flatnonzero(np.any(np.diff(taps.rows, axis=1, prepend=-1) != 0, axis=0))
+    columns = taps.columns[0].astype(np.int64)
+    other = columns != columns[-1]
+    begin = int(other.argmax()) if other.any() else 0
+    columns = np.roll(columns, -begin)
+    left, end = (np.searchsorted(columns, np.arange(small[1]), side) for side in _SIDES)
+    return Cells(taps.rows[:, top], top, np.diff(top, append=size[0]), begin + left, end - left)
+
+
+def _decide(
+    logits: Floats,
+    ids: Sequence[NDArray[Any]],
+    where: tuple[NDArray[np.int64], NDArray[np.int64]],
+    cells: Cells,
+    taps: Taps,
+    labels: NDArray[Any],
+) -> None:
+    """The greatest of k classes, ids [n] each, at every place of n cells, into `labels`.
+
+    where: which cells. One that is smaller than others decides its last row and column more than
+    once.
+    """
+    i, j = where
+    height, width = cells.height[i], cells.width[j]
+    beside = (j + 1) % logits.shape[2] if logits.shape[2] != labels.shape[1] else j
+    across = np.minimum(np.arange(width.max())[:, None], width - 1)
+    columns = (cells.left[j] + across) % labels.shape[1]
+    near, far = taps.column_weights[:, columns]
+    above, below = cells.rows[:, i]
+    # Minus infinity times a weight of zero would be no number.
+    corners = [
+        [
+            np.maximum(logits[each, row, column], _LOWEST)
+            for row in (above, below)
+            for column in (j, beside)
+        ]
+        for each in ids
     ]
-    first = corner_labels[0]
-    mixed = first != corner_labels[1]
-    for other in corner_labels[2:]:
-        mixed |= first != other
-    for each in corner_labels:
-        mixed &= each != unlabelled
-    i, j = np.nonzero(mixed)
-
-    ids = np.stack([each[i, j] for each in corner_labels])  # [4, n]: the classes that compete
-    flat = logits.reshape(len(logits), -1)
-    corners = (row[i] * width + column[j] for row in (above, below) for column in (left, right))
-    # Of the four classes at each corner; minus infinity times a weight of zero would be no number.
-    scores = [np.maximum(flat[ids, corner], _LOWEST) for corner in corners]
-
-    # Every place of every cell.
-    heights = np.diff(row_starts, append=labels.shape[0])[i]
-    widths = np.diff(column_starts, append=labels.shape[1])[j]
-    counts = heights * widths
-    cell = np.repeat(np.arange(len(i)), counts)
-    place = np.arange(len(cell)) - np.repeat(np.cumsum(counts) - counts, counts)
-    rows, columns = np.divmod(place, widths[cell])
-    rows += row_starts[i][cell]
-    columns += column_starts[j][cell]
-    weights = (
-        row[rows] * column[columns] for row in taps.row_weights for column in taps.column_weights
-    )
-    greatest = sum(
-        np.take(score, cell, axis=1) * weight for weight, score in zip(weights, scores, strict=True)
-    )
-    labels[rows, columns] = ids[np.argmax(greatest, axis=0), cell]
+    for down in range(height.max()):
+        rows = cells.top[i] + np.minimum(down, height - 1)
+        upper, lower = taps.row_weights[:, rows]
+        scores = [
+            (over * upper + under * lower) * near
+            + (over_beside * upper + under_beside * lower) * far
+            for over, over_beside, under, under_beside in corners
+        ]
+        greatest, winner = scores[0], ids[0]
+        for score, label in zip(scores[1:], ids[1:], strict=True):
+            winner = np.where(score > greatest, label, winner)
+            greatest = np.maximum(score, greatest)
+        np.put(labels, rows * labels.shape[1] + columns, winner)

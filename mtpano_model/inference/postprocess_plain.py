@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.inference.frame import Frame
-from mtpano_model.inference.postprocess_rules import ValueRules
+from mtpano_model.inference.postprocess_rules import ValueRules, open_pixels
 from mtpano_model.pictures.resize import resize_linear
 
 Floats = NDArray[np.float32]
@@ -50,25 +50,32 @@ class PlainFill:
     def unit_normals(self, normals: Floats, out: Floats) -> None:
         """Resize three planes, normalise, interleave into out [H, W, 3].
 
-        A vector of length zero divides to NaN, which is the rule for it.
+        A vector of length zero divides to NaN, which is the rule for it. Planes that have the size
+        are read where they are.
         """
-        if self._planes.shape[1:] != out.shape[:2]:
-            self._planes = np.empty((3, *out.shape[:2]), np.float32)
-        for plane, resized in zip(normals, self._planes, strict=True):
-            resize_linear(plane, resized.shape, resized)
-        scale, square = np.empty((2, _ROWS, out.shape[1]), np.float32)
+        height, width = out.shape[:2]
+        fit = normals.shape[1:] == (height, width)
+        room = (3, _ROWS if fit else height, width)
+        if self._planes.shape != room:
+            self._planes = np.empty(room, np.float32)
+        if not fit:
+            for plane, resized in zip(normals, self._planes, strict=True):
+                resize_linear(plane, (height, width), resized)
+            normals = self._planes
+        scale, square = np.empty((2, _ROWS, width), np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):
-            for begin in range(0, len(out), _ROWS):
+            for begin in range(0, height, _ROWS):
                 rows = slice(begin, begin + _ROWS)
-                x, y, z = self._planes[:, rows]
+                x, y, z = normals[:, rows]
                 length, part = scale[: len(x)], square[: len(x)]
                 np.multiply(x, x, out=length)
                 length += np.multiply(y, y, out=part)
                 length += np.multiply(z, z, out=part)
                 np.divide(np.float32(1), np.sqrt(length, out=length), out=length)
-                for component in (x, y, z):
-                    component *= length
-                cv2.merge((x, y, z), dst=out[rows])
+                unit = self._planes[:, slice(len(x)) if fit else rows]
+                for component, scaled in zip((x, y, z), unit, strict=True):
+                    np.multiply(component, length, out=scaled)
+                cv2.merge(tuple(unit), dst=out[rows])
 
     def _apply_rules(
         self,
@@ -90,9 +97,9 @@ class PlainFill:
             np.copyto(depth, np.inf, where=np.greater(depth, rules.max_range, out=flag))
         np.copyto(depth, np.nan, where=no_surface)
         if is_open is not None:
-            np.take(is_open, frame.labels, out=flag)
-            np.copyto(depth, np.inf, where=flag)
-            no_surface |= flag
+            sky = open_pixels(is_open, frame.labels)
+            np.copyto(depth, np.inf, where=sky)
+            no_surface |= sky
         if mask is not None:
             np.copyto(depth, np.nan, where=mask)
             no_surface |= mask

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from mtpano_model.engine_names import ENGINES, MOST_THREADS, PREFERRED
 from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.graph.contract import TensorSpec
+from mtpano_model.pictures.size import Size
 
 if TYPE_CHECKING:
     from mtpano_model.inference.engines.progress import ProgressCallback
@@ -32,7 +33,7 @@ class Engine(Protocol):
 
     The output arrays belong to the engine and keep their values through the next
     OUTPUT_SLOTS - 1 calls. One call of `infer` at a time. An engine that runs another tail than the
-    model file's says so in an attribute `tail`.
+    model file's says so in an attribute `tail`, and in `output_size` at which size it finishes.
     """
 
     name: str
@@ -88,11 +89,13 @@ def open_engine(
     *,
     progress: ProgressCallback | None = None,
     cancel: Event | None = None,
+    output_size: Size | None = None,
 ) -> Engine:
     """Open the engine that `backend` and `device` name; `auto` takes the first that works.
 
     Where one that is installed does not work and a later one does, a warning says so.
-    progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.
+    progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine, and for
+    output_size, which concerns no other engine.
     MtpanoError where it cannot be done.
     """
     if threads is not None and not 1 <= threads <= MOST_THREADS:
@@ -101,7 +104,7 @@ def open_engine(
     failures: list[str] = []
     for name, place in _candidates(backend, device):
         try:
-            engine = _open(name, path, place, threads, precision, progress, cancel)
+            engine = _open(name, path, place, threads, precision, progress, cancel, output_size)
         except NotInstalled as error:
             absent.append(str(error))
         except MtpanoError as error:
@@ -142,6 +145,7 @@ def _open(
     precision: str | None,
     progress: ProgressCallback | None,
     cancel: Event | None,
+    output_size: Size | None,
 ) -> Engine:
     known = ENGINES[name]
     if not _installed(known.module):
@@ -155,7 +159,15 @@ def _open(
             f"{import_remedy(error, known.install)}"
         ) from error
     if name == "tensorrt":
-        return engine(path, device, threads, precision, progress=progress, cancel=cancel)
+        return engine(
+            path,
+            device,
+            threads,
+            precision,
+            progress=progress,
+            cancel=cancel,
+            output_size=output_size,
+        )
     return engine(path, device, threads, precision)
 
 

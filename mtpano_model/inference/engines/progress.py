@@ -42,6 +42,8 @@ class _Phase:
 class BuildMonitor:
     """Adds up TensorRT's nested phases; reports to the callback and, every 5 s, to the log.
 
+    Nobody says whether another phase will follow the outermost one: it divides what is left, and
+    its end is not yet the whole, which is for `report` to be told.
     TensorRT calls from its own threads. cancel: the build stops at the next step once it is set.
     error: what the callback raised, which also stops the build (it must not cross C++).
     """
@@ -61,6 +63,7 @@ class BuildMonitor:
         self._begin = monotonic()
         self._next_log = self._begin + _LOG_EVERY if log_progress else float("inf")
         self._fraction = 0.0
+        self._begun_at = 0.0  # the fraction when the present outermost phase began
 
     @property
     def cancelled(self) -> bool:
@@ -82,7 +85,8 @@ class BuildMonitor:
         with self._lock:
             if fraction is None:
                 roots = [name for name, p in self._phases.items() if p.parent not in self._phases]
-                fraction = max((self._part(name) for name in roots), default=0.0)
+                part = max((self._part(name) for name in roots), default=0.0)
+                fraction = self._begun_at + (1 - self._begun_at) * (part if part < 1 else 0.0)
             self._fraction = max(self._fraction, min(fraction, 1.0))
             now = BuildProgress(phase, self._fraction, self.seconds)
             due = monotonic() >= self._next_log
@@ -100,6 +104,8 @@ class BuildMonitor:
 
     def begin(self, phase: str, parent: str | None, steps: int) -> None:
         with self._lock:
+            if not self._phases:
+                self._begun_at = self._fraction
             self._phases[phase] = _Phase(parent, steps)
         self._report_from_tensorrt(phase)
 

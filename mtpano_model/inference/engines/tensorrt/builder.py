@@ -108,6 +108,7 @@ def build_plan(tensorrt: Any, order: BuildOrder, monitor: BuildMonitor) -> bytes
             f"({logger.last_error or 'it gave no reason'}): free GPU memory or give it less "
             "workspace, or use backend onnxruntime"
         )
+    monitor.report("built", 1.0)
     _keep_timings(timings, timing_file)
     log.debug("TensorRT wrote %d messages", logger.messages)
     return bytes(plan)

@@ -39,7 +39,7 @@ class EngineFacts:
     compute_capability, multi_processors, gpu_gib (memory): the device; every Jetson Orin has the
     same name, and a power mode switches multiprocessors off. precision: of the arithmetic.
     input_shape: of `image`. recipe: version of what our own code does to the graph before it is
-    built.
+    built. output_size: (H, W) of the outputs.
     """
 
     model: str
@@ -51,6 +51,7 @@ class EngineFacts:
     precision: str
     input_shape: tuple[int, ...]
     recipe: int
+    output_size: tuple[int, int] | None = None
 
     @property
     def key(self) -> str:

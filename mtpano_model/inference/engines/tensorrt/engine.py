@@ -19,6 +19,7 @@ from mtpano_model.inference.engines.tensorrt.library import (
     load_cuda,
     load_tensorrt,
 )
+from mtpano_model.pictures.size import Size
 
 if TYPE_CHECKING:
     from mtpano_model.inference.engines.tensorrt.builder import BuildSettings
@@ -29,6 +30,8 @@ class TensorRTEngine:
     """Engine on TensorRT; see `engines.Engine` for the life of its output arrays.
 
     path: ONNX file of the contract, with either tail; what runs always has the GPU tail.
+    output_size: (H, W) at which it finishes the outputs of a file with the CPU tail; the picture's
+    if None.
     device: "auto" or "cuda": the first visible GPU. threads: of no meaning here.
     precision: fp16 if None, fp32.
     progress: called while an engine is built, from any thread. cancel: stops the build once set.
@@ -53,6 +56,7 @@ class TensorRTEngine:
         cache: EngineCache | None = None,
         rebuild: bool = False,
         use_graph: bool = True,
+        output_size: Size | None = None,
     ) -> None:
         if device not in ("auto", "cuda"):
             raise MtpanoError(f"backend 'tensorrt' does not run on '{device}': expected cuda")
@@ -74,12 +78,14 @@ class TensorRTEngine:
         info = read_model_info(path)
         self.input_shape = image_tensor(info.input_size).shape
         self.precision = resolve_precision(info, precision)
+        finished = info.with_gpu_tail(output_size)
+        self.output_size = finished.output_size
         cuda = Cuda(runtime)
         cuda.wait_without_spinning()
         settings = settings or BuildSettings()
         self.executor = obtain_plan(
             tensorrt,
-            engine_facts(tensorrt, gpu, info, self.precision),
+            engine_facts(tensorrt, gpu, info, self.precision, self.output_size),
             info,
             replace(settings, workspace_mb=settings.workspace_on(gpu)),
             cache or EngineCache(),
@@ -88,7 +94,7 @@ class TensorRTEngine:
                 tensorrt,
                 cuda,
                 plan,
-                engine_tensors(info),
+                engine_tensors(finished),
                 in_place=gpu.integrated,
                 use_graph=use_graph,
             ),
@@ -96,7 +102,7 @@ class TensorRTEngine:
         )
 
     def infer(self, image: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
-        """Run the network on uint8 [1, H, W, 3]: depth, normals and labels at H x W."""
+        """Run the network on uint8 [1, H, W, 3]: depth, normals and labels at `output_size`."""
         return self.executor.run(image)
 
     def close(self) -> None:

@@ -37,8 +37,8 @@ class _Slot:
 
 
 def engine_tensors(info: ModelInfo) -> Tensors:
-    """Inputs and outputs of the GPU-tail engine of a model with either tail."""
-    return {IMAGE: image_tensor(info.input_size), **info.with_gpu_tail().outputs}
+    """Inputs and outputs of a model with the GPU tail."""
+    return {IMAGE: image_tensor(info.input_size), **info.outputs}
 
 
 class Executor:

@@ -14,9 +14,10 @@ from mtpano_model.graph.half_precision import compute_in_half
 from mtpano_model.graph.model_info import ModelInfo
 from mtpano_model.graph.stored_weights import fold_stored_weights
 from mtpano_model.graph.wrap_padding import pad_by_wrapping
+from mtpano_model.pictures.size import Size
 
 # Raise it when anything below changes what is computed: cached engines are then built again.
-RECIPE = 2
+RECIPE = 3
 PRECISIONS = ("fp32", "fp16")
 _LARGEST_FILE = 1 << 30  # a protobuf ends at 2 GiB; larger weights go beside the graph
 
@@ -68,16 +69,22 @@ def prepared_size(info: ModelInfo) -> int:
 
 
 def prepare_graph(
-    info: ModelInfo, precision: str, path: Path, *, weakly_typed: bool = False
+    info: ModelInfo,
+    precision: str,
+    path: Path,
+    *,
+    size: Size | None = None,
+    weakly_typed: bool = False,
 ) -> PreparedGraph:
     """Write the graph to build from to `path`, an .onnx file; OSError where that fails.
 
-    A weakly typed graph stays fp32 whatever the precision: the builder chooses.
+    size: (H, W) of its outputs, the picture's if None. A weakly typed graph stays fp32 whatever the
+    precision: the builder chooses.
     """
     model = onnx.load(str(info.path))
     fold_stored_weights(model.graph)
     scale_queries_first(model.graph)
-    join_gpu_tail(model)
+    join_gpu_tail(model, size)
     if precision == "fp16" and not weakly_typed:
         compute_in_half(model)
     pad_by_wrapping(model)

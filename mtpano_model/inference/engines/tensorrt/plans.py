@@ -23,6 +23,7 @@ from mtpano_model.inference.engines.tensorrt.builder import (
 from mtpano_model.inference.engines.tensorrt.cache import EngineCache, EngineFacts, model_digest
 from mtpano_model.inference.engines.tensorrt.jetson import power_mode
 from mtpano_model.inference.engines.tensorrt.library import Gpu, can_type_weakly
+from mtpano_model.pictures.size import Size
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +35,10 @@ class PlanRejected(MtpanoError):
     """Engine bytes that TensorRT, or our reading of them, does not accept."""
 
 
-def engine_facts(tensorrt: Any, gpu: Gpu, info: ModelInfo, precision: str) -> EngineFacts:
-    """What an engine of this model on this machine depends on."""
+def engine_facts(
+    tensorrt: Any, gpu: Gpu, info: ModelInfo, precision: str, size: Size
+) -> EngineFacts:
+    """What an engine of this model with outputs of `size` (H, W) on this machine depends on."""
     try:
         digest = model_digest(info.path, graph.external_files(info.path))
     except OSError as error:
@@ -53,6 +56,7 @@ def engine_facts(tensorrt: Any, gpu: Gpu, info: ModelInfo, precision: str) -> En
         precision=precision,
         input_shape=image_tensor(info.input_size).shape,
         recipe=graph.RECIPE,
+        output_size=size,
     )
 
 
@@ -158,7 +162,9 @@ def _prepare(
     info: ModelInfo, facts: EngineFacts, target: Path, *, weakly_typed: bool
 ) -> graph.PreparedGraph:
     try:
-        return graph.prepare_graph(info, facts.precision, target, weakly_typed=weakly_typed)
+        return graph.prepare_graph(
+            info, facts.precision, target, size=facts.output_size, weakly_typed=weakly_typed
+        )
     except OSError as error:
         raise MtpanoError(
             f"the graph of {info.path.name} cannot be prepared in {target.parent} "
