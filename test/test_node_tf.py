@@ -19,10 +19,12 @@ from std_msgs.msg import Header
 
 from mtpano_model.geometry.sphere import OPTICAL_FROM
 from mtpano_model.robot.transforms import NotYet, TransformError
-from mtpano_ros.mounting import attitude_source, transforms
+from mtpano_ros.mounting import attitude_source
+from mtpano_ros.mounting import tf as mounting_tf
 from mtpano_ros.mounting.mounting import Mounting
 from mtpano_ros.mounting.state import GeometryState
-from mtpano_ros.mounting.transforms import Transforms, time_of
+from mtpano_ros.mounting.ros_time import time_of
+from mtpano_ros.mounting.transforms import Transforms
 from mtpano_ros.parameters.options import with_values
 from mtpano_ros.parameters.table import Parameters
 from mtpano_ros.process import bond
@@ -69,8 +71,8 @@ class StandInNode:
 @pytest.fixture
 def tf(monkeypatch):
     """A node where tf2_msgs is installed and tf2_ros is not."""
-    monkeypatch.setattr(transforms, "tf2_ros", None)
-    monkeypatch.setattr(transforms, "TFMessage", SimpleNamespace)
+    monkeypatch.setattr(mounting_tf, "tf2_ros", None)
+    monkeypatch.setattr(mounting_tf, "TFMessage", SimpleNamespace)
     return StandInNode()
 
 
@@ -144,7 +146,7 @@ def test_own_static_frames_are_sent_all_together_and_once(tf):
 def test_without_tf_s_messages_each_frame_is_told_once_and_a_look_up_says_what_to_install(
     tf, monkeypatch
 ):
-    monkeypatch.setattr(transforms, "TFMessage", None)
+    monkeypatch.setattr(mounting_tf, "TFMessage", None)
     known = Transforms(tf)
     for _ in range(2):
         known.publish("camera", "camera_body", np.eye(3), time_of(1.0))
@@ -174,7 +176,7 @@ def test_tf2_itself_is_used_where_it_is_installed(tf, monkeypatch):
 
     ended = []
     monkeypatch.setattr(
-        transforms,
+        mounting_tf,
         "tf2_ros",
         SimpleNamespace(
             Buffer=Buffer,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-from mtpano_model.rig.reading import read_rig
-from mtpano_ros.camera.rig_source import RigSource
 from mtpano_ros.camera.source import ImageSource, Source
 
 
@@ -16,5 +14,9 @@ def open_source(rig: str, transport: str) -> tuple[Source, list[str]]:
     """
     if not rig:
         return ImageSource(transport), []
+    # What reads and joins lenses is of no use to a single camera.
+    from mtpano_model.rig.reading import read_rig
+    from mtpano_ros.camera.rig_source import RigSource
+
     read = read_rig(os.path.expanduser(rig))
     return RigSource(read), read.warnings()

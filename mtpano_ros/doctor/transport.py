@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.parsers import expat
 
 from mtpano_model.doctor.finding import Finding, fix, note, ok
 from mtpano_model.errors import one_line
@@ -47,8 +47,8 @@ def check_profile(environment: Mapping[str, str]) -> Finding:
         path = Path(environment[variable])
         try:
             text = path.read_text("utf-8", errors="replace")
-            ElementTree.fromstring(text)
-        except (OSError, ValueError, ElementTree.ParseError) as error:
+            expat.ParserCreate().Parse(text, True)
+        except (OSError, ValueError, expat.ExpatError) as error:
             return fix(f"{variable}={path} cannot be read ({one_line(error)})", f"unset {variable}")
         if f"<segment_size>{SEGMENT}<" in text:
             return ok(f"{variable}={path}, segments of {SEGMENT >> 20} MiB")

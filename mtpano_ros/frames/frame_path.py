@@ -27,7 +27,7 @@ from mtpano_ros.frames.corrector import Corrector
 from mtpano_ros.frames.pipeline import Pipeline
 from mtpano_ros.frames.pole_rows import combined
 from mtpano_ros.mounting.mounting import Mounting, Pose
-from mtpano_ros.mounting.transforms import seconds_of
+from mtpano_ros.mounting.ros_time import seconds_of
 from mtpano_ros.outputs.base import COLORS, CONFIDENCE, Result
 from mtpano_ros.outputs.memory import FrameMemory
 from mtpano_ros.outputs.publishers import Plan, Publishers

@@ -20,7 +20,8 @@ from mtpano_model.robot.attitude import (
 from mtpano_model.robot.surfaces import surface_ids
 from mtpano_model.robot.transforms import NotYet, TransformError
 from mtpano_ros.camera.camera_thread import CameraThread, NoExecutor
-from mtpano_ros.mounting.transforms import Transforms, seconds_of
+from mtpano_ros.mounting.ros_time import seconds_of
+from mtpano_ros.mounting.transforms import Transforms
 from mtpano_ros.parameters.table import Parameters
 from mtpano_ros.topics import IMU, subscription_events
 

@@ -1,71 +1,31 @@
 """TF, as far as it is installed: look transforms up, and publish those that are ours alone.
 
-tf2_ros where it is there; else, where tf2_msgs is, the small buffer of mtpano_model.robot. Without
-either a look-up fails with a sentence, and our own frames are told in the log.
+Without tf2_ros and tf2_msgs a look-up fails with a sentence, and our own frames are told in the
+log. Most nodes never ask for either, so that `tf` and geometry_msgs are imported at the first use.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from numpy.typing import NDArray
-from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.time import Time as ClockTime
 
-from mtpano_model.robot.transforms import (
-    NotYet,
-    Transform,
-    TransformBuffer,
-    TransformError,
-    make_transform,
-    quaternion_of,
-)
-from mtpano_ros.topics import Topic, publisher_events, subscription_events
+from mtpano_model.robot.transforms import NotYet, Transform, quaternion_of
+from mtpano_ros.topics import publisher_events
 
-try:
-    import tf2_ros
-except ImportError:
-    tf2_ros = None
-try:
-    from tf2_msgs.msg import TFMessage
-except ImportError:
-    TFMessage = None
+if TYPE_CHECKING:
+    from geometry_msgs.msg import TransformStamped
+
+    from mtpano_ros.mounting.tf import Listener
 
 # How long an image waits for its transform, once.
 PATIENCE_SECONDS = 0.1
 _POLL_SECONDS = 0.005
-_ABSENT = (
-    "neither tf2_ros nor tf2_msgs is installed, so that no transform is known: "
-    "apt install ros-$ROS_DISTRO-tf2-ros-py"
-)
-
-
-def seconds_of(stamp: Time) -> float:
-    """A ROS time in seconds."""
-    return float(stamp.sec + stamp.nanosec * 1e-9)
-
-
-def time_of(seconds: float) -> Time:
-    """The other way."""
-    sec, nanosec = divmod(round(seconds * 1e9), 10**9)
-    return Time(sec=sec, nanosec=nanosec)
-
-
-class Listener(Protocol):
-    """What knows transforms."""
-
-    def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:
-        """As TransformBuffer.look_up."""
-
-    def close(self) -> None:
-        """Listen no more."""
 
 
 class Transforms:
@@ -89,7 +49,9 @@ class Transforms:
         """
         with self._lock:
             if self._listener is None:
-                self._listener = _listener(self._node)
+                from mtpano_ros.mounting.tf import listen
+
+                self._listener = listen(self._node)
             listener = self._listener
         return listener.look_up(target, source, stamp)
 
@@ -129,6 +91,10 @@ class Transforms:
         lies = parent, turn.tobytes(), b"" if offset is None else offset.tobytes()
         if not parent or (static and self._lies.get(child) == lies):
             return
+        from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
+
+        from mtpano_ros.mounting import tf
+
         x, y, z, w = quaternion_of(turn)
         message = TransformStamped(child_frame_id=child)
         message.header.stamp, message.header.frame_id = stamp, parent
@@ -137,12 +103,12 @@ class Transforms:
         message.transform.rotation = Quaternion(x=x, y=y, z=z, w=w)
         if static:
             self._own[child], self._lies[child] = message, lies
-        if TFMessage is None:
+        if tf.TFMessage is None:
             self._tell_absence(message)
             return
         # A late subscriber gets the last message alone, so that it holds all of them.
         together = list(self._own.values()) if static else [message]
-        self._publisher(static).publish(TFMessage(transforms=together))
+        self._publisher(static).publish(tf.TFMessage(transforms=together))
 
     def close(self) -> None:
         """Listen and publish no more."""
@@ -157,6 +123,8 @@ class Transforms:
         self._lies.clear()
 
     def _publisher(self, static: bool) -> Publisher:
+        from mtpano_ros.mounting.tf import tf_topics
+
         topic = tf_topics()[static]
         if topic.name not in self._publishers:
             self._publishers[topic.name] = self._node.create_publisher(
@@ -173,104 +141,3 @@ class Transforms:
                 f"about the origin of '{message.header.frame_id}' by the quaternion (x y z w) "
                 f"{turn.x:g} {turn.y:g} {turn.z:g} {turn.w:g}"
             )
-
-
-def tf_topics() -> tuple[Topic, Topic]:
-    """/tf and /tf_static; only where tf2_msgs is installed.
-
-    Every publisher of static ones sends one message, so that a subscriber has to keep many.
-    """
-    return (
-        Topic("/tf", TFMessage, depth=100),
-        Topic("/tf_static", TFMessage, depth=100, latched=True),
-    )
-
-
-def _listener(node: Node) -> Listener:
-    if tf2_ros is not None:
-        return _Tf2(node)
-    return _SmallBuffer(node) if TFMessage is not None else _Nothing()
-
-
-class _Nothing:
-    def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:
-        if target.lstrip("/") == source.lstrip("/"):
-            return make_transform(np.array([0.0, 0, 0, 1]), np.zeros(3)), stamp or 0.0
-        raise TransformError(_ABSENT)
-
-    def close(self) -> None:
-        pass
-
-
-class _Tf2:
-    """tf2's own buffer and listener."""
-
-    def __init__(self, node: Node) -> None:
-        self._buffer = tf2_ros.Buffer()
-        self._listener = tf2_ros.TransformListener(self._buffer, node)
-
-    def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:
-        moment = ClockTime() if stamp is None else ClockTime.from_msg(time_of(stamp))
-        try:
-            found = self._buffer.lookup_transform(target, source, moment)
-        except tf2_ros.ExtrapolationException as error:
-            past = "into the past" in str(error)
-            raise (TransformError if past else NotYet)(str(error)) from None
-        except tf2_ros.TransformException as error:
-            raise NotYet(str(error)) from None
-        # Of static ones alone the newest has the time 0.
-        return transform_of(found), seconds_of(found.header.stamp) or float("inf")
-
-    def close(self) -> None:
-        self._listener.unregister()
-
-
-class _SmallBuffer:
-    def __init__(self, node: Node) -> None:
-        self._node, self._buffer = node, TransformBuffer()
-        group = ReentrantCallbackGroup()
-        self._subscriptions = [
-            node.create_subscription(
-                topic.type,
-                topic.name,
-                self._taker(topic.latched),
-                topic.qos,
-                callback_group=group,
-                event_callbacks=subscription_events(),
-            )
-            for topic in tf_topics()
-        ]
-
-    def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:
-        return self._buffer.look_up(target, source, stamp)
-
-    def close(self) -> None:
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-
-    def _taker(self, static: bool) -> Any:
-        def take(message: Any) -> None:
-            for one in message.transforms:
-                try:
-                    self._buffer.add(
-                        one.header.frame_id,
-                        one.child_frame_id,
-                        transform_of(one),
-                        seconds_of(one.header.stamp),
-                        static,
-                    )
-                except TransformError as error:
-                    self._node.get_logger().warning(
-                        f"{'/tf_static' if static else '/tf'}: {error}", throttle_duration_sec=10.0
-                    )
-
-        return take
-
-
-def transform_of(message: TransformStamped) -> Transform:
-    """TransformError where its rotation is none."""
-    rotation, translation = message.transform.rotation, message.transform.translation
-    return make_transform(
-        np.array([rotation.x, rotation.y, rotation.z, rotation.w]),
-        np.array([translation.x, translation.y, translation.z]),
-    )

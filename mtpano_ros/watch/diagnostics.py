@@ -42,8 +42,8 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Mapping
-from statistics import median
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from mtpano_model.pictures.size import size_text
@@ -116,7 +116,7 @@ class Statistics:
         """Milliseconds that `stage` usually takes, 0 before the first image."""
         with self._lock:
             times = self._times[stage]
-            return median(times) if times else 0.0
+            return float(np.median(times)) if times else 0.0
 
     def counts(self) -> dict[str, int]:
         """All counts by the key under which they are published."""
@@ -149,7 +149,7 @@ class Statistics:
         for stage, samples in times.items():
             known = sorted(value for value in samples if not math.isnan(value))
             p95 = known[round(0.95 * (len(known) - 1))] if known else None
-            values[f"{stage}_median_ms"] = f"{median(known):.3f}" if known else UNKNOWN
+            values[f"{stage}_median_ms"] = f"{np.median(known):.3f}" if known else UNKNOWN
             values[f"{stage}_p95_ms"] = UNKNOWN if p95 is None else f"{p95:.3f}"
         return values
 

@@ -1,0 +1,148 @@
+"""What of TF is installed: tf2_ros where it is there, else, where tf2_msgs is, a small buffer."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import TransformStamped
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.node import Node
+from rclpy.time import Time as ClockTime
+
+from mtpano_model.robot.transforms import (
+    NotYet,
+    Transform,
+    TransformBuffer,
+    TransformError,
+    make_transform,
+)
+from mtpano_ros.mounting.ros_time import seconds_of, time_of
+from mtpano_ros.topics import Topic, subscription_events
+
+try:
+    import tf2_ros
+except ImportError:
+    tf2_ros = None
+try:
+    from tf2_msgs.msg import TFMessage
+except ImportError:
+    TFMessage = None
+
+_ABSENT = (
+    "neither tf2_ros nor tf2_msgs is installed, so that no transform is known: "
+    "apt install ros-$ROS_DISTRO-tf2-ros-py"
+)
+
+
+class Listener(Protocol):
+    """What knows transforms."""
+
+    def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:
+        """As TransformBuffer.look_up."""
+
+    def close(self) -> None:
+        """Listen no more."""
+
+
+def tf_topics() -> tuple[Topic, Topic]:
+    """/tf and /tf_static; only where tf2_msgs is installed.
+
+    Every publisher of static ones sends one message, so that a subscriber has to keep many.
+    """
+    return (
+        Topic("/tf", TFMessage, depth=100),
+        Topic("/tf_static", TFMessage, depth=100, latched=True),
+    )
+
+
+def listen(node: Node) -> Listener:
+    """What knows transforms here; it listens from now on."""
+    if tf2_ros is not None:
+        return _Tf2(node)
+    return _SmallBuffer(node) if TFMessage is not None else _Nothing()
+
+
+class _Nothing:
+    def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:
+        if target.lstrip("/") == source.lstrip("/"):
+            return make_transform(np.array([0.0, 0, 0, 1]), np.zeros(3)), stamp or 0.0
+        raise TransformError(_ABSENT)
+
+    def close(self) -> None:
+        pass
+
+
+class _Tf2:
+    """tf2's own buffer and listener."""
+
+    def __init__(self, node: Node) -> None:
+        self._buffer = tf2_ros.Buffer()
+        self._listener = tf2_ros.TransformListener(self._buffer, node)
+
+    def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:
+        moment = ClockTime() if stamp is None else ClockTime.from_msg(time_of(stamp))
+        try:
+            found = self._buffer.lookup_transform(target, source, moment)
+        except tf2_ros.ExtrapolationException as error:
+            past = "into the past" in str(error)
+            raise (TransformError if past else NotYet)(str(error)) from None
+        except tf2_ros.TransformException as error:
+            raise NotYet(str(error)) from None
+        # Of static ones alone the newest has the time 0.
+        return transform_of(found), seconds_of(found.header.stamp) or float("inf")
+
+    def close(self) -> None:
+        self._listener.unregister()
+
+
+class _SmallBuffer:
+    def __init__(self, node: Node) -> None:
+        self._node, self._buffer = node, TransformBuffer()
+        group = ReentrantCallbackGroup()
+        self._subscriptions = [
+            node.create_subscription(
+                topic.type,
+                topic.name,
+                self._taker(topic.latched),
+                topic.qos,
+                callback_group=group,
+                event_callbacks=subscription_events(),
+            )
+            for topic in tf_topics()
+        ]
+
+    def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:
+        return self._buffer.look_up(target, source, stamp)
+
+    def close(self) -> None:
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+
+    def _taker(self, static: bool) -> Any:
+        def take(message: Any) -> None:
+            for one in message.transforms:
+                try:
+                    self._buffer.add(
+                        one.header.frame_id,
+                        one.child_frame_id,
+                        transform_of(one),
+                        seconds_of(one.header.stamp),
+                        static,
+                    )
+                except TransformError as error:
+                    self._node.get_logger().warning(
+                        f"{'/tf_static' if static else '/tf'}: {error}", throttle_duration_sec=10.0
+                    )
+
+        return take
+
+
+def transform_of(message: TransformStamped) -> Transform:
+    """TransformError where its rotation is none."""
+    rotation, translation = message.transform.rotation, message.transform.translation
+    return make_transform(
+        np.array([rotation.x, rotation.y, rotation.z, rotation.w]),
+        np.array([translation.x, translation.y, translation.z]),
+    )
