@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -26,6 +26,20 @@ def one_line(error: BaseException) -> str:
     text = " ".join(str(error).split())
     name = type(error).__name__
     return f"{name}: {text[:_LONGEST]}" if text else name
+
+
+def nearest(wrong: str, known: Iterable[str], likeness: float = 0.6) -> str:
+    """The known word that `wrong` may have been meant for; empty if none is alike."""
+    from difflib import get_close_matches  # takes longer to load than all else that --help needs
+
+    return next(iter(get_close_matches(wrong[:100], list(known), 1, likeness)), "")
+
+
+def did_you_mean(wrong: str, known: Iterable[str]) -> str:
+    """ "did you mean 'lr'?" or the list of what there is."""
+    known = list(known)
+    near = nearest(wrong, known)
+    return f"did you mean '{near}'?" if near else f"expected one of {', '.join(known)}"
 
 
 @contextmanager

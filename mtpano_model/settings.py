@@ -12,13 +12,12 @@ import dataclasses
 import reprlib
 import typing
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import yaml
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, did_you_mean
 
 Config = TypeVar("Config")
 
@@ -33,13 +32,6 @@ _YAML_ERRORS = (
     OverflowError,
     RecursionError,
 )
-
-
-def did_you_mean(wrong: str, known: Iterable[str]) -> str:
-    """ "did you mean 'lr'?" or the list of what there is."""
-    known = list(known)
-    near = get_close_matches(wrong[:100], known, n=1)
-    return f"did you mean '{near[0]}'?" if near else f"expected one of {', '.join(known)}"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

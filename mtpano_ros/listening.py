@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from rclpy.node import Node
 from std_msgs.msg import Header
 
@@ -18,23 +16,9 @@ from mtpano_ros.outputs.publishers import Publishers
 from mtpano_ros.parameters.settings import Settings
 from mtpano_ros.process.bond import Bond
 from mtpano_ros.watch.diagnostics import Statistics
+from mtpano_ros.watch.health import Health
 from mtpano_ros.watch.qos_watch import QosWatch
 from mtpano_ros.watch.telling import Teller
-
-
-@dataclass(frozen=True)
-class Health:
-    """What a look at an active node found.
-
-    silence: seconds without an image. resting: nobody wants images, so none is taken.
-    trouble: why images do not get through the network, empty if they do.
-    broken: the network has failed so often that only a new process can help.
-    """
-
-    silence: float = 0.0
-    resting: bool = True
-    trouble: str = ""
-    broken: bool = False
 
 
 class Listening:

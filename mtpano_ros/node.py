@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
@@ -17,25 +17,25 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 
 from mtpano_model.errors import MtpanoError, one_line
-from mtpano_model.inference import Estimator, load_estimator
 from mtpano_model.memory import keep_freed_memory
 from mtpano_model.pictures.output_size import parse_output_size
 from mtpano_model.pictures.size import size_text
-from mtpano_ros.camera.opening import open_source
-from mtpano_ros.camera.source import Source
-from mtpano_ros.listening import Health, Listening
-from mtpano_ros.outputs.publishers import Publishers
-from mtpano_ros.outputs.table import OUTPUTS
-from mtpano_ros.outputs.transport_advice import transport_advice
 from mtpano_ros.parameters.ros import ParameterNode
 from mtpano_ros.process.running import run
 from mtpano_ros.refused_transitions import answer_refused_transitions
 from mtpano_ros.watch.diagnostics import Statistics
+from mtpano_ros.watch.health import Health
 from mtpano_ros.watch.logs import LogForwarder
 from mtpano_ros.watch.qos_watch import QosWatch
 from mtpano_ros.watch.reporter import Reporter
 from mtpano_ros.watch.telling import Teller
 from mtpano_ros.watch.unmade_watch import UnmadeWatch
+
+if TYPE_CHECKING:
+    from mtpano_model.inference import Estimator
+    from mtpano_ros.camera.source import Source
+    from mtpano_ros.listening import Listening
+    from mtpano_ros.outputs.publishers import Publishers
 
 # Seconds to wait for an image in the network. At the end of the process it must be less than the
 # five seconds after which launch sends the next signal.
@@ -117,6 +117,8 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
                 assert self._estimator is not None
                 assert self._output_publishers is not None
                 assert self._source is not None
+                from mtpano_ros.listening import Listening
+
                 self._listening = Listening(self._statistics)
                 self._listening.open(
                     self,
@@ -195,6 +197,12 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
         problems = [*self._settings.problems.values(), self._reporter.misfit]
         if any(problems):
             raise MtpanoError("; ".join(filter(None, problems)))
+        # Here, so that the process answers before they are loaded.
+        from mtpano_model.inference import load_estimator
+        from mtpano_ros.camera.opening import open_source
+        from mtpano_ros.outputs.publishers import Publishers
+        from mtpano_ros.outputs.table import OUTPUTS
+
         settings = self._settings.current
         # First, as an engine may take minutes to be built.
         self._source, oddities = open_source(settings.rig, settings.image_transport)
@@ -207,6 +215,7 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
             settings.threads or None,
             None if settings.precision == "auto" else settings.precision,
             compiled=None,
+            keep=True,
             progress=self._reporter.building,
             cancel=self._ending,
             # What turns the answer back does so on the network's own grid, which is smaller.
@@ -255,6 +264,8 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
         # A transition in another thread may take them away.
         estimator, publishers = self._estimator, self._output_publishers
         if estimator is not None and publishers is not None:
+            from mtpano_ros.outputs.transport_advice import transport_advice
+
             size, earlier = estimator.info.input_size, self._advice
             self._advice = transport_advice(publishers.outputs, self._settings.current, size)
             if self._advice and self._advice != earlier:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 
 GREY = np.full((1, 64, 128, 3), 64, np.uint8)

@@ -19,8 +19,8 @@ from stand_ins.machine import Machine
 from mtpano_model.commands import main
 from mtpano_model.doctor import engines, python_side, storage
 from mtpano_model.doctor.finding import Finding
+from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt import jetson
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 from mtpano_ros.doctor import ros, transport
 

@@ -15,15 +15,15 @@ from stand_ins.install import install
 from stand_ins.machine import Machine
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.engines.tensorrt.cache import (
+from mtpano_model.inference.engines.cache import (
     EngineCache,
-    EngineFacts,
     default_folder,
     model_digest,
 )
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
+from mtpano_model.inference.engines.tensorrt.plans import TensorRTFacts
 
-FACTS = EngineFacts(
+FACTS = TensorRTFacts(
     model="a" * 64,
     tensorrt="10.3.0",
     gpu="Orin",

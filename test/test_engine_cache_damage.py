@@ -14,7 +14,7 @@ from stand_ins.install import install
 from stand_ins.machine import Machine
 from stand_ins.trt_build import write_plan
 
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.cache import EngineCache
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from stand_ins.install import install
 from stand_ins.machine import Machine
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.cache import EngineCache
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ import pytest
 from pathlib import Path
 from stand_ins.install import install
 from stand_ins.machine import Machine
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 
 die = lambda: os.kill(os.getpid(), signal.SIGKILL)

@@ -17,8 +17,8 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from node_harness import gradient, image, robot, wait_until
 from rcl_interfaces.srv import GetParameters
 
+from mtpano_model import inference
 from mtpano_model.inference.engines.progress import BuildCancelled, BuildProgress
-from mtpano_ros import node as node_module
 from mtpano_ros.tools.reading import image_array
 
 
@@ -143,7 +143,7 @@ def test_an_engine_that_throws_makes_configure_fail(model, monkeypatch):
     def broken(*_, **__):
         raise OSError("libwhatever.so: cannot open\nshared object file")
 
-    monkeypatch.setattr(node_module, "load_estimator", broken)
+    monkeypatch.setattr(inference, "load_estimator", broken)
     with robot(model) as bot:
         assert not change(bot, Transition.TRANSITION_CONFIGURE)
         wait_until(lambda: bot.said("OSError: libwhatever.so: cannot open"))
@@ -183,14 +183,14 @@ def test_services_answer_while_the_network_runs(model, monkeypatch):
 
 
 def test_services_answer_while_an_engine_is_built(model, monkeypatch):
-    gate, load = threading.Event(), node_module.load_estimator
+    gate, load = threading.Event(), inference.load_estimator
 
     def slow(*arguments, progress, **options):
         progress(BuildProgress("choosing tactics", 0.42, 17.0))
         gate.wait(20)
         return load(*arguments, progress=progress, **options)
 
-    monkeypatch.setattr(node_module, "load_estimator", slow)
+    monkeypatch.setattr(inference, "load_estimator", slow)
     with robot(model) as bot:
         done = []
         configuring = threading.Thread(
@@ -211,7 +211,7 @@ def test_the_end_of_the_process_cancels_an_engine_build(model, monkeypatch):
         assert cancel.wait(20)
         raise BuildCancelled("the engine build was cancelled")
 
-    monkeypatch.setattr(node_module, "load_estimator", building)
+    monkeypatch.setattr(inference, "load_estimator", building)
     with robot(model, autostart=True) as bot:
         wait_until(lambda: state_of(bot) == "configuring")
         assert bot.node.close()

@@ -22,8 +22,8 @@ from mtpano_model.robot.transforms import NotYet, TransformError
 from mtpano_ros.mounting import attitude_source
 from mtpano_ros.mounting import tf as mounting_tf
 from mtpano_ros.mounting.mounting import Mounting
-from mtpano_ros.mounting.state import GeometryState
 from mtpano_ros.mounting.ros_time import time_of
+from mtpano_ros.mounting.state import GeometryState
 from mtpano_ros.mounting.transforms import Transforms
 from mtpano_ros.parameters.options import with_values
 from mtpano_ros.parameters.table import Parameters

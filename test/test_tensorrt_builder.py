@@ -17,10 +17,10 @@ from stand_ins.trt_build import STEPS
 from stand_ins.trt_names import names
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.progress import BuildCancelled, BuildMonitor, BuildProgress
 from mtpano_model.inference.engines.tensorrt import graph
 from mtpano_model.inference.engines.tensorrt.builder import BuildSettings
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 from mtpano_model.inference.engines.tensorrt.profile import describe_engine
 

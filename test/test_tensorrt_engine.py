@@ -20,7 +20,7 @@ from stand_ins.machine import Machine
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import load_estimator
 from mtpano_model.inference.engines import OUTPUT_SLOTS, open_engine
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 
 VERSIONS = ["10.3.0", "11.4.1"]

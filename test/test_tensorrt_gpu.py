@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.model_info import WEIGHTS, read_model_info
 from mtpano_model.inference import Frame, load_estimator
+from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.progress import BuildCancelled, BuildProgress
 from mtpano_model.inference.engines.tensorrt.builder import BuildSettings
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 from mtpano_model.inference.engines.tensorrt.library import find_gpu, load_cuda, load_tensorrt
 from mtpano_model.inference.preprocess import preprocess

@@ -15,8 +15,8 @@ from stand_ins.install import install
 from stand_ins.machine import Machine
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt import jetson
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 from mtpano_model.inference.engines.tensorrt.library import (
     find_gpu,

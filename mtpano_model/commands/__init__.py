@@ -6,16 +6,14 @@ A command is a module with a documented dataclass `Args` and `run(args) -> int` 
 from __future__ import annotations
 
 import io
-import logging
 import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from difflib import get_close_matches
 from importlib import import_module
 
 from mtpano_model import __version__
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, nearest
 from mtpano_model.last_resort import TRACEBACK, exit_status
 
 # name: (module, one line of help, what to install where an import fails)
@@ -49,13 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     name = arguments[0].replace("_", "-")
     if name not in COMMANDS:
-        near = get_close_matches(name, COMMANDS, n=1)
-        hint = f"did you mean '{near[0]}'?" if near else "`mtpano --help` lists them"
+        near = nearest(name, COMMANDS)
+        hint = f"did you mean '{near}'?" if near else "`mtpano --help` lists them"
         print(f"mtpano: unknown command '{arguments[0]}', {hint}", file=sys.stderr)
         return 2
     with suppress(ValueError):  # only the main thread may
         # As Ctrl-C: half-written files are removed on the way out.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+    import logging  # here, as the overview needs none
+
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if isinstance(sys.stdout, io.TextIOWrapper):  # no file name may end a command
         sys.stdout.reconfigure(errors="backslashreplace")

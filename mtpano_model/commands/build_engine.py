@@ -16,9 +16,9 @@ from tyro.conf import Positional
 
 from mtpano_model.errors import writing
 from mtpano_model.graph.model_info import find_model, read_model_info
+from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.progress import BuildProgress, ProgressCallback
 from mtpano_model.inference.engines.tensorrt.builder import BuildSettings
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 from mtpano_model.inference.engines.tensorrt.graph import prepare_graph, resolve_precision
 from mtpano_model.inference.engines.tensorrt.profile import describe_engine

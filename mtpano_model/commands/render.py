@@ -8,13 +8,12 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
 from time import monotonic
 from typing import Literal
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, did_you_mean
 from mtpano_model.pictures.size import parse_size
 from mtpano_model.worlds.catalogue import open_catalogue
 from mtpano_model.worlds.credits import write_credits
@@ -136,9 +135,7 @@ def parse_kinds(text: str) -> list[str]:
     )
     for name in names:
         if name not in KINDS:
-            near = get_close_matches(name, KINDS, n=1)
-            hint = f"did you mean '{near[0]}'?" if near else f"expected some of {', '.join(KINDS)}"
-            raise MtpanoError(f"there is no kind '{name}': {hint}")
+            raise MtpanoError(f"there is no kind '{name}': {did_you_mean(name, KINDS)}")
     if not names:
         raise MtpanoError(f"--kinds is empty: expected some of {', '.join(KINDS)}, or all")
     return list(dict.fromkeys(names))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mtpano_model.doctor.finding import Finding, fix, note, ok
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache
+from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.library import find_gpu, load_cuda, load_tensorrt
 
 _LITTLE_ROOM = 2 << 30  # bytes; the engine of the largest model and its scratch files

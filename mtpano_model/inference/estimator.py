@@ -125,6 +125,7 @@ def load_estimator(
     precision: str | None = None,
     *,
     compiled: bool | None = False,
+    keep: bool = False,
     progress: ProgressCallback | None = None,
     cancel: Event | None = None,
     output_size: Size | None = None,
@@ -138,6 +139,7 @@ def load_estimator(
         processor with AVX512_BF16 or AMX, fp32 elsewhere.
     compiled: postprocess by loops that numba compiles; None: if it is installed. For streams: its
         import takes half a second.
+    keep: what OpenVINO compiles for a processor, on disk, so that the next start is shorter.
     progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.
     output_size: (H, W) of the frames that will be asked for, where it is known: TensorRT then makes
         them at this size, and the processor has nothing to interpolate.
@@ -151,6 +153,7 @@ def load_estimator(
         device,
         threads,
         precision,
+        keep=keep,
         progress=progress,
         cancel=cancel,
         output_size=output_size,

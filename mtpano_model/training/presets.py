@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mtpano_model.data.augment import STRONG, AugmentConfig
-from mtpano_model.errors import MtpanoError
-from mtpano_model.settings import did_you_mean
+from mtpano_model.errors import MtpanoError, did_you_mean
 from mtpano_model.training.config import OptimizerConfig, Stage, TrainConfig
 from mtpano_model.training.losses import LossConfig
 

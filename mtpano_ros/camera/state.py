@@ -16,10 +16,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from mtpano_model.pictures.picture import Note
+if TYPE_CHECKING:
+    from mtpano_model.pictures.picture import Note
 
 ALARMING_NOTES = ("fisheye",)
 

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from mtpano_model.robot.attitude import Attitude
-from mtpano_model.robot.scale import FloorView, Scale
+if TYPE_CHECKING:
+    from mtpano_model.robot.attitude import Attitude
+    from mtpano_model.robot.scale import FloorView, Scale
 
 
 @dataclass

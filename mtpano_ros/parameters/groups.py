@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.pictures.body_mask import Mask, load_mask
 from mtpano_model.pictures.output_size import parse_output_size
 from mtpano_model.robot.height import ObstacleRules
 from mtpano_model.robot.scan import ScanRules
-from mtpano_model.robot.views import View
 from mtpano_ros.parameters.options import Group, option
 from mtpano_ros.parameters.texts import Rotation, check_frame, parse_rotation, parse_views
+
+if TYPE_CHECKING:
+    from mtpano_model.pictures.body_mask import Mask
+    from mtpano_model.robot.views import View
 
 MAX_OUTPUT_HEIGHT = 4096
 FINEST_VOXEL = 0.001
@@ -125,6 +127,8 @@ class MaskOptions(Group):
 
     def __post_init__(self) -> None:
         if self.body and self.picture is None:
+            from mtpano_model.pictures.body_mask import load_mask
+
             try:
                 picture = load_mask(self.body)
             except (OSError, RuntimeError) as error:  # of the path, such as the home of nobody

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from mtpano_model.errors import MtpanoError, one_line
+from mtpano_model.errors import MtpanoError, nearest, one_line
 from mtpano_ros.parameters.files import unread_files
 from mtpano_ros.parameters.options import value_of, with_values
 from mtpano_ros.parameters.ros_options import QOS, ros_option
@@ -88,8 +87,8 @@ class Settings:
         declared = [name for name in self._node._parameters if name.startswith(QOS)]
         for given in self._unread():
             if given.startswith(QOS):
-                near = get_close_matches(given, declared, 1, _NEAR_QOS)
-                meant = f": did you mean {near[0]}?" if near else f", expected {_QOS_NAME}"
+                near = nearest(given, declared, _NEAR_QOS)
+                meant = f": did you mean {near}?" if near else f", expected {_QOS_NAME}"
                 self._tell(given, f"parameter '{given}' is not used{meant}")
 
     def _declare(self) -> None:
@@ -150,7 +149,7 @@ class Settings:
 
 def _nearest(name: str) -> str:
     """The option, by today's or its old name, that `name` resembles; empty if none."""
-    return next(iter(get_close_matches(name, [*OPTIONS, *OLD_NAMES], 1, _NEAR)), "")
+    return nearest(name, [*OPTIONS, *OLD_NAMES], _NEAR)
 
 
 def _unknown(name: str, near: str = "") -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from math import isfinite, radians
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.size import parse_size
 from mtpano_model.robot.scale import check_camera_height
-from mtpano_model.robot.views import PRESETS, View, check_views, cube_views, four_views
+
+if TYPE_CHECKING:
+    from mtpano_model.robot.views import View
 
 Rotation = NDArray[np.float64]
 _FRAME = re.compile(r"/?[A-Za-z_][A-Za-z0-9_/.-]*")
@@ -74,6 +77,8 @@ def parse_views(layout: str, size: str) -> tuple[View, ...]:
     text = layout.strip()
     if not text:
         return ()
+    from mtpano_model.robot.views import PRESETS, check_views, cube_views, four_views
+
     if text in PRESETS:
         common = parse_size(size)
         return four_views(size=common) if text == "four" else cube_views(common)
@@ -83,6 +88,8 @@ def parse_views(layout: str, size: str) -> tuple[View, ...]:
 
 
 def _view(text: str) -> View:
+    from mtpano_model.robot.views import View
+
     try:
         name, yaw, pitch, fov, size = text.split()
         angles = float(yaw), float(pitch), float(fov)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from mtpano_model.errors import one_line
-from mtpano_model.graph.model_info import ModelInfo
-from mtpano_model.inference.engines.progress import BuildProgress
 from mtpano_model.pictures.size import size_text
 from mtpano_ros.topics import DIAGNOSTICS, overridable, publisher_events
 from mtpano_ros.watch.diagnostics import UNKNOWN, Statistics, status
+
+if TYPE_CHECKING:
+    from mtpano_model.graph.model_info import ModelInfo
+    from mtpano_model.inference.engines.progress import BuildProgress
 
 
 class Reporter:

@@ -87,6 +87,7 @@ def open_engine(
     threads: int | None = None,
     precision: str | None = None,
     *,
+    keep: bool = False,
     progress: ProgressCallback | None = None,
     cancel: Event | None = None,
     output_size: Size | None = None,
@@ -94,6 +95,7 @@ def open_engine(
     """Open the engine that `backend` and `device` name; `auto` takes the first that works.
 
     Where one that is installed does not work and a later one does, a warning says so.
+    keep: what OpenVINO compiles for a processor, see OpenVinoEngine; TensorRT always keeps engines.
     progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine, and for
     output_size, which concerns no other engine.
     MtpanoError where it cannot be done.
@@ -104,7 +106,9 @@ def open_engine(
     failures: list[str] = []
     for name, place in _candidates(backend, device):
         try:
-            engine = _open(name, path, place, threads, precision, progress, cancel, output_size)
+            engine = _open(
+                name, path, place, threads, precision, keep, progress, cancel, output_size
+            )
         except NotInstalled as error:
             absent.append(str(error))
         except MtpanoError as error:
@@ -143,6 +147,7 @@ def _open(
     device: str,
     threads: int | None,
     precision: str | None,
+    keep: bool,
     progress: ProgressCallback | None,
     cancel: Event | None,
     output_size: Size | None,
@@ -168,6 +173,8 @@ def _open(
             cancel=cancel,
             output_size=output_size,
         )
+    if name == "openvino":
+        return engine(path, device, threads, precision, keep)
     return engine(path, device, threads, precision)
 
 

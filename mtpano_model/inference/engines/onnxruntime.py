@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.graph.contract import IMAGE
 from mtpano_model.inference.engines import OUTPUT_SLOTS, NotInstalled
-from mtpano_model.inference.engines.tensorrt.cache import default_folder
+from mtpano_model.inference.engines.cache import default_folder
 
 # From the most special to the most general: a session gives each node to the first that can run it.
 _PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.contract import OUTPUTS, TAILS, output_name
 from mtpano_model.inference.engines import OUTPUT_SLOTS
+from mtpano_model.inference.engines.cache import default_folder
+from mtpano_model.inference.engines.openvino_kept import compile_kept
 from mtpano_model.inference.engines.processor import has_bf16
-from mtpano_model.inference.engines.tensorrt.cache import default_folder
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,9 @@ class OpenVinoEngine:
         device: str = "cpu",
         threads: int | None = None,
         precision: str | None = None,
+        keep: bool = False,
     ) -> None:
+        """keep: what is compiled for the processor, on disk, so that the next start is shorter."""
         self.device = device
         target = self.device.upper()
         wanted = precision or _default_precision(target)
@@ -63,7 +66,10 @@ class OpenVinoEngine:
         elif (folder := _cache_folder()) is not None:
             config["CACHE_DIR"] = str(folder)  # its kernels are compiled for up to a minute
         try:
-            compiled = core.compile_model(core.read_model(path), target, config)
+            if keep and target == "CPU":
+                compiled = compile_kept(core, path, wanted, config)
+            else:
+                compiled = core.compile_model(core.read_model(path), target, config)
         except RuntimeError as error:
             raise MtpanoError(f"OpenVINO cannot load {path}: {_last_line(error)}") from error
         self.precision = _precision_of(compiled)

@@ -1,4 +1,4 @@
-"""Finds out which arithmetic is the fastest on this processor."""
+"""What this processor can do."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import re
 from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
-_BF16 = re.compile(r"^flags\s*:.*\b(avx512_bf16|amx_bf16)\b", re.MULTILINE)
+_INSTRUCTIONS = re.compile(r"^(?:flags|Features)\s*:(.*)$", re.MULTILINE)  # x86 or ARM
+
+
+def instruction_sets() -> list[str]:
+    """The instructions that it has beyond the basic ones, as Linux names them; none elsewhere."""
+    try:
+        found = _INSTRUCTIONS.search(CPU_INFO.read_text())
+    except OSError:
+        return []
+    return found[1].split() if found else []
 
 
 def has_bf16() -> bool:
@@ -14,7 +23,4 @@ def has_bf16() -> bool:
 
     Elsewhere bf16 was not measured, or is converted, which is slower than fp32.
     """
-    try:
-        return _BF16.search(CPU_INFO.read_text()) is not None
-    except OSError:
-        return False
+    return not {"avx512_bf16", "amx_bf16"}.isdisjoint(instruction_sets())

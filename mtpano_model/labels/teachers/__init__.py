@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from importlib import import_module
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, did_you_mean
 from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
 
 # name: (module, class, what NAME:SOURCE may name)
@@ -51,9 +50,7 @@ def open_teacher(
 
     name, _, source = spec.partition(":")
     if name not in TEACHERS:
-        near = get_close_matches(name, TEACHERS, n=1)
-        hint = f"did you mean '{near[0]}'" if near else f"expected one of {', '.join(TEACHERS)}"
-        raise MtpanoError(f"unknown teacher '{name}': {hint}")
+        raise MtpanoError(f"unknown teacher '{name}': {did_you_mean(name, TEACHERS)}")
     module, kind, _ = TEACHERS[name]
     teacher = getattr(import_module(f"mtpano_model.labels.teachers.{module}"), kind)
     if getattr(teacher, "noncommercial", False) and not noncommercial:

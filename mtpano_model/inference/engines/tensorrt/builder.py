@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.inference.engines.cache import write_atomically
 from mtpano_model.inference.engines.progress import BuildMonitor, make_progress_monitor
-from mtpano_model.inference.engines.tensorrt.cache import write_atomically
 from mtpano_model.inference.engines.tensorrt.library import Gpu, make_logger, start
 
 log = logging.getLogger(__name__)

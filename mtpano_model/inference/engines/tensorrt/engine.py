@@ -22,8 +22,8 @@ from mtpano_model.inference.engines.tensorrt.library import (
 from mtpano_model.pictures.size import Size
 
 if TYPE_CHECKING:
+    from mtpano_model.inference.engines.cache import EngineCache
     from mtpano_model.inference.engines.tensorrt.builder import BuildSettings
-    from mtpano_model.inference.engines.tensorrt.cache import EngineCache
 
 
 class TensorRTEngine:
@@ -64,8 +64,8 @@ class TensorRTEngine:
         gpu = find_gpu(runtime)
         self.tensorrt = tensorrt = load_tensorrt()
         try:  # here, because these need the onnx package, which a machine may lack
+            from mtpano_model.inference.engines.cache import EngineCache
             from mtpano_model.inference.engines.tensorrt.builder import BuildSettings
-            from mtpano_model.inference.engines.tensorrt.cache import EngineCache
             from mtpano_model.inference.engines.tensorrt.executor import Executor, engine_tensors
             from mtpano_model.inference.engines.tensorrt.graph import resolve_precision
             from mtpano_model.inference.engines.tensorrt.memory import Cuda

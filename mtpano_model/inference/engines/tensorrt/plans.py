@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import mmap
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.contract import image_tensor
 from mtpano_model.graph.model_info import ModelInfo
+from mtpano_model.inference.engines.cache import EngineCache, EngineFacts, model_digest
 from mtpano_model.inference.engines.progress import BuildMonitor
 from mtpano_model.inference.engines.tensorrt import graph
 from mtpano_model.inference.engines.tensorrt.build_process import build_in_process
@@ -20,7 +21,6 @@ from mtpano_model.inference.engines.tensorrt.builder import (
     BuildRefused,
     BuildSettings,
 )
-from mtpano_model.inference.engines.tensorrt.cache import EngineCache, EngineFacts, model_digest
 from mtpano_model.inference.engines.tensorrt.jetson import power_mode
 from mtpano_model.inference.engines.tensorrt.library import Gpu, can_type_weakly
 from mtpano_model.pictures.size import Size
@@ -31,13 +31,32 @@ T = TypeVar("T")
 Plan: TypeAlias = bytes | mmap.mmap
 
 
+@dataclass(frozen=True)
+class TensorRTFacts(EngineFacts):
+    """tensorrt: library version. gpu, compute_capability, multi_processors, gpu_gib (memory): the
+    device; every Jetson Orin has the same name, and a power mode switches multiprocessors off.
+    precision: of the arithmetic. input_shape: of `image`. recipe: version of what our own code does
+    to the graph before it is built. output_size: (H, W) of the outputs.
+    """
+
+    tensorrt: str
+    gpu: str
+    compute_capability: str
+    multi_processors: int
+    gpu_gib: int
+    precision: str
+    input_shape: tuple[int, ...]
+    recipe: int
+    output_size: tuple[int, int] | None = None
+
+
 class PlanRejected(MtpanoError):
     """Engine bytes that TensorRT, or our reading of them, does not accept."""
 
 
 def engine_facts(
     tensorrt: Any, gpu: Gpu, info: ModelInfo, precision: str, size: Size
-) -> EngineFacts:
+) -> TensorRTFacts:
     """What an engine of this model with outputs of `size` (H, W) on this machine depends on."""
     try:
         digest = model_digest(info.path, graph.external_files(info.path))
@@ -46,7 +65,7 @@ def engine_facts(
             f"model file {info.path} keeps its weights in {error.filename}, which cannot be read "
             f"({error.strerror}): copy both files"
         ) from error
-    return EngineFacts(
+    return TensorRTFacts(
         model=digest,
         tensorrt=tensorrt.__version__,
         gpu=gpu.name,
@@ -62,7 +81,7 @@ def engine_facts(
 
 def obtain_plan(
     tensorrt: Any,
-    facts: EngineFacts,
+    facts: TensorRTFacts,
     info: ModelInfo,
     settings: BuildSettings,
     cache: EngineCache,
@@ -112,7 +131,7 @@ def obtain_plan(
 
 def _build(
     tensorrt: Any,
-    facts: EngineFacts,
+    facts: TensorRTFacts,
     info: ModelInfo,
     settings: BuildSettings,
     cache: EngineCache,
@@ -159,7 +178,7 @@ def _build(
 
 
 def _prepare(
-    info: ModelInfo, facts: EngineFacts, target: Path, *, weakly_typed: bool
+    info: ModelInfo, facts: TensorRTFacts, target: Path, *, weakly_typed: bool
 ) -> graph.PreparedGraph:
     try:
         return graph.prepare_graph(
@@ -172,7 +191,7 @@ def _prepare(
         ) from error
 
 
-def _timing_file(cache: EngineCache, facts: EngineFacts) -> Path:
+def _timing_file(cache: EngineCache, facts: TensorRTFacts) -> Path:
     """Timings hold for one library version and one GPU in one power mode, whatever the model."""
     gpu = "".join(c if c.isalnum() else "_" for c in facts.gpu)
     name = f"{gpu}-sm{facts.compute_capability}-{facts.multi_processors}mp-{facts.tensorrt}"
@@ -181,7 +200,7 @@ def _timing_file(cache: EngineCache, facts: EngineFacts) -> Path:
 
 def _keep(
     plan: bytes,
-    facts: EngineFacts,
+    facts: TensorRTFacts,
     info: ModelInfo,
     settings: BuildSettings,
     cache: EngineCache,

@@ -1,8 +1,8 @@
 """Built engines on disk, found again only if nothing that they depend on has changed.
 
-One engine is two files in `$XDG_CACHE_HOME/mtpano/engines`: NAME-KEY.engine and NAME-KEY.json,
-which says what it was built from and for. The sidecar is written last, so an engine without one
-was cut off. Nothing here knows TensorRT.
+One engine is two files in a folder, for TensorRT's `$XDG_CACHE_HOME/mtpano/engines`:
+NAME-KEY.engine and NAME-KEY.json, which says what it was built from and for. The sidecar is written
+last, so an engine without one was cut off.
 """
 
 from __future__ import annotations
@@ -35,23 +35,10 @@ _LOCK_POLL = 0.2  # seconds
 class EngineFacts:
     """All that a built engine depends on: two engines with equal facts are interchangeable.
 
-    model: sha256 of the ONNX bytes and its external data. tensorrt: library version. gpu,
-    compute_capability, multi_processors, gpu_gib (memory): the device; every Jetson Orin has the
-    same name, and a power mode switches multiprocessors off. precision: of the arithmetic.
-    input_shape: of `image`. recipe: version of what our own code does to the graph before it is
-    built. output_size: (H, W) of the outputs.
+    model: sha256 of the ONNX bytes and its external data. Each library adds facts of its own.
     """
 
     model: str
-    tensorrt: str
-    gpu: str
-    compute_capability: str
-    multi_processors: int
-    gpu_gib: int
-    precision: str
-    input_shape: tuple[int, ...]
-    recipe: int
-    output_size: tuple[int, int] | None = None
 
     @property
     def key(self) -> str:
