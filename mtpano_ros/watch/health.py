@@ -1,0 +1,20 @@
+"""What a look at an active node found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Health:
+    """As it is once a second.
+
+    silence: seconds without an image. resting: nobody wants images, so none is taken.
+    trouble: why images do not get through the network, empty if they do.
+    broken: the network has failed so often that only a new process can help.
+    """
+
+    silence: float = 0.0
+    resting: bool = True
+    trouble: str = ""
+    broken: bool = False
