@@ -8,68 +8,21 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from box_room import sample
+from perfect_teachers import CONFIG, HEIGHT, TRUTH, Fixed, Whole, _class, box
 
-from mtpano_model.classes import load_class_set
 from mtpano_model.data.panorama import Panorama
 from mtpano_model.data.pseudo_encoding import decode, encode
-from mtpano_model.data.store import Store
-from mtpano_model.data.store_writer import StoreWriter
 from mtpano_model.errors import MtpanoError
-from mtpano_model.labels.config import LabelConfig
 from mtpano_model.labels.engine import LabelEngine
-from mtpano_model.labels.preview import preview
 from mtpano_model.labels.quality import LabelQuality
-from mtpano_model.labels.session import label_all
 from mtpano_model.labels.teacher import TeacherLabels
 from mtpano_model.labels.teachers.oracle import Oracle
-
-HEIGHT = 64
-CONFIG = LabelConfig(height=HEIGHT, patches=24, patch_size=128)
-TRUTH = sample(HEIGHT)
-
-
-def box(name: str = "box") -> Panorama:
-    return Panorama(name, TRUTH.image.permute(1, 2, 0).contiguous().numpy(), TRUTH)
 
 
 def quality_of(labels) -> dict[str, float]:
     quality = LabelQuality()
     quality.add(decode(encode(labels), CONFIG.size), TRUTH)
     return quality.report()
-
-
-class Fixed:
-    """A teacher that says what a function of the views says."""
-
-    name = "fixed"
-    license = "none"
-
-    def __init__(self, tasks, function, pitch_deg=(-90.0, 90.0)):
-        self.tasks, self.function, self.pitch_deg = tasks, function, pitch_deg
-
-    def label(self, patches, views, panorama):
-        return self.function(patches, views)
-
-
-class Whole:
-    """A teacher that knows the truth about whole panoramas."""
-
-    name = "whole"
-    license = "none"
-
-    def __init__(self, tasks):
-        self.tasks = tasks
-
-    def label_panorama(self, panorama, size):
-        depth = TRUTH.depth.clone()
-        depth[0, :4] = math.nan
-        return TeacherLabels(
-            depth[None],
-            TRUTH.normals[None],
-            TRUTH.semseg[None, None],
-            torch.full((1, 1, 1, 1), 0.5),
-        )
 
 
 def test_with_perfect_teachers_the_labels_are_nearly_the_truth():
@@ -110,13 +63,6 @@ def test_a_finer_or_coarser_picture_gets_labels_of_the_canvas_size():
         assert set(np.unique(labels.classes)) <= {3, 255}
         assert seen[0].dtype == torch.uint8
         assert (seen[0] == 128).all()
-
-
-def _class(views, number, confidence=None):
-    shape = (len(views), 1, *views.size)
-    return TeacherLabels(
-        classes=torch.full(shape, number, dtype=torch.uint8), confidence=confidence
-    )
 
 
 def test_nan_and_nonsense_of_a_teacher_is_left_out(caplog):
@@ -180,47 +126,6 @@ def test_a_truth_without_any_depth_keeps_its_classes():
     assert not [kind for kind in members if kind.startswith("patch")]
 
 
-def test_a_panorama_that_no_teacher_knows_anything_about_is_skipped_and_named(tmp_path):
-    class Source:
-        def __len__(self):
-            return 1
-
-        def panoramas(self, done=()):
-            yield box("dark")
-
-    engine = LabelEngine([Fixed(("semseg",), lambda p, v: _class(v, 255))], CONFIG)
-    meta = {"class_set": "indoor18", "size": CONFIG.size}
-    with StoreWriter(tmp_path, meta) as writer:
-        outcome = label_all(Source(), engine, writer, ())
-    assert outcome.labelled == 0
-    assert [(s.name, "no teacher knew anything" in s.reason) for s in outcome.skipped] == [
-        ("dark", True)
-    ]
-    assert len(Store(tmp_path)) == 0
-
-
-def test_a_limit_counts_what_other_writers_add_meanwhile(tmp_path):
-    meta = {"class_set": "indoor18", "size": CONFIG.size}
-    engine = LabelEngine([Whole(("depth", "normals", "semseg"))], CONFIG)
-    with StoreWriter(tmp_path, meta) as writer, StoreWriter(tmp_path, meta, worker=1) as other:
-
-        class Source:
-            def panoramas(self, done):
-                for n in range(5):
-                    yield box(f"mine {n}")
-                    other.add(f"other {n}", encode(engine.label(box())))
-
-        outcome = label_all(Source(), engine, writer, (), limit=3)
-    assert outcome.labelled == 2
-    assert len(Store(tmp_path)) == 3
-
-
-def test_a_class_outside_the_table_is_an_error_not_a_label():
-    engine = LabelEngine([Fixed(("semseg",), lambda p, v: _class(v, 18))], CONFIG)
-    with pytest.raises(MtpanoError, match="'fixed' gave class 18, expected 0 to 17 or 255"):
-        engine.label(box())
-
-
 def test_tasks_come_from_one_teacher_each():
     with pytest.raises(MtpanoError, match="'oracle' and 'whole' both label normals"):
         LabelEngine([Oracle("indoor18"), Whole(("normals",))], CONFIG)
@@ -270,32 +175,3 @@ def test_the_oracle_says_when_there_is_no_truth():
     engine = LabelEngine([Oracle("indoor18")], CONFIG)
     with pytest.raises(MtpanoError, match="needs ground truth and 'plain' has none"):
         engine.label(Panorama("plain", np.zeros((64, 128, 3), np.uint8)))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"height": 15},
-        {"patches": 0},
-        {"batch": 0},
-        {"batch": -2},
-        {"hfov_deg": (100.0, 80.0)},
-        {"hfov_deg": (80.0, 180.0)},
-        {"pitch_deg": (-91.0, 0.0)},
-    ],
-)
-def test_settings_out_of_range_are_named(change):
-    with pytest.raises(MtpanoError, match="expected"):
-        LabelConfig(**change)
-
-
-def test_a_preview_shows_labels_and_where_the_patches_looked():
-    labels = LabelEngine([Oracle("indoor18")], CONFIG).label(box())
-    classes = load_class_set("indoor18")
-    sheet = preview(labels, classes, "box", width=800)
-    assert sheet.shape[1] == 800
-    floor = np.array(classes.palette[classes.names.index("floor")])
-    assert (sheet == floor).all(-1).mean() > 0.02
-    labels.views = labels.views[:0]
-    without = preview(labels, classes, "box", width=800)
-    assert (without[-220:, :400] != sheet[-220:, :400]).any()
