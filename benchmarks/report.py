@@ -8,6 +8,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from mtpano_model import markdown
 from mtpano_model.evaluation.charts import bar_chart
 
 # key -> (what it says, the goal)
@@ -123,9 +124,8 @@ def page(results: Mapping[str, Any]) -> str:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    """A Markdown table in one text."""
+    return "\n".join(markdown.table(head, rows))
 
 
 def throughput_chart(rows: Sequence[Mapping[str, Any]]) -> Figure:

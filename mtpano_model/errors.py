@@ -43,12 +43,19 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 
 
 @contextmanager
-def writing(path: Path, advice: str = "check free space and permissions") -> Iterator[None]:
-    """A MtpanoError that ends with `advice` for what the disk refuses while `path` is written."""
+def writing(
+    path: Path,
+    advice: str = "check free space and permissions",
+    others: tuple[type[Exception], ...] = (),
+) -> Iterator[None]:
+    """A MtpanoError that ends with `advice` for what the disk refuses while `path` is written.
+
+    others: what a library raises in such a case in place of an OSError.
+    """
     try:
         yield
-    except OSError as error:
-        reason = error.strerror or one_line(error)
+    except (OSError, *others) as error:
+        reason = getattr(error, "strerror", None) or one_line(error)
         raise MtpanoError(f"{path} cannot be written ({reason}): {advice}") from error
 
 

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the lowest up; what shares a layer knows nothing of each other.
 LAYERS = (
-    ("engine_names", "errors", "memory", "tasks", "whole_files"),
+    ("engine_names", "errors", "markdown", "memory", "tasks", "whole_files"),
     (
         "classes",
         "geometry",

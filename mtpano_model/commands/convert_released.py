@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import writing
 
 
 @dataclass
@@ -44,12 +44,8 @@ def run(args: Args) -> int:
         "license": "not stated by the MTPano authors",
         "trained_on": f"the MTPano authors' checkpoint {args.checkpoint.name}",
     }
-    try:
+    with writing(args.out, others=(SafetensorError,)):
         save_pretrained(net, args.out, extra=extra)
-    except (OSError, SafetensorError) as error:
-        raise MtpanoError(
-            f"{args.out} cannot be written ({error}): check free space and permissions"
-        ) from error
     parameters = sum(p.numel() for p in net.parameters())
     print(f"{args.out.with_suffix('.safetensors')}: {parameters / 1e6:.1f} M parameters")
     return 0

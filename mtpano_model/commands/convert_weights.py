@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import writing
 
 _LICENSES = {"depth-anything-v2": "Apache-2.0", "da360": "MIT"}
 
@@ -39,13 +39,9 @@ def run(args: Args) -> int:
     from mtpano_model.network.foreign.files import read_state
 
     state = read_state(args.checkpoint)
-    try:
-        convert = _as_safetensors if args.kind == "dap" else _as_base
+    convert = _as_safetensors if args.kind == "dap" else _as_base
+    with writing(args.out, others=(SafetensorError,)):
         count = convert(state, args)
-    except (OSError, SafetensorError) as error:
-        raise MtpanoError(
-            f"{args.out} cannot be written ({error}): check free space and permissions"
-        ) from error
     print(f"{args.out.with_suffix('.safetensors')}: {count / 1e6:.1f} M parameters")
     return 0
 

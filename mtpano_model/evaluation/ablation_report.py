@@ -12,6 +12,7 @@ import numpy as np
 from mtpano_model.evaluation import ablation
 from mtpano_model.evaluation.ablation import AblationConfig, Result, Variant
 from mtpano_model.evaluation.ablation_times import Times
+from mtpano_model.markdown import table
 from mtpano_model.metrics.evaluation import delta_mtl
 
 Figures = dict[str, dict[str, float]]
@@ -129,7 +130,7 @@ def _table(rows: Sequence[Row]) -> list[str]:
     titles = [title for _, _, title, *_ in COLUMNS]
     header = ["", *titles, "Δ single %", "Δ plain %", "M parameters", "s a step", "ms a picture"]
     base = {row.variant.name: row for row in rows}
-    lines = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    lines = []
     for row in rows:
         cells = [row.variant.title]
         for task, name, _, factor, digits, _ in COLUMNS:
@@ -140,8 +141,8 @@ def _table(rows: Sequence[Row]) -> list[str]:
             cells.append(_mean_and_spread([100 * value for value in values], 2))
         cells.append(f"{row.parameters / 1e6:.2f}")
         cells += _told_times(row.times)
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+        lines.append(cells)
+    return table(header, lines)
 
 
 def _told_times(times: Times | None) -> list[str]:
@@ -173,15 +174,13 @@ def _common_seeds(a: Row, b: Row) -> list[int]:
 
 def _verdicts(rows: Sequence[Row]) -> list[str]:
     base = {row.variant.name: row for row in rows}
-    lines = [
-        "| claim | Δ_MTL | mIoU | AbsRel | RMSE | normals |",
-        "|---|---|---|---|---|---|",
+    changes = [
+        [claim, *_changes(base[new.name], base[old.name])]
+        for claim, new, old in CLAIMS
+        if new.name in base and old.name in base
     ]
-    for claim, new, old in CLAIMS:
-        if new.name in base and old.name in base:
-            lines.append(f"| {claim} | {' | '.join(_changes(base[new.name], base[old.name]))} |")
     return [
-        *lines,
+        *table(["claim", "Δ_MTL", "mIoU", "AbsRel", "RMSE", "normals"], changes),
         "",
         "Relative change in per cent, + is better, ± its standard deviation over seeds (each seed "
         "against the same seed). A change inside that spread is reported as none.",

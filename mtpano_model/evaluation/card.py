@@ -9,6 +9,7 @@ from typing import Any
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.group_tables import group_lines
 from mtpano_model.evaluation.report import VARIANTS, metric_rows, surface_of_truth
+from mtpano_model.markdown import table
 
 
 def update_card(path: Path, key: str, metrics: dict[str, Any]) -> None:
@@ -49,9 +50,7 @@ def metric_table(metrics: dict[str, Any]) -> str:
         f"{about['protocol']}, {about['engine']}{finished}, model revision "
         f"{about.get('revision', 'unknown')}.",
         "",
-        "| figure | " + " | ".join(title for _, title in VARIANTS) + " |",
-        "|---" * (len(VARIANTS) + 1) + "|",
-        *("| " + " | ".join(row) + " |" for row in metric_rows(metrics)),
+        *table(["figure", *(title for _, title in VARIANTS)], metric_rows(metrics)),
     ]
     if surface_of_truth(metrics):
         lines += ["", surface_of_truth(metrics)]

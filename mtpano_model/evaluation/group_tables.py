@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mtpano_model.markdown import table
+
 # (column, the place of its figure in a group's metrics, factor, digits, unit)
 _COLUMNS: tuple[tuple[str, tuple[str, ...], float, int, str], ...] = (
     ("frames", ("frames",), 1, 0, ""),
@@ -37,8 +39,7 @@ def group_lines(metrics: dict[str, Any]) -> list[str]:
     lines = []
     for family, groups in metrics.get("groups", {}).items():
         heads, rows = group_rows(groups)
-        table = ([family, *heads[1:]], ["---"] * len(heads), *rows)
-        lines += ["", *("| " + " | ".join(cells) + " |" for cells in table)]
+        lines += ["", *table([family, *heads[1:]], rows)]
     return lines
 
 

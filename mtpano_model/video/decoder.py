@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.video.headers import H264Headers, H265Headers, Headers
+from mtpano_model.video.library import pyav
 
 _HEADERS: dict[str, Callable[[], Headers]] = {"h264": H264Headers, "hevc": H265Headers}
 _TITLES = {"h264": "H.264", "hevc": "H.265"}
@@ -68,12 +69,7 @@ class Decoder:
                 f"video codec '{name[:40]}' is not supported, expected h264 or h265: set the "
                 "encoder to one of them, without B frames"
             )
-        try:
-            import av
-        except ImportError:
-            raise MtpanoError(
-                f"decoding {_TITLES[codec]} needs PyAV: install it with `pip install av`"
-            ) from None
+        av = pyav(f"decoding {_TITLES[codec]}")
         self._av, self._codec, self._tell = av, codec, tell
         try:
             self._context = self._opened()

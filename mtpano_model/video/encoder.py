@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.video.library import pyav
 
 Codec = Literal["h264", "hevc"]
 _SLOWEST = Fraction(1, 1000)
@@ -25,12 +26,7 @@ class Encoder:
     """
 
     def __init__(self, codec: Codec, rate: float, interval: int, quality: int = 20) -> None:
-        try:
-            import av
-        except ImportError:
-            raise MtpanoError(
-                "encoding video needs PyAV: install it with `pip install av`"
-            ) from None
+        av = pyav("encoding video")
         self._name, self._av = _ENCODERS[codec], av
         if self._name not in av.codecs_available:
             raise MtpanoError(

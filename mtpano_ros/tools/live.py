@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.pictures.size import Size
 from mtpano_model.video.decoder import Decoder, video_codec
+from mtpano_model.video.library import pyav
 
 log = logging.getLogger(__name__)
 
@@ -134,12 +135,7 @@ def _device_pictures(number: int, clock: Callable[[], int], size: Size | None) -
 
 
 def _stream_pictures(address: str, name: str, clock: Callable[[], int]) -> Iterator[Taken]:
-    try:
-        import av
-    except ImportError:
-        raise MtpanoError(
-            f"reading '{name}' needs PyAV: install it with `pip install av`"
-        ) from None
+    av = pyav(f"reading '{name}'")
     # Over UDP pictures lose parts.
     options = {"rtsp_transport": "tcp"} if address.lower().startswith("rtsp") else {}
     try:
