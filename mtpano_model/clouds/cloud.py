@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.geometry.sphere import rays
+from mtpano_model.geometry.sphere import surface_points
 from mtpano_model.inference.frame import Frame
 from mtpano_model.pictures.resize import resize_image
 
@@ -43,15 +43,13 @@ def cloud_from_frame(frame: Frame, rgb: NDArray[np.uint8], stride: int = 1) -> C
     rgb: the input picture, uint8 [h, w, 3] of any size; colours are sampled from it. Depths of NaN
     and of either infinity give NaN points that keep their label.
     """
-    height, width = frame.size
     every = (slice(stride // 2, None, stride), slice(stride // 2, None, stride))
-    depth = frame.depth[every]
-    depth = np.where(np.isfinite(depth), depth, np.float32(np.nan))
-    points = rays(height, width)[every] * depth[..., None]
+    depth = np.where(np.isfinite(frame.depth), frame.depth, np.float32(np.nan))
+    where = surface_points(depth, every)
     return Cloud(
-        points=points.reshape(-1, 3),
+        points=where.reshape(-1, 3),
         colors=resize_image(rgb, frame.size)[every].reshape(-1, 3),
         normals=frame.normals[every].reshape(-1, 3),
         labels=frame.labels[every].reshape(-1).astype(np.uint32),
-        grid=(depth.shape[0], depth.shape[1]),
+        grid=(where.shape[0], where.shape[1]),
     )

@@ -23,7 +23,7 @@ _GROUPS = (
 
 @dataclass
 class Args:
-    """Look at everything that a panorama passes on its way, and say what to mend.
+    """Check everything that a panorama passes on its way, and say how to fix what is wrong.
 
     Each line begins with ok, note (good to know) or fix (and what to do). The exit status is 1 if
     something is broken without which no picture can be processed.

@@ -80,7 +80,7 @@ class Args:
     sheet: bool = False
     """Write sheet.jpg too: all pictures, a row each; above a hundred sheet_01.jpg and so on."""
     level: bool = False
-    """Turn each picture upright first, by the tilt that its metadata (GPano) tell, else by the
+    """Turn each picture upright first, by the tilt that its metadata (GPano) gives, else by the
     floor and ceiling in it, and its results back."""
     camera_height: float | None = None
     """Metres from the floor to the camera; depth is then scaled so that the floor lies there."""

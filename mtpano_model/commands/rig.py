@@ -39,7 +39,7 @@ class Check:
     pictures: Positional[list[Path]]
     """One picture for every topic of the rig, in the order of its lenses."""
     out: Path = Path("out")
-    """Folder to write to; it is made if need be."""
+    """Folder to write to; it is created if it does not exist."""
     size: str = "512x1024"
     """Size of the panorama, HEIGHTxWIDTH."""
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mtpano_model.classes import ClassSet
 from mtpano_model.data.sample import PanoramaDataset
-from mtpano_model.geometry.sphere import rays
+from mtpano_model.geometry.sphere import surface_points
 from mtpano_model.metrics.evaluation import Maps
 
 KIND, WIDTH = "kind", "width of the room"
@@ -73,7 +73,7 @@ def room_width(
     aside = np.cross(down, (0.0, 0.0, 1.0))
     aside /= max(float(np.linalg.norm(aside)), 1e-9)
     ground = np.stack([aside, np.cross(aside, down)], 1)
-    points = rays(*depth.shape)[walls].astype(np.float64) * depth[walls][:, None]
+    points = surface_points(depth.astype(np.float64), walls)
     distance = np.linalg.norm(points @ ground, axis=1)
     shallow = np.abs(points @ down) < distance
     points, distance = (points @ ground)[shallow], distance[shallow]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from mtpano_model.classes import ClassSet
 from mtpano_model.drawing.canvas import Rgb
-from mtpano_model.geometry.sphere import rays
+from mtpano_model.geometry.sphere import rays, surface_points
 from mtpano_model.metrics.evaluation import Maps
 
 ABOVE_FLOOR = 1.2  # metres
@@ -66,7 +66,7 @@ def cut(depth: Floats, level: float, down: Floats, step: float = np.inf) -> Floa
     depth: [H, W] metres along the ray, NaN unknown. level: metres below the camera. Between
     neighbours on either side of it, unless their depths differ by the factor `step` or more.
     """
-    points = rays(*depth.shape).astype(np.float64) * depth[..., None]
+    points = surface_points(depth.astype(np.float64))
     below = points @ down - level
     aside = np.cross(down, (0.0, 0.0, 1.0))
     aside /= np.linalg.norm(aside)

@@ -13,6 +13,7 @@ Depth is the Euclidean range along that ray, in metres.
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +41,18 @@ def rays(height: int, width: int) -> NDArray[np.float32]:
     ray[..., 2] = np.cos(lat) * np.cos(lon)
     ray.flags.writeable = False
     return ray
+
+
+def surface_points(depth: Array, pixels: Any = ...) -> Array:
+    """Where pixels see a surface, metres in the optical frame: each ray times its depth.
+
+    depth: [H, W] metres along the ray. pixels: an index of [H, W], for [..., 3] of these alone. NaN
+    gives NaN. Three others do the same for a reason: point_kernel and point_cloud write into a
+    message's memory without an array in between, training.auxiliary is differentiated by torch.
+    """
+    height, width = depth.shape
+    found: Array = rays(height, width)[pixels] * depth[pixels][..., None]
+    return found
 
 
 def project(directions: Array, height: int, width: int) -> tuple[Array, Array]:

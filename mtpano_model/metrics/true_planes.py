@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.geometry.sphere import rays
+from mtpano_model.geometry.sphere import surface_points
 
 _PARALLEL = np.cos(np.radians(3.0))  # normals are stored in eight bits, 0.4 degrees
 # How far a neighbour may lie off a pixel's plane: millimetres are rounded, and so are normals.
@@ -27,8 +27,8 @@ def planes(
     a door. Left out are a margin of W / 256 pixels along borders, planes of fewer than one pixel in
     400, and what bends.
     """
-    height, width = depth.shape
-    points = rays(height, width) * np.where(chosen, depth, 0)[..., None]
+    width = depth.shape[1]
+    points = surface_points(np.where(chosen, depth, 0))
     inner = chosen & _linked(points, normals, chosen, 1) & _linked(points, normals, chosen, 0)
     margin = max(round(width * _MARGIN_SHARE), 1)
     padded = np.pad(inner.view(np.uint8), ((0, 0), (margin, margin)), mode="wrap")

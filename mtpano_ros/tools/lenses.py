@@ -62,7 +62,7 @@ class Args:
     frames: int = 0
     """Stop after this many moments; 0 goes on."""
     wait_for_subscribers: int = 0
-    """Send nothing before each lens has a subscriber, and the panorama so many."""
+    """Send nothing until each lens has a subscriber, and the panorama this many."""
     timeout: float = 30.0
     """Seconds to wait for them."""
     report: Path | None = None

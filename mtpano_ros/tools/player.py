@@ -93,7 +93,7 @@ class Args:
     rig: Path | None = None
     """A rig file: the bag or the pictures are those of its lenses, and their panorama is played."""
     wait_for_subscribers: int = 0
-    """Send nothing before this many subscribers are matched."""
+    """Send nothing until there are this many subscribers."""
     timeout: float = 30.0
     """Seconds to wait for them before giving up."""
     report: Path | None = None

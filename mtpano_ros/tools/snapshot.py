@@ -65,7 +65,7 @@ class Args:
     frames: int = 5
     """End after this many complete sets of outputs; 0 goes on until Ctrl-C or --idle."""
     save: int = 5
-    """Number of first sets that become panels and clouds; they stay in memory until the end."""
+    """How many of the first sets become panels and clouds; they stay in memory until the end."""
     topics: tuple[str, ...] = WRITTEN
     """Outputs to wait for; the node does not compute the others for this program."""
     model: str = "default"
