@@ -52,9 +52,10 @@ def writing(
 
     others: what a library raises in such a case in place of an OSError.
     """
+    refusals: tuple[type[Exception], ...] = (OSError, *others)
     try:
         yield
-    except (OSError, *others) as error:
+    except refusals as error:
         reason = getattr(error, "strerror", None) or one_line(error)
         raise MtpanoError(f"{path} cannot be written ({reason}): {advice}") from error
 

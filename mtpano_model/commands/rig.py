@@ -49,8 +49,8 @@ class Calibrate:
     """Refine a dual fisheye whose driver publishes no calibration, or only a nominal one.
 
     Centre, radius, the first two distortion terms and the rotation between the lenses come from
-    what both see. Take three or more moments with much detail to the sides, nothing nearer than
-    two metres there.
+    what both see. Take pictures at three or more moments, with much detail and nothing nearer
+    than two metres where both lenses look.
     """
 
     rig: Positional[Path]

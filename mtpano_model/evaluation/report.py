@@ -99,7 +99,7 @@ def write_report(
 ) -> None:
     """Write everything into the folder `out`.
 
-    about: facts of the run, also stored under "about" in metrics.json. pictures: so many best and
+    about: facts of the run, also stored under "about" in metrics.json. pictures: this many best and
     worst frames a task are drawn (the model runs on them again, nothing was kept); 0 for none.
     """
     out.mkdir(parents=True, exist_ok=True)

@@ -87,8 +87,8 @@ def turn_study(
     """Figures at `rolls` even steps through 360 degrees, and at `pitches` (degrees, up positive).
 
     Every frame is read once and turned; image, depth, classes and normals turn together. Roll
-    steps are rounded to whole columns, so no pixel is interpolated. limit: so many frames, evenly
-    spread.
+    steps are rounded to whole columns, so no pixel is interpolated. limit: at most this many
+    frames, spread evenly.
     """
     indices = spread(len(comparison.frames), limit)
     first = comparison.frames[indices[0]]

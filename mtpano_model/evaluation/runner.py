@@ -74,8 +74,8 @@ def evaluate(
 ) -> Outcome:
     """Measure `predictor` on the frames of `comparison`.
 
-    align: one median scale a frame before depth is measured. limit: so many frames, evenly spread
-    over the data set. roll_frames: on so many frames, measure how predictions change as the
+    align: one median scale a frame before depth is measured. limit: at most this many frames,
+    spread evenly over the data set. roll_frames: on this many, measure how predictions change as the
     panorama is rolled by 37 % of its width (no multiple of any stride). Frames that cannot be read
     are skipped and named; MtpanoError where none can.
     """

@@ -23,7 +23,8 @@ Order = Literal["rgb", "bgr"]
 class Composing:
     """`fill` belongs to the thread that prepares pictures, `colors` to the one that finishes.
 
-    size: (H, W), the rig's `panorama_size`.
+    Hence not one set of composers by size, as RigPanoramas has for a single thread, and only one
+    size of colours is kept. size: (H, W), the rig's `panorama_size`.
     """
 
     def __init__(self, rig: Rig, network: Size) -> None:

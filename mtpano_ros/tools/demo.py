@@ -59,7 +59,7 @@ class Args:
     backend: str = "auto"
     """Engine: auto, openvino, onnxruntime or tensorrt."""
     timeout: float = 120.0
-    """Seconds to wait for the processes to find each other; this includes the building of an engine."""
+    """Seconds to wait for the processes to find each other, and to build an engine if need be."""
     rig: bool = False
     """Play them as a camera's two raw fisheyes too, as pictures and as H.264, and compare."""
 

@@ -40,8 +40,7 @@ from mtpano_ros.process.spinning import (
 from mtpano_ros.tools.forms import byte_array, raw_message
 from mtpano_ros.tools.prefetch import Prefetcher
 from mtpano_ros.tools.sending import SETTLE_SECONDS, wait_until
-from mtpano_ros.tools.sources import PANORAMAS, Source, open_source
-from mtpano_ros.tools.sources import Image as Pixels
+from mtpano_ros.tools.sources import PANORAMAS, Pixels, Source, open_source
 
 # As those of an Insta360 at 1920x960.
 SIZE, FOCAL, FIELD_OF_VIEW = 960, 275.0, 196.0

@@ -68,8 +68,8 @@ class Args:
     """Image, folder, video file or rosbag2 (sqlite3, MCAP), or a camera: rtsp://USER:PASSWORD@HOST/...
     and other addresses that FFmpeg reads, /dev/video0 or uvc:0; default: five bundled panoramas."""
     rate: float | None = None
-    """Images per second; default: the video's or bag's own rate, otherwise 5. Of a camera, the most
-    that are sent; default: all."""
+    """Images per second; default: the video's or bag's own rate, otherwise 5. For a camera it
+    is a limit; default: every image is sent."""
     size: str | None = None
     """Resize to HEIGHTxWIDTH, such as 512x1024; the reverse is understood too, since panoramas are
     wide. Default: as stored."""

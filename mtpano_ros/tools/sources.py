@@ -28,7 +28,7 @@ from mtpano_model.shots.bag import find_images, read_images
 from mtpano_model.shots.recording import is_recording
 from mtpano_model.shots.shot import open_shots
 
-Image = NDArray[np.uint8]
+Pixels = NDArray[np.uint8]
 PANORAMAS = Path(__file__).parents[1] / "panoramas"
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class Source:
 
     description: str
     rate: float | None
-    frames: Callable[[], Iterator[Image]]
+    frames: Callable[[], Iterator[Pixels]]
 
 
 def open_source(path: Path, topic: str | None = None, rig_file: Path | None = None) -> Source:
@@ -88,7 +88,7 @@ def open_folder(folder: Path) -> Source:
     name = readable(folder)
     notes = NoteTeller(log)
 
-    def frames() -> Iterator[Image]:
+    def frames() -> Iterator[Pixels]:
         found = 0
         for path in paths:
             try:
@@ -110,7 +110,7 @@ def open_bag(path: Path, topic: str | None = None) -> Source:
     found = find_images(path, topic)
     name = readable(path)
 
-    def frames() -> Iterator[Image]:
+    def frames() -> Iterator[Pixels]:
         read = 0
         for _, image in read_images(path, found.topic, allow_non_2to1=True):
             read += 1
@@ -125,7 +125,7 @@ def open_rig(path: Path, topic: str | None, rig_file: Path) -> Source:
     """Panoramas of a rig's lenses, out of a bag or of pictures."""
     name = readable(path)
 
-    def frames() -> Iterator[Image]:
+    def frames() -> Iterator[Pixels]:
         for shot in open_shots(path, topic, rig_file=rig_file).every:
             assert shot.size is not None
             try:
@@ -147,7 +147,7 @@ def open_video(path: Path) -> Source:
     if not is_decodable:
         raise MtpanoError(f"video '{name}' has no frame that can be decoded: convert it to H.264")
 
-    def frames() -> Iterator[Image]:
+    def frames() -> Iterator[Pixels]:
         capture = _capture(path)
         try:
             while True:
