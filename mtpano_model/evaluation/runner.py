@@ -74,10 +74,10 @@ def evaluate(
 ) -> Outcome:
     """Measure `predictor` on the frames of `comparison`.
 
-    align: one median scale a frame before depth is measured. limit: at most this many frames,
-    spread evenly over the data set. roll_frames: on this many, measure how predictions change as the
-    panorama is rolled by 37 % of its width (no multiple of any stride). Frames that cannot be read
-    are skipped and named; MtpanoError where none can.
+    align: one median scale a frame before depth is measured. limit: measure at most this many
+    frames, spread evenly. roll_frames: on this many, measure how predictions change as the panorama
+    is rolled by 37 % of its width (no multiple of any stride). Frames that cannot be read are
+    skipped and named; MtpanoError where none can.
     """
     evaluation = Evaluation(protocol, comparison.classes, align)
     outcome = Outcome(evaluation, {})
