@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -135,16 +136,12 @@ def test_pager_s_other_weights_give_what_they_have(monkeypatch, tmp_path, modali
     )  # fmt: skip
 
 
-def test_dap_without_its_dinov3_is_one_sentence_and_leaves_the_working_directory(
-    authors, tmp_path
-):
-    import os
-
-    before = os.getcwd()
+def test_dap_without_its_dinov3_is_one_sentence_and_leaves_the_working_directory(authors, tmp_path):
+    before = Path.cwd()
     (tmp_path / "code" / stand_ins.DAP_HOME).rmdir()
-    with pytest.raises(MtpanoError, match="teacher 'dap' cannot build its network from .*code"):
+    with pytest.raises(MtpanoError, match=r"teacher 'dap' cannot build its network from .*code"):
         authors("dap")
-    assert os.getcwd() == before
+    assert Path.cwd() == before
 
 
 def test_eomt_gives_classes_through_transformers(tmp_path):

@@ -13,9 +13,9 @@ from mtpano_model.labels.job.engines import open_engine
 from mtpano_model.labels.job.job import Engine, Job, Opened, TaskEnd
 from mtpano_model.labels.job.local import LocalEngine
 from mtpano_model.labels.job.plan import Plan, joined, only_driver, usual_tasks
+from mtpano_model.labels.outcome import Outcome
 from mtpano_model.labels.progress import progress
 from mtpano_model.labels.request import LabelRequest, worker_share
-from mtpano_model.labels.session import Outcome
 
 
 def label_in_tasks(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from difflib import get_close_matches
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
+
+if TYPE_CHECKING:
+    from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
 
 # name: (module, class, what NAME:SOURCE may name)
 TEACHERS: dict[str, tuple[str, str, str]] = {

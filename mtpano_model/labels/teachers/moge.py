@@ -66,8 +66,8 @@ class MoGe2Normals(MoGe2):
 class MoGe3(MoGe2):
     """MoGe-3 for depth; its normals are worse than MoGe-2's, which `moge2-normals` gives.
 
-    As MoGe2 in all else, the licence too. On a CPU without its refinement, whose kernels (flex_gemm)
-    need CUDA; in full precision, as its authors' default is.
+    As MoGe2 in all else, the licence too. On a CPU without its refinement, whose kernels
+    (flex_gemm) need CUDA; in full precision, as its authors' default is.
 
     Held against moge/model/v3.py as in EasternJournalist/MoGe at 0c55268 (an author's repository;
     the copy of microsoft/MoGe that could be read is older): `infer` takes the same pictures and
