@@ -340,7 +340,7 @@ def test_ray_labels_as_one_process_does(alone, tmp_path):
     pytest.importorskip("ray")
     folder, expected = alone
     store = tmp_path / "store"
-    done = run("--input", folder, "--out", store, "--on", "ray:2", timeout=180)
+    done = run("--input", folder, "--out", store, "--on", "ray:2", timeout=280)
     assert done.returncode == 0, done.stderr
     assert contents(store) == expected
     assert job_state(store).done == list(range(12))
