@@ -340,7 +340,7 @@ def test_ray_labels_as_one_process_does(alone, tmp_path):
     pytest.importorskip("ray")
     folder, expected = alone
     store = tmp_path / "store"
-    done = run("--input", folder, "--out", store, "--on", "ray:2", timeout=180)
+    done = run("--input", folder, "--out", store, "--on", "ray:2", timeout=280)
     assert done.returncode == 0, done.stderr
     assert contents(store) == expected
     assert job_state(store).done == list(range(12))
@@ -371,3 +371,13 @@ def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch, capsys):
     assert main(["label", "--input", str(folder), "--out", str(tmp_path / "s"), "--teacher",
                  "oracle", "--on", "ray"]) == 1  # fmt: skip
     assert "needs the library 'ray'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nonsense"])
+def test_a_ray_that_does_not_answer_is_one_sentence_at_once(tmp_path, monkeypatch, address):
+    pytest.importorskip("ray")
+    folder = panoramas(tmp_path / "panos", 1)
+    monkeypatch.setitem(ENVIRONMENT, "RAY_ADDRESS", address)
+    done = run("--input", folder, "--out", tmp_path / "s", "--on", "ray", timeout=60)
+    assert done.returncode == 1
+    assert re.search(r"Ray cannot be reached \(.*\): check RAY_ADDRESS, or unset it", done.stderr)

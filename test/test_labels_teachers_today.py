@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,9 +34,11 @@ CONFIG = LabelConfig(height=HEIGHT, patches=20, patch_size=96)
 @pytest.fixture
 def authors(monkeypatch, tmp_path):
     """All authors' packages, and where their weights are files, those files."""
-    stand_ins.install(monkeypatch)
-    torch.save({f"module.{k}": v for k, v in stand_ins.DAP().state_dict().items()},
-               tmp_path / "model.pth")  # fmt: skip
+    stand_ins.install(monkeypatch, tmp_path / "code")
+    with monkeypatch.context() as there:
+        there.chdir(tmp_path / "code")
+        dap = stand_ins.DAP().state_dict()
+    torch.save({f"module.{k}": v for k, v in dap.items()}, tmp_path / "model.pth")
     da360 = stand_ins.DA360(64, 128, "vits").state_dict()
     torch.save({**da360, "height": 64, "width": 128, "net": "DA360"}, tmp_path / "da360.pth")
     (tmp_path / "config.yaml").write_text("")
@@ -115,6 +118,30 @@ def test_pager_s_normals_are_turned_from_its_frame(authors, monkeypatch):
     monkeypatch.setattr(stand_ins.Pager, "axes", torch.eye(3))  # weights with other axes
     with pytest.raises(MtpanoError, match="look away from the camera: its weights are of another"):
         authors("pager").label_panorama(ROOM, CONFIG.size)
+
+
+@pytest.mark.parametrize(
+    ("modalities", "tasks"),
+    [(["depth"], ("depth",)), (["normals"], ("normals",)), (["depth", "sky"], ("depth",))],
+)
+@torch.inference_mode()
+def test_pager_s_other_weights_give_what_they_have(monkeypatch, tmp_path, modalities, tasks):
+    stand_ins.install(monkeypatch, tmp_path / "code", modalities)
+    (tmp_path / "config.yaml").write_text("")
+    teacher = open_teacher(f"pager:{tmp_path}", "indoor18", noncommercial=True)
+    assert teacher.tasks == tasks
+    labels = teacher.label_panorama(ROOM, CONFIG.size)
+    assert (labels.depth is not None, labels.normals is not None) == (
+        "depth" in tasks, "normals" in tasks,
+    )  # fmt: skip
+
+
+def test_dap_without_its_dinov3_is_one_sentence_and_leaves_the_working_directory(authors, tmp_path):
+    before = Path.cwd()
+    (tmp_path / "code" / stand_ins.DAP_HOME).rmdir()
+    with pytest.raises(MtpanoError, match=r"teacher 'dap' cannot build its network from .*code"):
+        authors("dap")
+    assert Path.cwd() == before
 
 
 def test_eomt_gives_classes_through_transformers(tmp_path):

@@ -9,7 +9,7 @@ from mtpano_model.labels.request import LabelRequest as Args
 
 if TYPE_CHECKING:
     from mtpano_model.data.panorama import PanoramaSource
-    from mtpano_model.labels.session import Outcome
+    from mtpano_model.labels.outcome import Outcome
 
 
 def run(args: Args) -> int:
@@ -58,7 +58,6 @@ def _in_tasks(args: Args) -> int:
 def _tell(args: Args, source: PanoramaSource, outcome: Outcome) -> int:
     from mtpano_model.data.panorama import DatasetPanoramas
     from mtpano_model.data.store import StoreNames
-    from mtpano_model.labels.results import write_previews, write_quality
 
     held = len(StoreNames(args.out).refresh())
     print(
@@ -70,8 +69,12 @@ def _tell(args: Args, source: PanoramaSource, outcome: Outcome) -> int:
         why = f"'{first.name}': {first.reason}" if first else "the source gave none"
         raise MtpanoError(f"no panorama could be labelled ({why})")
     if args.preview:
+        from mtpano_model.labels.results import write_previews
+
         write_previews(args.out)
     if "oracle" in args.teacher and args.worker is None:
+        from mtpano_model.labels.results import write_quality
+
         assert isinstance(source, DatasetPanoramas)
         write_quality(args.out, source, align_depth=args.teacher_scale_drift > 0)
     return 0

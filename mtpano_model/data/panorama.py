@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.data.sample import PanoramaDataset, Sample
 from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.picture import Picture
 from mtpano_model.pictures.size import size_text
+
+if TYPE_CHECKING:  # what hands out a job's tasks reads no truth, and starts without torch
+    from mtpano_model.data.sample import PanoramaDataset, Sample
 
 _LEAST_ROWS = 32
 

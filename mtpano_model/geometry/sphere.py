@@ -111,6 +111,8 @@ OPTICAL_FROM = {
     "body": np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]]),
     # The authors' normals: x forward, y up, z left (left-handed).
     "released_normals": np.array([[0.0, 0.0, -1.0], [0.0, -1.0, 0.0], [1.0, 0.0, 0.0]]),
+    # OpenGL's camera: x right, y up, z backward.
+    "opengl": np.diag([1.0, -1.0, -1.0]),
     # The authors' point map: x right, y down, z backward.
     "released_points": np.diag([1.0, 1.0, -1.0]),
 }

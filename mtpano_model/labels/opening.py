@@ -1,4 +1,7 @@
-"""From a request to pictures, teachers and the description of the store."""
+"""From a request to pictures, teachers and the description of the store.
+
+Only who labels loads torch.
+"""
 
 from __future__ import annotations
 
@@ -11,17 +14,18 @@ from mtpano_model.data.rosbag import BagPanoramas
 from mtpano_model.data.sources import SOURCES
 from mtpano_model.errors import MtpanoError
 from mtpano_model.labels.config import LabelConfig
-from mtpano_model.labels.engine import LabelEngine
 from mtpano_model.labels.job.job import Opened
 from mtpano_model.labels.request import LabelRequest
 from mtpano_model.labels.teachers import describe, open_teacher
 from mtpano_model.shots.recording import is_recording
-from mtpano_model.torch_device import torch_device
 
 
 def open_all(request: LabelRequest) -> Opened:
     """MtpanoError names what of it cannot be had."""
     import torch
+
+    from mtpano_model.labels.engine import LabelEngine
+    from mtpano_model.torch_device import torch_device
 
     torch.set_num_threads(request.threads)
     source = open_source(request)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 
 from mtpano_model.classes import IGNORE
 from mtpano_model.data.panorama import Panorama, PanoramaSource, Skipped
@@ -12,20 +11,9 @@ from mtpano_model.data.pseudo_encoding import PseudoLabels, encode
 from mtpano_model.data.store_writer import StoreWriter
 from mtpano_model.labels.engine import LabelEngine
 from mtpano_model.labels.out_of_memory import TeacherOutOfMemory
+from mtpano_model.labels.outcome import Outcome
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Outcome:
-    """What a session did: panoramas labelled, and those that could not be.
-
-    is_complete: it ended because there was no more, not because the store was full.
-    """
-
-    labelled: int = 0
-    is_complete: bool = True
-    skipped: list[Skipped] = field(default_factory=list)
 
 
 def label_all(

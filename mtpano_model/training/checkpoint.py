@@ -54,6 +54,7 @@ _FREE_KEYS = (
     "log_every",
     "checkpoint_minutes",
     "parallel",
+    "accumulate",  # but for what `_refuse_other_step` says
 )
 _BEST = ("best", "best.old")  # the latter after a kill while the former was replaced
 _WHOLE = whole.StateDictOptions(full_state_dict=True, cpu_offload=True)
@@ -109,7 +110,7 @@ class RunState:
                 self._save_weights(partial, weights, facts)
 
     def load(self, folder: Path, config: TrainConfig) -> None:
-        """Restore a checkpoint.
+        """Restore a checkpoint; by another number of processes if a step still sees as many frames.
 
         MtpanoError where it belongs to another configuration, other frames or other first weights,
         naming the first difference.
@@ -117,13 +118,12 @@ class RunState:
         progress, trained_with, origin = read_progress(folder)
         _refuse_other_config(folder, trained_with, config)
         _refuse_other_origin(folder, origin, self.origin)
-        if progress.world != self.progress.world:
-            raise MtpanoError(
-                f"{folder} was trained by {progress.world} processes, now there are "
-                f"{self.progress.world}: resume with as many, or start a new run with --init"
-            )
+        world = self.progress.world
+        _refuse_other_step(
+            folder, progress.world, trained_with.accumulate, world, config.accumulate
+        )
         self._restore(folder)
-        vars(self.progress).update(vars(progress))
+        vars(self.progress).update(vars(progress), world=world)
 
     def _gather(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         if self._sharded:
@@ -144,7 +144,8 @@ class RunState:
         try:
             if self._sharded:  # not strict: what never had a gradient has no state
                 options = dataclasses.replace(_WHOLE, strict=False)
-                whole.set_optimizer_state_dict(self.net, self.optimizer, optimizer, options=options)
+                named = _with_names(optimizer, self.net, self.optimizer)
+                whole.set_optimizer_state_dict(self.net, self.optimizer, named, options=options)
             else:
                 self.optimizer.load_state_dict(optimizer)
             check_fit(self.optimizer)
@@ -169,6 +170,26 @@ class RunState:
         save_pretrained(self.net, folder / "net", extra=extra, state=weights)
         if self.average is not None:
             save_pretrained(self.net, folder / "average", extra=extra, state=self.average.state)
+
+
+def _with_names(
+    stored: dict[str, Any], net: PDBridgeNet, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """A stored optimizer whose parameters are called by name, as sharded ones are, not numbered."""
+    names = {id(parameter): name for name, parameter in net.named_parameters()}
+    order = [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
+
+    def name_of(key: Any) -> Any:
+        return order[key] if isinstance(key, int) else key
+
+    groups = [
+        {**group, "params": [name_of(key) for key in group["params"]]}
+        for group in stored["param_groups"]
+    ]
+    return {
+        "state": {name_of(key): memory for key, memory in stored["state"].items()},
+        "param_groups": groups,
+    }
 
 
 def latest_checkpoint(run: Path) -> Path | None:
@@ -249,6 +270,22 @@ def _refuse_other_config(folder: Path, old: TrainConfig, new: TrainConfig) -> No
             f"{folder} was trained with {key} = {was}, now it is {is_}: resume with the same "
             "configuration, or start a new run with --init"
         )
+
+
+def _refuse_other_step(
+    folder: Path, old_world: int, old_parts: int, world: int, parts: int
+) -> None:
+    """A step's panoramas are shared by processes and parts (`accumulate`): their product stays."""
+    if old_world * old_parts == world * parts:
+        return
+    what = f"by {old_world} processes, now there are {world}"
+    fitting, rest = divmod(old_world * old_parts, world)
+    other = "" if rest else f", or with --set accumulate={fitting}"
+    if old_world == world:
+        what, other = f"with accumulate = {old_parts}, now it is {parts}", ""
+    raise MtpanoError(
+        f"{folder} was trained {what}: resume with as many{other}, or start a new run with --init"
+    )
 
 
 def _refuse_other_origin(folder: Path, old: Origin, new: Origin) -> None:

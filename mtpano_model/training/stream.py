@@ -203,6 +203,9 @@ def stage_batches(
             worker_init_fn=_one_thread,
             prefetch_factor=4 if config.workers else None,
             pin_memory=pin_memory,
+            # One of its own: an iterator draws a number when it is made, which would shift the
+            # dropout of a resumed run's first step.
+            generator=torch.Generator(),
         )
     )
 

@@ -10,13 +10,15 @@ from __future__ import annotations
 import math
 import sys
 import types
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import torch
 from box_room import cast, panorama_rays
 
-UP_LEFT = torch.tensor([[0.0, 0.0, 1.0], [0.0, -1.0, 0.0], [-1.0, 0.0, 0.0]])  # forward, up, left
+UP_BACK = torch.diag(torch.tensor([1.0, -1.0, -1.0]))  # right, up, backward
+DAP_HOME = "depth_anything_v2_metric/depth_anything_v2/dinov3"  # where its DINOv3 lies
 
 
 def compass(height: int = 256) -> np.ndarray:
@@ -74,6 +76,14 @@ class MoGe(_Model):
         return {"depth": z, "normal": normals, "mask": z > 0}
 
 
+class MoGe3(MoGe):
+    """Its refinement has CUDA kernels alone."""
+
+    def infer(self, image, fov_x, force_projection, use_fp16, refine_steps=3):
+        assert refine_steps == 0
+        return super().infer(image, fov_x, force_projection, use_fp16)
+
+
 class DepthAnything3(_Model):
     """One picture at a time, resized to 504 pixels; z = focal length x depth / 300."""
 
@@ -96,18 +106,20 @@ def _room(height: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 class DAP(torch.nn.Module):
-    """Range / 100 m, and a mask of what is valid."""
+    """Range / 100 m, and how sure it is that a pixel is sky or too far."""
 
     def __init__(self):
         super().__init__()
+        if not Path(DAP_HOME).is_dir():  # relative, as torch.hub is told
+            raise FileNotFoundError(DAP_HOME)
         self.core = torch.nn.Conv2d(3, 1, 1)
 
     def forward(self, image):
         assert image.shape == (1, 3, 512, 1024)
-        assert 0 <= image.min() <= image.max() <= 1
+        assert image.min() < 0  # with ImageNet's statistics
         distance, _ = _room(512)
-        mask = torch.ones_like(distance)
-        mask[:40] = 0.1
+        mask = torch.zeros_like(distance)
+        mask[:40] = 0.9
         return {"pred_depth": distance[None, None] / 100, "pred_mask": mask[None, None]}
 
 
@@ -153,26 +165,28 @@ class UniK3D(_Model):
 
 
 class Pager(_Model):
-    """log z of six faces scaled by a head; normals with x forward, y up, z left."""
+    """log z of six faces scaled by a head; normals with x right, y up, z backward."""
 
-    axes = UP_LEFT
+    axes = UP_BACK
 
     def __init__(self, path, cfg, device):
         self.model = _Model()
+        self.modalities = cfg.modalities
 
     def get_intrinsics_extrinsics(self, image_size, fov):
         self.size = image_size
 
     def __call__(self, cube, dtype, skip_heads):
         assert cube.shape == (1, 6, 3, self.size, self.size)
-        assert skip_heads == {"scale_outdoor"}
+        assert skip_heads == ({"scale_outdoor"} if "scale_indoor" in self.modalities else None)
         nothing = torch.zeros(1, 6, 1, self.size, self.size)
         sky = torch.full_like(nothing, -9)
         sky[:, 4] = 9  # the face that looks up
-        return {"depth": nothing, "normals": nothing, "sky": sky, "scale": torch.tensor([[0.2]])}
+        said = {"depth": nothing, "normals": nothing, "sky": sky, "scale": torch.tensor([[0.2]])}
+        return {name: said[name] for name in said if name in " ".join(self.modalities)}
 
     def process_depth_output(self, depth, size, log_scale=None):
-        assert log_scale is not None
+        assert (log_scale is not None) == ("scale_indoor" in self.modalities)
         distance = _room(size[0])[0][None]
         return distance, distance.log()
 
@@ -186,13 +200,21 @@ def cubemap_to_erp(cube, height, width, fov):
     return torch.where(up, cube[4].mean(), cube[0].mean())[None]
 
 
-def install(monkeypatch) -> None:
-    """Put all of them where the real ones are imported from."""
+PAGER = ("depth", "normals", "sky", "scale_indoor", "scale_outdoor")
+
+
+def install(monkeypatch, root: Path, pager: tuple[str, ...] = PAGER) -> None:
+    """Put all of them where the real ones are imported from. root: an empty folder, for their
+    code. pager: what the weights of PaGeR give."""
+    (root / DAP_HOME).mkdir(parents=True, exist_ok=True)
     modules = {
         "moge": {}, "moge.model": {}, "moge.model.v2": {"MoGeModel": MoGe},
-        "moge.model.v3": {"MoGeModel": MoGe},
+        "moge.model.v3": {"MoGeModel": MoGe3},
         "depth_anything_3": {}, "depth_anything_3.api": {"DepthAnything3": DepthAnything3},
-        "networks": {"DA360": DA360}, "networks.models": {"make": lambda spec: DAP()},
+        "networks": {"DA360": DA360},
+        "networks.models": {
+            "make": lambda spec: DAP(), "__file__": str(root / "networks" / "models.py"),
+        },
         "da2": {}, "da2.model": {}, "da2.model.spherevit": {"SphereViT": DA2},
         "unik3d": {}, "unik3d.models": {"UniK3D": UniK3D}, "unik3d.utils": {},
         "unik3d.utils.camera": {"Spherical": lambda params: SimpleNamespace(params=params.clone())},
@@ -205,7 +227,7 @@ def install(monkeypatch) -> None:
             "get_classifier": lambda device: SimpleNamespace(classify=lambda cube: ("indoor", 0.9))
         },
         "omegaconf": {"OmegaConf": SimpleNamespace(load=lambda path: SimpleNamespace(
-            face_size=16, cube_fov=95.0, modalities=["depth", "scale_indoor", "scale_outdoor"]))},
+            face_size=16, cube_fov=95.0, modalities=list(pager)))},
     }  # fmt: skip
     for name, content in modules.items():
         module = types.ModuleType(name)

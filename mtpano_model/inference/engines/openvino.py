@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 _NAMES = {output_name(task, tail) for task in OUTPUTS for tail in TAILS}
 # OpenVINO would choose by itself, also what was not measured, so the precision is always given.
 _PRECISIONS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+_CAPABILITIES = "OPTIMIZATION_CAPABILITIES"
 
 
 class OpenVinoEngine:
@@ -72,7 +73,7 @@ class OpenVinoEngine:
                 compiled = core.compile_model(core.read_model(path), target, config)
         except RuntimeError as error:
             raise MtpanoError(f"OpenVINO cannot load {path}: {_last_line(error)}") from error
-        self.precision = _precision_of(compiled)
+        self.precision = _precision_of(compiled, core, target)
         if precision is None and self.precision != "fp32":
             log.info(
                 "OpenVINO computes in %s, which is faster on this %s; set the precision to fp32 if "
@@ -136,13 +137,17 @@ def openvino_core() -> ov.Core:
     return ov.Core()
 
 
-def _precision_of(compiled: ov.CompiledModel) -> str:
+def _precision_of(compiled: ov.CompiledModel, core: ov.Core, target: str) -> str:
     """What it computes in: the hint given before compiling is a wish, which a device may not have.
 
-    "f32" and the like, as OpenVINO writes it, where we have no name for it.
+    "f32" and the like, as OpenVINO writes it, where we have no name for it. A processor with
+    AVX-512 alone says bf16 and goes through it (2026.4), but does not have it: it is no faster.
     """
     name = compiled.get_property("INFERENCE_PRECISION_HINT").to_string()
-    return next((ours for ours, theirs in _PRECISIONS.items() if theirs == name), name)
+    found = next((ours for ours, theirs in _PRECISIONS.items() if theirs == name), name)
+    if target == "CPU" and found.upper() not in core.get_property(target, _CAPABILITIES):
+        return "fp32"
+    return found
 
 
 def _outputs(compiled: ov.CompiledModel) -> tuple[dict[str, NDArray[Any]], dict[str, ov.Tensor]]:

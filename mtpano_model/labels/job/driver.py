@@ -13,9 +13,9 @@ from mtpano_model.labels.job.engines import open_engine
 from mtpano_model.labels.job.job import Engine, Job, Opened, TaskEnd
 from mtpano_model.labels.job.local import LocalEngine
 from mtpano_model.labels.job.plan import Plan, joined, only_driver, usual_tasks
+from mtpano_model.labels.outcome import Outcome
 from mtpano_model.labels.progress import progress
 from mtpano_model.labels.request import LabelRequest, worker_share
-from mtpano_model.labels.session import Outcome
 
 
 def label_in_tasks(
@@ -55,7 +55,8 @@ def _from_own_share(plan: Plan, worker: int, workers: int) -> Sequence[int]:
 
 def _collect(request: LabelRequest, source: PanoramaSource, ends: Iterator[TaskEnd]) -> Outcome:
     outcome, failed = Outcome(), []
-    held = len(StoreNames(request.out).refresh())
+    names = StoreNames(request.out)
+    held = len(names.refresh())
     total = min(len(source), request.limit or len(source))
     with progress(total, held, request.patches) as advance:
         for end in ends:
@@ -63,6 +64,9 @@ def _collect(request: LabelRequest, source: PanoramaSource, ends: Iterator[TaskE
             outcome.labelled += end.labelled
             outcome.skipped += end.skipped
             failed += [end] * (end.state == "failed")
+    if request.on is not None:
+        # Of a worker that died no end tells what it had labelled before.
+        outcome.labelled = len(names.refresh()) - held
     if failed:
         raise MtpanoError(
             f"{len(failed)} tasks failed, the first, {failed[0].task}, because {failed[0].reason}; "

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from mtpano_model.data.panorama import PanoramaSource, Skipped
-from mtpano_model.labels.engine import LabelEngine
 from mtpano_model.labels.job.plan import Plan
+
+if TYPE_CHECKING:
+    from mtpano_model.labels.engine import LabelEngine
 
 ATTEMPTS = 10  # at a task, in one run, before it is given up
 DEATHS = 3  # of workers at one and the same picture, before it is skipped

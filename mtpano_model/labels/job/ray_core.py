@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from mtpano_model.labels.job.process import label_task
 log = logging.getLogger(__name__)
 
 _BUSY_PAUSE = 2.0  # seconds until a task that another process works on is looked at again
+_KNOCK = 10.0  # seconds until a cluster's head is taken to be away
 _AT_HAND: list[Any] = []  # the worker of this process of Ray's; Ray uses a process for many tasks
 
 
@@ -77,19 +79,27 @@ def _connected(count: int | None) -> Any:
         return ray
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
     try:
-        if "RAY_ADDRESS" in os.environ:
-            ray.init(address=os.environ["RAY_ADDRESS"], **options)
+        if address := os.environ.get("RAY_ADDRESS"):
+            _knock(address)
+            ray.init(address=address, **options)
         else:
             try:
                 ray.init(address="auto", **options)
             except ConnectionError:
                 ray.init(num_cpus=count, include_dashboard=False, **options)
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
         raise MtpanoError(
             f"Ray cannot be reached ({reason}): check RAY_ADDRESS, or unset it to start a local one"
         ) from error
     return ray
+
+
+def _knock(address: str) -> None:
+    """OSError where nobody listens at HOST:PORT, for which Ray would wait for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), _KNOCK).close()
 
 
 def _result(ray: Any, future: Any, task: int, job: Job) -> TaskEnd:

@@ -9,14 +9,15 @@ import socket
 import threading
 from collections.abc import Collection, Iterator
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, BinaryIO
 
 from mtpano_model.data.panorama import Skipped
 from mtpano_model.data.store import StoreNames
 from mtpano_model.data.store_writer import StoreIsBusy, StoreWriter
 from mtpano_model.labels.job.job import DEATHS, Job, TaskEnd
 from mtpano_model.labels.job.plan import Plan, joined, task_of
-from mtpano_model.labels.session import Outcome, label_all
+from mtpano_model.labels.outcome import Outcome
+from mtpano_model.labels.session import label_all
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,7 @@ class RunningNote:
 
     def __init__(self, plan: Plan, task: int):
         self._path, self._lock, self._closed = plan.file(task, "running"), threading.RLock(), False
+        self._file: BinaryIO | None = None
         left = plan.facts(task, "running")
         self._deaths: dict[str, list[str]] = _as_deaths(left.get("deaths"))
         if isinstance(left.get("at"), str):
@@ -145,6 +147,9 @@ class RunningNote:
         with self._lock:
             self._closed = True
             self._path.unlink(missing_ok=True)
+            if self._file is not None:
+                self._file.close()
+                self._file = None
 
     def is_given_up(self, name: str) -> bool:
         return len(self._deaths.get(name, ())) >= DEATHS
@@ -162,15 +167,18 @@ class RunningNote:
             if self._closed:
                 return
             self._facts |= facts
-            # Not synced: it has to outlive this process, not this machine. A full disk may cost
-            # a note; that the disk is full the store's writer says.
-            part = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+            # Not synced: it has to outlive this process, not this machine. In place, since a rename
+            # for every picture would wait for the disk; in one call, so that a kill leaves the old
+            # text or the new one; padded, so that nothing of a longer one shows behind it. A full
+            # disk may cost a note; that the disk is full the store's writer says.
             try:
-                part.write_text(json.dumps(self._facts), encoding="utf-8")
-                part.replace(self._path)
+                if self._file is None:
+                    self._path.touch()
+                    self._file = self._path.open("r+b", buffering=0)
+                length = os.fstat(self._file.fileno()).st_size
+                os.pwrite(self._file.fileno(), json.dumps(self._facts).encode().ljust(length), 0)
             except OSError as error:
                 log.warning("cannot write %s (%s)", self._path, error.strerror)
-                part.unlink(missing_ok=True)
 
 
 def _as_deaths(value: Any) -> dict[str, list[str]]:

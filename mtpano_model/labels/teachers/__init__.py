@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 from mtpano_model.errors import MtpanoError, did_you_mean
-from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
+
+if TYPE_CHECKING:
+    from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
 
 # name: (module, class, what NAME:SOURCE may name)
 TEACHERS: dict[str, tuple[str, str, str]] = {

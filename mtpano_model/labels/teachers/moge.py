@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -38,7 +38,7 @@ class MoGe2:
         self._model = (
             pretrained(self.name, factory.from_pretrained, source or self.default).to(device).eval()
         )
-        self._half = torch.device(device).type == "cuda"
+        self._on_gpu = torch.device(device).type == "cuda"
         if getattr(self._model, "normal_head", None) is None:
             # The checkpoints without "-normal".
             self.tasks = tuple(task for task in self.tasks if task != "normals")
@@ -46,10 +46,14 @@ class MoGe2:
     def label(self, patches: Tensor, views: Views, panorama: Panorama) -> TeacherLabels:
         fov = torch.rad2deg(2 * torch.atan(views.tan_half))
         out = self._model.infer(
-            patches.float() / 255, fov_x=fov, force_projection=False, use_fp16=self._half
+            patches.float() / 255, fov_x=fov, force_projection=False, **self._options()
         )
         normals = out["normal"].movedim(-1, 1) if "normals" in self.tasks else None
         return TeacherLabels(depth=out["depth"][:, None], normals=normals)
+
+    def _options(self) -> dict[str, Any]:
+        """What `infer` takes beside the pictures and their field of view."""
+        return {"use_fp16": self._on_gpu}
 
 
 class MoGe2Normals(MoGe2):
@@ -62,13 +66,22 @@ class MoGe2Normals(MoGe2):
 class MoGe3(MoGe2):
     """MoGe-3 for depth; its normals are worse than MoGe-2's, which `moge2-normals` gives.
 
-    As MoGe2 in all else, the licence too.
+    As MoGe2 in all else, the licence too. On a CPU without its refinement, whose kernels
+    (flex_gemm) need CUDA; in full precision, as its authors' default is.
+
+    Held against moge/model/v3.py as in EasternJournalist/MoGe at 0c55268 (an author's repository;
+    the copy of microsoft/MoGe that could be read is older): `infer` takes the same pictures and
+    field of view as v2's, and gives z in metres, infinite where its mask is false. The file of the
+    weights is model.pt.
     """
 
     tasks = ("depth",)
     kind = "moge3"
     module = "moge.model.v3"
     default = "Ruicheng/moge-3-vitl"
+
+    def _options(self) -> dict[str, Any]:
+        return {"use_fp16": False} | ({} if self._on_gpu else {"refine_steps": 0})
 
 
 class MetricAnything(MoGe2):

@@ -18,20 +18,25 @@ DEFAULT = "prs-eth/PaGeR"
 _SCALES = {"indoor": "scale_indoor", "outdoor": "scale_outdoor"}
 _SKY = 0.3  # probability from which a pixel is sky
 _REMEDY = (
-    "clone https://github.com/prs-eth/PaGeR, install its requirements, put its folder on PYTHONPATH"
+    "clone https://github.com/prs-eth/PaGeR, `pip install -e` its folder and put it on PYTHONPATH"
 )
 
 
 class PaGeR:
     """arXiv 2605.26368, through its authors' code, whose folder has to be on PYTHONPATH.
 
-    source: a repository of the hub, or a folder with model.safetensors and config.yaml. Depth is
-    metres along the ray, scaled by the indoor or the outdoor head as its classifier finds. Normals
-    are in the frame of Structured3D's files (x forward, y up, z left), which it was trained on.
-    The sky stays unlabelled. Licence: code Apache-2.0, weights CC BY-NC 4.0.
+    source: a repository of the hub, or a folder with model.safetensors and config.yaml; those of
+    depth or normals alone give no more than that. Depth is metres along the ray, scaled by the
+    indoor or the outdoor head as its classifier finds. Normals are in OpenGL's camera frame (x
+    right, y up, z backward). The sky stays unlabelled. Licence: code Apache-2.0, weights CC BY-NC
+    4.0.
+
+    Held against the authors' repository at 99188f2 (May 2026): src/pager.py turns z into range
+    after the scale, dataloaders/Structured3D_dataloader.py turns (x forward, y up, z left) into
+    (-z, y, -x), and the walls of assets/teaser.png have the colours of that frame.
     """
 
-    tasks = ("depth", "normals")
+    tasks: tuple[str, ...] = ("depth", "normals")
     license = "CC BY-NC 4.0 (non-commercial)"
     noncommercial = True
 
@@ -44,6 +49,7 @@ class PaGeR:
             for name in ("erp_to_cubemap", "cubemap_to_erp")
         )
         config = _config(source)
+        self.tasks = tuple(task for task in PaGeR.tasks if task in config.modalities)
         self._face, self._fov = int(config.face_size), float(getattr(config, "cube_fov", 90.0))
         self._device = torch.device(device)
         self._model = pretrained(self.name, factory, Path(source), cfg=config, device=self._device)
@@ -53,7 +59,7 @@ class PaGeR:
         if all(head in config.modalities for head in _SCALES.values()):
             get = from_package("pager", "src.utils.scene_classifier", "get_classifier", _REMEDY)
             self._classifier = get(device=self._device)
-        matrix = frame_matrix("released_normals", "optical")
+        matrix = frame_matrix("opengl", "optical")
         self._to_optical = torch.from_numpy(matrix).float().to(self._device)
 
     def label_panorama(self, panorama: Panorama, size: tuple[int, int]) -> TeacherLabels:
@@ -62,19 +68,24 @@ class PaGeR:
         faces = self._faces(picture(panorama, grid, self._device, normalise=True))
         half = torch.float16 if self._device.type == "cuda" else torch.bfloat16
         out = self._model(faces, dtype=half, skip_heads=self._skipped(panorama, grid))
-        depth, _ = self._model.process_depth_output(
-            out["depth"][0], size, log_scale=out.get("scale")
-        )
-        normals = self._model.process_normals_output(out["normals"][0], size)
-        normals = torch.einsum("ij,njhw->nihw", self._to_optical, on_canvas(normals, size))
-        depth = on_canvas(depth, size)
+        labels = TeacherLabels()
+        if "depth" in self.tasks:
+            depth, _ = self._model.process_depth_output(
+                out["depth"][0], size, log_scale=out.get("scale")
+            )
+            labels.depth = on_canvas(depth, size)
+        if "normals" in self.tasks:
+            normals = self._model.process_normals_output(out["normals"][0], size)
+            labels.normals = self._to_optical_frame(on_canvas(normals, size))
         if "sky" in out:
             sky = self._to_sphere(out["sky"][0].float().sigmoid(), *size, fov=self._fov)
-            open_sky = on_canvas(sky, size) > _SKY
-            depth = depth.masked_fill(open_sky, torch.inf)
-            normals = normals.masked_fill(open_sky, 0)
-        check_facing(self.name, normals)
-        return TeacherLabels(depth=depth, normals=normals)
+            labels = labels.without(on_canvas(sky, size) > _SKY)
+        if labels.normals is not None:
+            check_facing(self.name, labels.normals)
+        return labels
+
+    def _to_optical_frame(self, normals: Tensor) -> Tensor:
+        return torch.einsum("ij,njhw->nihw", self._to_optical, normals)
 
     def _faces(self, image: Tensor) -> Tensor:
         """[1, 3, H, W] -> [1, 6, 3, face, face]."""
