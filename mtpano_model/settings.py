@@ -19,6 +19,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.stored_files import read_text
 
 Config = TypeVar("Config")
 
@@ -45,7 +46,7 @@ def did_you_mean(wrong: str, known: Iterable[str]) -> str:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; MtpanoError where it is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise MtpanoError(f"{path} cannot be read ({error.strerror}): give a YAML file") from error
     except UnicodeDecodeError as error:
