@@ -96,6 +96,10 @@ EXTRAS = {
     ],
 }
 
+# colcon builds with one of these, pip with neither. Setuptools' script would replace ours of that
+# name in lib/mtpano_ros (scripts/ros2run), and runs in colcon's Python instead of the user's.
+BY_COLCON = not {"install", "develop"}.isdisjoint(sys.argv)
+
 
 def installed_under(folder: str, pattern: str) -> tuple[str, list[str]]:
     """A data_files row: where the files that match the pattern go."""
@@ -117,7 +121,7 @@ setup(
     },
     install_requires=ROBOT,
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["mtpano = mtpano_model.commands:main"]},
+    entry_points={} if BY_COLCON else {"console_scripts": ["mtpano = mtpano_model.commands:main"]},
     data_files=[
         installed_under("share/ament_index/resource_index/packages", "resource/*"),
         installed_under("share/mtpano_ros", "package.xml"),

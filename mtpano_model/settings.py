@@ -18,6 +18,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 
 from mtpano_model.errors import MtpanoError, did_you_mean
+from mtpano_model.stored_files import read_text
 
 Config = TypeVar("Config")
 
@@ -37,7 +38,7 @@ _YAML_ERRORS = (
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file; MtpanoError where it is none."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise MtpanoError(f"{path} cannot be read ({error.strerror}): give a YAML file") from error
     except UnicodeDecodeError as error:

@@ -29,6 +29,12 @@ def _without_waiting(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
+def read_text(path: Path) -> str:
+    """The text of a regular file in UTF-8; OSError where there is none, ValueError for bytes."""
+    with open_regular(path) as file:
+        return file.read().decode()
+
+
 def parse_json(text: str | bytes) -> Any:
     """The value of a JSON text; ValueError also where it nests too deeply to be read."""
     try:

@@ -139,3 +139,14 @@ def test_a_reader_that_has_read_enough_is_no_error() -> None:
     done = subprocess.run(words, shell=True, capture_output=True, text=True, timeout=120)
     assert done.stdout.startswith("usage: mtpano predict")
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "words", [["predict", ""], ["predict", "x.png", "--out", ""], ["predict", "x.png", "--out="]]
+)
+def test_an_empty_path_is_not_the_folder_here(words, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is empty" in line
+    assert list(tmp_path.iterdir()) == []

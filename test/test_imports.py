@@ -11,13 +11,13 @@ ROOT = Path(__file__).parents[1]
 # From the lowest up; what shares a layer knows nothing of each other.
 LAYERS = (
     ("engine_names", "errors", "markdown", "memory", "tasks", "whole_files"),
+    ("command_line", "stored_files"),
     (
         "classes",
         "geometry",
         "last_resort",
         "progress_bar",
         "settings",
-        "stored_files",
         "torch_device",
     ),
     ("pictures",),
@@ -34,6 +34,7 @@ LAYERS = (
 ROBOT = {
     "classes",
     "clouds",
+    "command_line",
     "doctor",
     "drawing",
     "engine_names",

@@ -86,6 +86,21 @@ def test_code_comes_with_every_file_it_reads(prefix):
         assert source - installed == set()
 
 
+def test_every_executable_runs_in_the_users_python(prefix, tmp_path):
+    # Not the Python that built the package: what colcon itself generates runs in that one.
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\necho "$@" >{tmp_path}/asked\n')
+    python.chmod(0o755)
+    for command in sorted(prefix.glob("lib/mtpano_*/*")):
+        (tmp_path / "asked").unlink(missing_ok=True)
+        subprocess.run(
+            [command, "--help"],
+            env=environment(prefix, MTPANO_PYTHON=str(python)), capture_output=True, timeout=60,
+        )  # fmt: skip
+        assert (tmp_path / "asked").exists(), command
+        assert (tmp_path / "asked").read_text().endswith(" --help\n")
+
+
 @pytest.mark.parametrize(
     ("command", "words"), [("mtpano_model/predict", ()), ("mtpano_ros/mtpano", ("predict",))]
 )

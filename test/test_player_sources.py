@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from test_rosbag import compressed, raw, write_bag
 
+from mtpano_model.command_line import parsed
 from mtpano_model.errors import MtpanoError
+from mtpano_ros.tools.player import Args
 from mtpano_ros.tools.prefetch import Prefetcher
 from mtpano_ros.tools.sources import PANORAMAS, open_source
 
@@ -131,3 +133,9 @@ def test_prefetching_ends_with_its_reader():
         stop.set()
         assert endless.take(stop) is None
     assert threading.active_count() == threads
+
+
+def test_an_empty_path_is_not_the_folder_here():
+    with pytest.raises(MtpanoError, match="'input' is empty"):
+        parsed(Args, "player", ["", "--rate", "5"])
+    assert parsed(Args, "player", [".", "--frame-id", ""]).input == "."

@@ -13,6 +13,7 @@ from contextlib import suppress
 from importlib import import_module
 
 from mtpano_model import __version__
+from mtpano_model.command_line import parsed
 from mtpano_model.errors import MtpanoError, nearest
 from mtpano_model.last_resort import TRACEBACK, exit_status
 
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     module_name, help_line, extra = COMMANDS[name]
     try:
-        import tyro
+        import tyro  # noqa: F401 (before the module, whose own imports take seconds)
 
         module = import_module(f"mtpano_model.commands.{module_name}")
     except ModuleNotFoundError as error:
@@ -81,8 +82,7 @@ def _run(name: str, arguments: list[str]) -> int:
         ) from error
     # A command of subcommands has no dataclass of its own, whose docstring would be shown.
     about = None if isinstance(module.Args, type) else f"{help_line.capitalize()}."
-    args = tyro.cli(module.Args, prog=f"mtpano {name}", args=arguments, description=about)
-    return module.run(args)
+    return module.run(parsed(module.Args, f"mtpano {name}", arguments, about))
 
 
 def _overview() -> str:

@@ -11,12 +11,13 @@ import yaml
 from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.stored_files import read_text
 
 
 def yaml_of(path: Path, what: str) -> Any:
     """The content of a YAML file; MtpanoError, naming the file as `what` it is, if it has none."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(read_text(path))
     except OSError as error:
         raise MtpanoError(f"cannot read {what} {path}: {error.strerror}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:

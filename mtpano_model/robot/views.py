@@ -32,7 +32,7 @@ from mtpano_model.robot.sampling import Floats, Linear, Nearest, Places, with_ro
 _LOOPS = "mtpano_model.robot.views_kernel"
 Numbers = NDArray[np.uint32]
 PRESETS = ("four", "cube")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")  # a topic has 247 at most
 _FOV_DEGREES = (1.0, 170.0)
 _LARGEST_SIDE = 4096
 
@@ -54,8 +54,8 @@ class View:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise MtpanoError(
-                f"view '{self.name}' cannot be part of a topic's name: expected a letter, then "
-                "letters, digits and underscores"
+                f"view '{self.name[:80]}' cannot be part of a topic's name: expected a letter, "
+                "then letters, digits and underscores, 64 at most"
             )
         if not all(map(isfinite, (self.yaw, self.pitch))) or abs(self.pitch) > 90:
             raise MtpanoError(

@@ -58,6 +58,8 @@ class OutputOptions(Group):
                 f"parameter outputs.size is {self.size}, expected at most "
                 f"{MAX_OUTPUT_HEIGHT}x{2 * MAX_OUTPUT_HEIGHT}"
             )
+        if self.frame_id:
+            check_frame("outputs.frame_id", self.frame_id)
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,8 @@ def _nearest(name: str) -> str:
 def _unknown(name: str, near: str = "") -> str:
     line = f"parameter '{name[:100]}' is not one of this node's"
     if not near:
-        return line
+        group = f"{name.partition('.')[0]}."
+        members = [option for option in OPTIONS if option.startswith(group)]
+        return f"{line} ({', '.join(members)} are)" if members else line
     today = OLD_NAMES.get(near, near)
     return f"{line}: did you mean {today if today == near else f'{today} (formerly {near})'}?"

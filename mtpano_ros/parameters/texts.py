@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.pictures.size import parse_size
+from mtpano_model.pictures.size import Size, parse_size
 from mtpano_model.robot.scale import check_camera_height
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def check_frame(parameter: str, name: str) -> str:
     """The name of a TF frame; MtpanoError where none can be called so."""
     if not _FRAME.fullmatch(name):
         raise MtpanoError(
-            f"parameter {parameter} is '{name[:80]}', expected the name of a TF frame such as "
+            f"parameter {parameter} is {name[:80]!r}, expected the name of a TF frame such as "
             "base_footprint"
         )
     return name
@@ -35,7 +35,8 @@ def parse_camera_height(text: str) -> float | str | None:
     if not text.strip():
         return None
     try:
-        metres = float(text)
+        # float() alone would take 1_0 and the digits of other scripts.
+        metres = float(text if text.isascii() and "_" not in text else "")
     except ValueError:
         return check_frame("camera_height", text)
     try:
@@ -55,7 +56,7 @@ def parse_rotation(text: str) -> Rotation | None:
         roll, pitch, yaw = (_angle(part) for part in text.replace(",", " ").split())
     except ValueError:
         raise MtpanoError(
-            f"parameter attitude.imu_rotation is '{text[:80]}', expected roll, pitch and yaw in "
+            f"parameter attitude.imu_rotation is {text[:80]!r}, expected roll, pitch and yaw in "
             "degrees, such as 0 0 90"
         ) from None
     turn: Rotation = _about(2, yaw) @ _about(1, pitch) @ _about(0, roll)
@@ -74,13 +75,12 @@ def parse_views(layout: str, size: str) -> tuple[View, ...]:
 
     MtpanoError for what is no view.
     """
-    text = layout.strip()
+    text, common = layout.strip(), _size("views.size", size)
     if not text:
         return ()
     from mtpano_model.robot.views import PRESETS, check_views, cube_views, four_views
 
     if text in PRESETS:
-        common = parse_size(size)
         return four_views(size=common) if text == "four" else cube_views(common)
     views = tuple(_view(part) for part in text.split(";") if part.strip())
     check_views(views)
@@ -95,10 +95,17 @@ def _view(text: str) -> View:
         angles = float(yaw), float(pitch), float(fov)
     except ValueError:
         raise MtpanoError(
-            f"parameter views.layout has '{text.strip()[:80]}', expected four, cube, or views as "
+            f"parameter views.layout has {text.strip()[:80]!r}, expected four, cube, or views as "
             "NAME YAW PITCH FOV HEIGHTxWIDTH (degrees, pixels) with a semicolon between them"
         ) from None
-    return View(name, *angles, parse_size(size))
+    return View(name, *angles, _size("views.layout", size))
+
+
+def _size(parameter: str, text: str) -> Size:
+    try:
+        return parse_size(text)
+    except MtpanoError as error:
+        raise MtpanoError(f"parameter {parameter}: {error}") from None
 
 
 def _about(axis: int, angle: float) -> Rotation:

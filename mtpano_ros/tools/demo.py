@@ -21,8 +21,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import tyro
-
+from mtpano_model.command_line import parsed
 from mtpano_model.engine_names import BACKEND_CHOICES
 from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.model_info import find_model
@@ -77,7 +76,7 @@ class Args:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status: 0, 1 with one sentence, or 128 + a signal's number."""
-    return exit_status(lambda: demo(tyro.cli(Args, prog="demo", args=argv)))
+    return exit_status(lambda: demo(parsed(Args, "demo", argv)))
 
 
 def demo(args: Args) -> int:

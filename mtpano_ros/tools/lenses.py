@@ -22,6 +22,7 @@ import tyro
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
+from mtpano_model.command_line import parsed
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.cameras import Camera
 from mtpano_model.geometry.sphere import yaw_matrix
@@ -80,7 +81,7 @@ class Args:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     own, ros = split_ros_args(sys.argv[1:] if argv is None else argv)
-    return run_command(lambda: play(tyro.cli(Args, prog="lenses", args=own), ros))
+    return run_command(lambda: play(parsed(Args, "lenses", own), ros))
 
 
 def demo_rig() -> Rig:

@@ -24,6 +24,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from mtpano_model.command_line import parsed
 from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.resize import resize_image
 from mtpano_model.pictures.size import parse_size
@@ -116,7 +117,7 @@ class Args:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     own, ros = split_ros_args(sys.argv[1:] if argv is None else argv)
-    return run_command(lambda: play(tyro.cli(Args, prog="player", args=own), ros))
+    return run_command(lambda: play(parsed(Args, "player", own), ros))
 
 
 def play(args: Args, ros_args: list[str]) -> int:

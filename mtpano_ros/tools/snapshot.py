@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import tyro
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
+from mtpano_model.command_line import parsed
 from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.model_info import find_model, read_model_info
 from mtpano_ros import topics
@@ -91,7 +91,7 @@ class Args:
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
     own, ros = split_ros_args(sys.argv[1:] if argv is None else argv)
-    return run_command(lambda: snapshot(tyro.cli(Args, prog="snapshot", args=own), ros))
+    return run_command(lambda: snapshot(parsed(Args, "snapshot", own), ros))
 
 
 def snapshot(args: Args, ros_args: list[str]) -> int:

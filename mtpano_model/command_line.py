@@ -1,0 +1,32 @@
+"""A command line into a dataclass, the same for every program here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mtpano_model.errors import MtpanoError
+
+
+def parsed(
+    kind: Any, prog: str, arguments: Sequence[str] | None, description: str | None = None
+) -> Any:
+    """tyro's answer, which ends the process at what it does not know. arguments: None for argv's.
+
+    MtpanoError where a path is empty, as "$UNSET" in a shell: pathlib would take it for the folder
+    that the process runs in.
+    """
+    import tyro  # where it is missing, whoever calls says what to install
+
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    args = tyro.cli(kind, prog=prog, args=words, description=description)
+    if "." not in words and any(word == "" or word.endswith("=") for word in words):
+        for name, value in vars(args).items():
+            if value == Path() or (value == "" and name == "input"):
+                raise MtpanoError(
+                    f"the path '{name}' is empty: is a variable of the shell not set? The folder "
+                    "here is '.'"
+                )
+    return args
