@@ -121,13 +121,9 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
 
                 self._listening = Listening(self._statistics)
                 self._listening.open(
-                    self,
-                    self._estimator,
-                    self._output_publishers,
-                    self._source,
-                    self._settings,
-                    self._tell,
-                )
+                    self, self._estimator, self._output_publishers, self._source,
+                    self._settings, self._tell,
+                )  # fmt: skip
             except Exception as error:  # of the middleware, or of a qos_override
                 self._deactivate(_PATIENCE)
                 return self._activate_failed(one_line(error))
@@ -204,6 +200,8 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
         from mtpano_ros.outputs.table import OUTPUTS
 
         settings = self._settings.current
+        # A levelled answer is turned back on the network's own grid, which is smaller.
+        size = parse_output_size(settings.outputs.size) if settings.level == "off" else None
         # First, as an engine may take minutes to be built.
         self._source, oddities = open_source(settings.rig, settings.image_transport)
         for oddity in oddities:
@@ -218,10 +216,7 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
             keep=True,
             progress=self._reporter.building,
             cancel=self._ending,
-            # What turns the answer back does so on the network's own grid, which is smaller.
-            output_size=parse_output_size(settings.outputs.size)
-            if settings.level == "off"
-            else None,
+            output_size=size,
         )
         info = self._estimator.info
         outputs = [output(info, settings) for output in OUTPUTS]

@@ -1,0 +1,183 @@
+"""Plans of a job, its arguments, and other places to run: SLURM and Ray."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from label_jobs import ENVIRONMENT, PROGRAM, contents, held, panoramas, run, wait_until
+
+from mtpano_model.commands import main
+from mtpano_model.errors import MtpanoError
+from mtpano_model.labels.job.plan import Plan, joined, task_of, usual_tasks
+from mtpano_model.labels.job.report import job_state
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> tuple[Path, dict[str, dict[str, bytes]]]:
+    """Twelve panoramas, and what one process makes of them."""
+    root = tmp_path_factory.mktemp("alone")
+    folder = panoramas(root / "panos", 12)
+    done = run("--input", folder, "--out", root / "store")
+    assert done.returncode == 0, done.stderr
+    return folder, contents(root / "store")
+
+
+SBATCH = """#!/bin/bash
+# Stands in for SLURM: runs the array's elements at once, in the background.
+script="${@: -1}"
+last=$(sed -n 's/#SBATCH --array=0-//p' "$script")
+for id in $(seq 0 $last); do
+  SLURM_ARRAY_TASK_ID=$id SLURM_ARRAY_TASK_COUNT=$((last + 1)) setsid bash "$script" \
+    > "$script.$id.log" 2>&1 &
+done
+echo 4242
+"""
+
+
+def test_slurm_runs_an_array_whose_elements_take_each_others_tasks(tmp_path, monkeypatch, capsys):
+    root = panoramas(tmp_path / "panos", 6)
+    store, bin_folder = tmp_path / "store", tmp_path / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "sbatch").write_text(SBATCH)
+    (bin_folder / "squeue").write_text("#!/bin/bash\necho '4242 R'\n")
+    for name in ("sbatch", "squeue"):
+        (bin_folder / name).chmod(0o755)
+    from fake_model import write_fake_model
+
+    model = write_fake_model(tmp_path / "model.onnx", size=(32, 64))
+    arguments = ["label", "--input", str(root), "--teacher", f"pd-bridgenet:{model}", "--out",
+                 str(store), "--height", "32", "--on", "slurm:2"]  # fmt: skip
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert main(arguments) == 1
+    assert "'--on slurm' finds no command 'sbatch'" in capsys.readouterr().err
+    monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
+    assert main(arguments) == 0
+    assert "SLURM job 4242" in capsys.readouterr().out
+    deadline = time.monotonic() + 90
+    while len(job_state(store).done) < 6:
+        logs = "".join(log.read_text() for log in (store / "tasks").glob("*.log"))
+        assert time.monotonic() < deadline, logs
+        time.sleep(0.2)
+    assert len(contents(store)) == 6
+    script = (store / "tasks" / "slurm.sh").read_text()
+    assert "#SBATCH --requeue" in script
+    assert "--gres" not in script
+    assert main(arguments) == 1
+    assert "SLURM job 4242 labels this store already" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--on", "kubernetes"], "unknown engine 'kubernetes': expected local:N, slurm:N or ray"),
+        (["--on", "local:0"], "expected a number of workers from 1 to 100000, such as local:4"),
+        (["--on", "local:²"], "expected a number of workers"),
+        (["--on", "ray:"], "expected a number of workers"),
+        (["--on", "local:2", "--worker", "0/2"], "give one"),
+        (["--tasks", "5"], "--tasks is for --on and --worker"),
+        (["--on", "local:2", "--tasks", "0"], "--tasks 0: expected 1 to 100000"),
+        (["--on", "local:1", "--teacher", "nobody"], "unknown teacher 'nobody'"),
+        (["--on", "local:1", "--device", "cuda:77"], "device 'cuda:77' is not here"),
+        (["--status"], "is no label store"),
+    ],
+)
+def test_wrong_arguments_are_one_sentence(tmp_path, capsys, arguments, message):
+    folder = panoramas(tmp_path / "panos", 1)
+    given = ["label", "--input", str(folder), "--out", str(tmp_path / "store"), *arguments]
+    assert main(given if "--teacher" in arguments else [*given, "--teacher", "oracle"]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert len([line for line in error.splitlines() if line.startswith("mtpano label")]) == 1
+
+
+def test_a_store_of_one_process_has_no_status(alone, capsys):
+    store = alone[0].parent / "store"
+    assert main(["label", "--status", "--out", str(store)]) == 1
+    assert "was not labelled in tasks" in capsys.readouterr().err
+
+
+def test_a_plan_that_is_damaged_is_one_sentence(tmp_path):
+    (tmp_path / "tasks").mkdir()
+    for text in ("", "[]", '{"tasks": "many"}', '{"tasks": 1e9}'):
+        (tmp_path / "tasks" / "plan.json").write_text(text)
+        with pytest.raises(MtpanoError, match="delete the folder 'tasks'"):
+            job_state(tmp_path)
+
+
+def test_the_work_is_cut_into_many_tasks_that_are_not_tiny():
+    assert [usual_tasks(n) for n in (1, 12, 300, 1000, 408_000)] == [1, 12, 19, 63, 1024]
+    shares = [task_of(f"room/{n}.jpg", 63) for n in range(1000)]
+    assert min(map(shares.count, range(63))) >= 5
+    assert max(map(shares.count, range(63))) <= 35
+
+
+def test_a_plan_is_renewed_only_while_nobody_works_on_it(tmp_path):
+    with joined(tmp_path, 4, None, "a") as plan:
+        assert plan.tasks == 4
+        plan.write(2, "done", {})
+        with joined(tmp_path, 9, None, "a") as same:
+            assert same == plan
+        with pytest.raises(MtpanoError, match="with other settings"), joined(tmp_path, 4, 5, "a"):
+            pass
+    with joined(tmp_path, 9, None, "b") as renewed:
+        assert renewed.tasks == 4
+        assert renewed.undone() == [0, 1, 2, 3]
+
+
+def test_what_is_left_of_a_note_never_stops_a_task(tmp_path):
+    plan = Plan(tmp_path, 1)
+    plan.folder.mkdir()
+    for text in ("", "[]", '{"deaths": [1], "at": 4}', '{"deaths": {"x": "y"}}'):
+        plan.file(0, "running").write_text(text)
+        from mtpano_model.labels.job.worker import RunningNote
+
+        note = RunningNote(plan, 0)
+        note.at("x")
+        assert json.loads(plan.file(0, "running").read_text())["at"] == "x"
+        note.close()
+        assert not plan.file(0, "running").exists()
+
+
+def test_ray_labels_as_one_process_does(alone, tmp_path):
+    pytest.importorskip("ray")
+    folder, expected = alone
+    store = tmp_path / "store"
+    done = run("--input", folder, "--out", store, "--on", "ray:2", timeout=280)
+    assert done.returncode == 0, done.stderr
+    assert contents(store) == expected
+    assert job_state(store).done == list(range(12))
+
+
+@pytest.mark.slow
+def test_ray_survives_a_killed_worker_and_a_bad_picture(tmp_path, alone):
+    pytest.importorskip("ray")
+    folder = panoramas(tmp_path / "panos", 12, "die", "raise")
+    store = tmp_path / "store"
+    driver = subprocess.Popen(
+        [*PROGRAM, "--input", str(folder), "--out", str(store), "--on", "ray:2", "--slow", "0.3"],
+        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT,
+    )  # fmt: skip
+    wait_until(lambda: held(store) >= 2 and job_state(store).running, driver, 120)
+    running = job_state(store).running[0]
+    os.kill(Plan(store, 14).facts(running, "running")["pid"], signal.SIGKILL)
+    output = driver.communicate(timeout=240)[0]
+    assert driver.returncode == 0, output
+    assert contents(store) == alone[1]
+    assert len(job_state(store).skipped) == 2
+    assert re.search("12 panoramas labelled, 2 skipped", output)
+
+
+def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    folder = panoramas(tmp_path / "panos", 1)
+    assert main(["label", "--input", str(folder), "--out", str(tmp_path / "s"), "--teacher",
+                 "oracle", "--on", "ray"]) == 1  # fmt: skip
+    assert "needs the library 'ray'" in capsys.readouterr().err
