@@ -229,8 +229,10 @@ def robot(
             spinning(node, MultiThreadedExecutor(4, context=inside)),
             spinning(world, SingleThreadedExecutor(context=outside)),
         ):
-            yield Robot(node, world)
-            node.close()
+            try:
+                yield Robot(node, world)
+            finally:
+                node.close()
     finally:
         for one, context in ((node, inside), (world, outside)):
             one.destroy_node()

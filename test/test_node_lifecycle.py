@@ -32,7 +32,7 @@ def test_configure_activate_deactivate_cleanup_and_again_by_service(model):
     with robot(model) as bot:
         for turn in range(1, 4):
             assert change(bot, Transition.TRANSITION_CONFIGURE)
-            assert bot.world.count_subscribers("image") == 0
+            wait_until(lambda: not bot.world.count_subscribers("image"), what="none listens")
             assert change(bot, Transition.TRANSITION_ACTIVATE)
             subscription = bot.listen("depth")
             bot.process(image())

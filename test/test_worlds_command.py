@@ -40,7 +40,7 @@ f -1 1 2
     ("arguments", "sentence"),
     [
         (["--out", "o", "--kinds", "home,ofice"], "no kind 'ofice': did you mean 'office'"),
-        (["--out", "o", "--kinds", "spaceship"], "no kind 'spaceship': expected some of home,"),
+        (["--out", "o", "--kinds", "spaceship"], "no kind 'spaceship': expected one of home,"),
         (["--out", "o", "--kinds", ","], "--kinds is empty"),
         (["--out", "o", "--size", "512x512"], "size 512x512 is not 2:1"),
         (["--out", "o", "--size", "1024x512"], "size 1024x512 is not 2:1"),
