@@ -32,7 +32,9 @@ def declared(*extras: str) -> set[str]:
     table = {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in tree.body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and node.targets[0].id in ("ROBOT", "EXTRAS")
     }
     requirements = table["ROBOT"] + [one for extra in extras for one in table["EXTRAS"][extra]]
     return {re.split(r"[<>=!~;\[ ]", one)[0].lower() for one in requirements}
