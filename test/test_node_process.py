@@ -121,10 +121,13 @@ def test_a_second_signal_does_no_harm(model):
         process.assert_ends_cleanly(signal.SIGINT)
 
 
-LOADS = "node.load_estimator = lambda *_, **__: print('loading', flush=True) or time.sleep(60)"
+LOADS = (
+    "import mtpano_model.inference as network; "
+    "network.load_estimator = lambda *_, **__: print('loading', flush=True) or time.sleep(60)"
+)
 LOADS_SOON = (
-    "load = node.load_estimator; "
-    "node.load_estimator = lambda *a, **k: [print('loading', flush=True), time.sleep(1), "
+    "import mtpano_model.inference as network; load = network.load_estimator; "
+    "network.load_estimator = lambda *a, **k: [print('loading', flush=True), time.sleep(1), "
     "load(*a, **k)][2]"
 )
 INFERS = (
