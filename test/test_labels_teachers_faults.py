@@ -7,9 +7,8 @@ import sys
 import numpy as np
 import pytest
 import torch
-from stand_ins import teachers as stand_ins
 from stand_ins.teachers import compass
-from teacher_room import ROOM
+from teacher_room import ROOM, opened_by_name
 
 from mtpano_model.data.panorama import Panorama
 from mtpano_model.errors import MtpanoError
@@ -24,20 +23,7 @@ from mtpano_model.labels.teachers import TEACHERS, describe, open_teacher
 
 @pytest.fixture
 def authors(monkeypatch, tmp_path):
-    """All authors' packages, and where their weights are files, those files."""
-    stand_ins.install(monkeypatch, tmp_path / "code")
-    with monkeypatch.context() as there:
-        there.chdir(tmp_path / "code")
-        dap = stand_ins.DAP().state_dict()
-    torch.save({f"module.{k}": v for k, v in dap.items()}, tmp_path / "model.pth")
-    da360 = stand_ins.DA360(64, 128, "vits").state_dict()
-    torch.save({**da360, "height": 64, "width": 128, "net": "DA360"}, tmp_path / "da360.pth")
-    (tmp_path / "config.yaml").write_text("")
-    sources = {"dap": f":{tmp_path / 'model.pth'}", "da360": f":{tmp_path / 'da360.pth'}",
-               "pager": f":{tmp_path}"}  # fmt: skip
-    return lambda name: open_teacher(
-        name + sources.get(name, ""), "indoor18", noncommercial=name in ("pager", "unik3d")
-    )
+    return opened_by_name(monkeypatch, tmp_path)
 
 
 # --- memory --------------------------------------------------------------------------------------
