@@ -157,8 +157,7 @@ class ViewSampler:
         if self._loops is None:
             return tables.nearest(picture, out)
         out = np.empty((*self.view.size, 3), np.uint8) if out is None else out
-        flat = out.reshape(len(out), -1)
-        self._loops.take_colors(picture.reshape(-1), *tables.pixels, flat)
+        self._loops.take_colors(picture.reshape(-1), *tables.pixels, out.reshape(-1))
         return out
 
     def depth(self, depth: Floats, out: Floats | None = None) -> Floats:

@@ -7,7 +7,9 @@ A view's pixel (i, j) is the panorama's pixel of number rows[i, j] + columns[j],
 from __future__ import annotations
 
 import numpy as np
-from numba import float32, uint8, uint32, void
+from llvmlite import ir
+from numba import float32, types, uint8, uint32, void
+from numba.extending import intrinsic
 
 from mtpano_model.inference.compiled import compiled
 
@@ -31,12 +33,49 @@ def take_depth(depth, rows, columns, cosines, out):
             out[i, j] *= cosines[i, j]
 
 
-@compiled(void(uint8[::1], *_TABLES, uint8[:, ::1]))
+@intrinsic
+def _load_four(typing, data, first):
+    """Four bytes from `first` on, at any address: numba's own views want them aligned."""
+
+    def load(context, builder, signature, arguments):
+        four = builder.load(_address(context, builder, signature, arguments))
+        four.align = 1
+        return four
+
+    return types.uint32(data, first), load
+
+
+@intrinsic
+def _store_four(typing, data, first, four):
+    """The reverse of `_load_four`."""
+
+    def store(context, builder, signature, arguments):
+        builder.store(arguments[2], _address(context, builder, signature, arguments)).align = 1
+        return context.get_dummy_value()
+
+    return types.void(data, first, four), store
+
+
+def _address(context, builder, signature, arguments):
+    data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+    return builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(32).as_pointer())
+
+
+@compiled(void(uint8[::1], *_TABLES, uint8[::1]))
 def take_colors(picture, rows, columns, out):
-    """out [h, 3 w] is the three bytes of each of these pixels."""
+    """out [3 h w] is the three bytes of each of these pixels.
+
+    Three are moved as four, in half of the time: the next pixel writes over the fourth. Nothing
+    comes behind the last pixel of either picture.
+    """
+    last, end, q = picture.size - _THREE, out.size - _THREE, np.uint64(0)
     for i in range(np.uint64(rows.shape[0])):
         for j in range(np.uint64(rows.shape[1])):
-            p, q = np.uint64(rows[i, j] + columns[j]) * _THREE, j * _THREE
-            out[i, q] = picture[p]
-            out[i, q + _ONE] = picture[p + _ONE]
-            out[i, q + _TWO] = picture[p + _TWO]
+            p = np.uint64(rows[i, j] + columns[j]) * _THREE
+            if p < last and q < end:
+                _store_four(out, q, _load_four(picture, p))
+            else:
+                out[q] = picture[p]
+                out[q + _ONE] = picture[p + _ONE]
+                out[q + _TWO] = picture[p + _TWO]
+            q += _THREE
