@@ -51,6 +51,23 @@ def test_the_heads_warm_up_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert torch.equal(net.state_dict()[mean], after[mean])
 
 
+def test_a_frozen_backbone_keeps_every_bit(tmp_path: Path) -> None:
+    """Also in the moving average that is shipped; everything else learns."""
+    save_pretrained(PDBridgeNet(preset("nano")), tmp_path / "start")
+    before = read_tensors(tmp_path / "start")
+    config = quick_config(
+        stages=(Stage(32, 64, 3, 2),), network="", freeze_backbone=True,
+        optimizer=OptimizerConfig(ema=0.9),
+    )  # fmt: skip
+    train(config, box_data(), tmp_path / "run", init=tmp_path / "start.safetensors")
+    step = latest_checkpoint(tmp_path / "run")
+    for name in ("net", "average"):
+        after = read_tensors(step / name)
+        same = {key for key, tensor in before.items() if torch.equal(tensor, after[key])}
+        assert {key for key in before if key.startswith("backbone.")} <= same
+        assert {key.split(".")[0] for key in set(before) - same} >= {"bridges", "decoders", "heads"}
+
+
 def test_schedules() -> None:
     net = PDBridgeNet(preset("nano"))
     config = OptimizerConfig(lr=1.0, backbone_lr=0.1, warmup=10)

@@ -27,7 +27,12 @@ from mtpano_model.training.finite import check_losses, check_norm
 from mtpano_model.training.journal import Journal
 from mtpano_model.training.masking import ReduceCount, one_process
 from mtpano_model.training.multi_task import multi_task_loss, with_point_map
-from mtpano_model.training.optimizer import build_optimizer, set_learning, set_learning_rate
+from mtpano_model.training.optimizer import (
+    build_optimizer,
+    freeze_backbone,
+    set_learning,
+    set_learning_rate,
+)
 from mtpano_model.training.origin import origin_of
 from mtpano_model.training.processes import start_fabric
 from mtpano_model.training.read_back import Progress
@@ -64,6 +69,8 @@ def train(
     fabric = start_fabric(config)
     torch.manual_seed(config.seed)
     net = starting_network(config, init)
+    if config.freeze_backbone:
+        freeze_backbone(net)
     licence = licence_of(config, init, checkpoint)
     layout = memory_format(fabric.device)
     net.to(memory_format=layout)  # type: ignore[call-overload]

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from mtpano_model.network import PDBridgeNet
 from mtpano_model.training.config import OptimizerConfig, Stage
 
 # What a stage that learns "heads" trains: aggregators, initial and auxiliary heads.
@@ -14,9 +15,14 @@ _HEADS = ("aggregators.", "heads.")
 
 
 def build_optimizer(net: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Four groups: (backbone, rest) x (weights that decay, biases and norms that do not)."""
+    """Four groups: (backbone, rest) x (weights that decay, biases and norms that do not).
+
+    Without parameters that need no gradient, such as those of a frozen backbone.
+    """
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in net.named_parameters():
+        if not parameter.requires_grad:
+            continue
         key = name.startswith("backbone."), parameter.ndim > 1
         groups.setdefault(key, []).append(parameter)
     kind = torch.optim.Adam if config.kind == "adam" else torch.optim.AdamW
@@ -53,7 +59,12 @@ def _factor(config: OptimizerConfig, step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def set_learning(net: nn.Module, stage: Stage, *, freeze_norm: bool) -> list[nn.Parameter]:
+def freeze_backbone(net: PDBridgeNet) -> None:
+    """For a whole run, and before the network is sharded or its optimizer is built."""
+    net.backbone.requires_grad_(False)
+
+
+def set_learning(net: PDBridgeNet, stage: Stage, *, freeze_norm: bool) -> list[nn.Parameter]:
     """Put the parts that a stage does not learn to rest; returns their parameters.
 
     Resting parts are in evaluation mode, so that their normalisation statistics stay as they are.
@@ -65,6 +76,8 @@ def set_learning(net: nn.Module, stage: Stage, *, freeze_norm: bool) -> list[nn.
             module.train()
         if freeze_norm and isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
+    if not any(p.requires_grad for p in net.backbone.parameters()):
+        net.backbone.eval()
     if stage.learn == "all":
         return []
     return [p for name, p in net.named_parameters() if not name.startswith(_HEADS)]
