@@ -58,6 +58,9 @@ f -1 1 2
         (["--out", "o", "--furniture", "nowhere"], "nowhere holds no furniture"),
         (["--out", "o", "--blender", "nowhere"], "nowhere does not exist"),
         (["--out", "o", "--blender", sys.executable], "cannot load Blender"),
+        (["--out", "o", "--blender", "/bin/true"], "cannot load Blender (it gave no reason)"),
+        (["--out", "o", "--blender", "/bin/echo"], "cannot load Blender (it gave no reason)"),
+        (["--out", "o", "--blender", __file__], "cannot load Blender"),  # not executable
     ],
 )
 def test_bad_input_is_one_sentence(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.worlds.camera import View
 
 _SCRIPT = Path(__file__).with_name("blender_side.py")
+_LOADING_S = 120  # a few seconds where nothing else runs
 
 
 class RenderError(Exception):
@@ -28,14 +30,27 @@ def check_blender(python: Path) -> str:
             "own, `./run worlds` makes it, or name a Python 3.11 that has bpy in --blender"
         )
     code = "import bpy, OpenEXR; print(bpy.app.version_string)"
-    done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
-    if done.returncode:
+    version, reason = "", "it gave no reason"
+    try:
+        done = subprocess.run(
+            [python, "-c", code],
+            capture_output=True, text=True, errors="replace", stdin=subprocess.DEVNULL,
+            timeout=_LOADING_S, check=False,
+        )  # fmt: skip
         reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
+        said = done.stdout.split()
+        if done.returncode == 0 and said and re.match(r"\d+\.\d+", said[-1]):
+            version = said[-1]
+    except subprocess.TimeoutExpired:
+        reason = f"it had not answered after {_LOADING_S} s"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if not version:
         raise MtpanoError(
             f"{python} cannot load Blender ({reason}): it must be Python 3.11 with bpy 5.0.1, "
             "numpy below 2 and OpenEXR; `./run worlds` makes such an environment"
         )
-    return done.stdout.split()[-1]
+    return version
 
 
 class Renderer:
