@@ -2,7 +2,7 @@
 
 A view's pixel (i, j) is the panorama's pixel of number rows[i, j] + columns[j], see views.py.
 """
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def,call-arg"
 
 from __future__ import annotations
 
