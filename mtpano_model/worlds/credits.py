@@ -95,7 +95,7 @@ def _source(model: Model) -> str:
         model.path.parent.glob("*LICENSE*")
     ):
         text = file.read_text(encoding="latin1")
-        address = re.search(r"https?://\S*blendswap\S+", text)
+        address = re.search(r"https?://[^\s\"<>]*blendswap[^\s\"<>]+", text)
         title = re.search(r'downloading "(.*?)"', text, re.S)
         if address:
             name = f'"{" ".join(title[1].split())}", ' if title else ""
