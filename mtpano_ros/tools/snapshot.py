@@ -21,18 +21,11 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from mtpano_model.command_line import parsed
 from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.model_info import find_model, read_model_info
 from mtpano_ros import topics
 from mtpano_ros.outputs.table import IMAGE_TOPICS
-from mtpano_ros.process.spinning import (
-    Spinner,
-    check_seconds,
-    run_command,
-    spinning_node,
-    split_ros_args,
-)
+from mtpano_ros.process.spinning import Spinner, check_seconds, run_tool, spinning_node
 from mtpano_ros.tools.collector import Collector
 from mtpano_ros.tools.snapshot_files import write_set, write_summary
 from mtpano_ros.watch.image_watch import transport_trouble
@@ -90,8 +83,7 @@ class Args:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    own, ros = split_ros_args(sys.argv[1:] if argv is None else argv)
-    return run_command(lambda: snapshot(parsed(Args, "snapshot", own), ros))
+    return run_tool(Args, "snapshot", snapshot, argv)
 
 
 def snapshot(args: Args, ros_args: list[str]) -> int:
