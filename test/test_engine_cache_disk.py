@@ -130,10 +130,14 @@ def test_killed_in_the_middle_of_a_build(machine: Machine, model: Path, cache: E
     assert machine.counts["builds"] == 1
     assert leftover.exists()  # it could be another process at work
     two_days_ago = time.time() - 2 * 86400
-    os.utime(leftover, (two_days_ago, two_days_ago))
+    half_written = cache.folder / ".1234-5678.part"
+    half_written.write_bytes(b"")
+    for left in (leftover, half_written):
+        os.utime(left, (two_days_ago, two_days_ago))
     write_fake_model(model, metadata={"revision": "new"})
     open_and_check(model, cache)
     assert not list(cache.folder.glob("tmp-*"))
+    assert not half_written.exists()
 
 
 def test_two_starts_at_once_build_once(machine: Machine, model: Path, cache: EngineCache) -> None:

@@ -26,6 +26,7 @@ from mtpano_model.engine_names import BACKEND_CHOICES
 from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.model_info import find_model
 from mtpano_model.last_resort import exit_status
+from mtpano_model.whole_files import write_json
 from mtpano_ros.doctor.transport import check_domain
 from mtpano_ros.process.signals import on_end, restore
 from mtpano_ros.process.spinning import check_rate
@@ -182,7 +183,7 @@ def write_summary(path: Path, report: Path) -> dict[str, Any]:
         "input_size": engine.get("input_size", ""),
         "output_size": frames.get("output_size", ""),
     }
-    path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_json(path, summary)
     report.unlink()
     return summary
 

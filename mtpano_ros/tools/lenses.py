@@ -9,7 +9,6 @@ stamp; and on `image` the panorama itself with the same stamp, for whoever draws
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +27,7 @@ from mtpano_model.geometry.sphere import yaw_matrix
 from mtpano_model.rig.rig import Lens, Rig
 from mtpano_model.rig.views import LensView
 from mtpano_model.rig.writing import rig_yaml
-from mtpano_model.whole_files import write_whole_text
+from mtpano_model.whole_files import write_json, write_whole_text
 from mtpano_ros.process.spinning import (
     Spinner,
     check_rate,
@@ -123,7 +122,7 @@ def play(args: Args, ros_args: list[str]) -> int:
         report = send(spinner, publish, ready, args.rate, args.frames)
         wait_until(spinner, time.monotonic() + 2 * SETTLE_SECONDS)
     if args.report is not None:
-        write_whole_text(args.report, [json.dumps(report, indent=2)])
+        write_json(args.report, report)
     return 0
 
 

@@ -10,7 +10,6 @@ Decoding runs ahead in a thread, so the rate holds; short inputs are decoded onl
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.resize import resize_image
 from mtpano_model.pictures.size import parse_size
-from mtpano_model.whole_files import write_whole_text
+from mtpano_model.whole_files import write_json
 from mtpano_ros.process.spinning import (
     Spinner,
     check_rate,
@@ -151,7 +150,7 @@ def _play(args: Args, ros_args: list[str], source: Source | None) -> int:
         wait_until(spinner, time.monotonic() + SETTLE_SECONDS)
         log.info(f"sent {report['sent']} images, {report['late']} of them late")
     if args.report is not None:
-        write_whole_text(args.report, [json.dumps(report, indent=2)])
+        write_json(args.report, report)
     return 0
 
 
