@@ -17,9 +17,9 @@ from mtpano_model.classes import load_class_set
 from mtpano_model.commands import main
 from mtpano_model.commands.evaluate import Args, run
 from mtpano_model.data.rooms import is_validation_room
+from mtpano_model.data.sample import spread
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.card import update_card
-from mtpano_model.evaluation.runner import spread
 
 
 @pytest.fixture(scope="module")

@@ -185,7 +185,7 @@ def make_sample(
     """Arrays of one frame ([H, W(, 3)]; depth in metres, 0 invalid) -> Sample, sizes checked."""
     shapes = {a.shape[:2] for a in (image, depth, normals[0], semseg)}
     if len(shapes) != 1:
-        sizes = ", ".join(f"{h}x{w}" for h, w in sorted(shapes))
+        sizes = ", ".join(map(size_text, sorted(shapes)))
         raise MtpanoError(f"frame {name} has pictures of sizes {sizes}: expected one size")
     if not is_panoramic(depth.shape):
         raise MtpanoError(
