@@ -12,30 +12,17 @@ import threading
 import time
 from pathlib import Path
 
+import cached_engines
 import onnx
 import pytest
 from cached_engines import open_and_check
 from fake_model import write_fake_model
-from stand_ins.install import install
 from stand_ins.machine import Machine
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.engines.cache import EngineCache
 
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return install(monkeypatch, Machine())
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_fake_model(tmp_path / "rooms.onnx")
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> EngineCache:
-    return EngineCache(tmp_path / "cache")
+machine, model, cache = cached_engines.machine, cached_engines.model, cached_engines.cache
 
 
 def test_a_cache_that_cannot_be_written_costs_a_build_each_start(
