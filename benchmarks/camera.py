@@ -23,7 +23,7 @@ from mtpano_ros.process.spinning import Spinner, spinning_node, split_ros_args
 from mtpano_ros.tools.forms import raw_form
 from mtpano_ros.tools.player import Args, create_publisher, message_maker
 from mtpano_ros.tools.prefetch import Prefetcher
-from mtpano_ros.tools.sending import send, wait_for_subscribers
+from mtpano_ros.tools.sending import send, stamping, wait_for_subscribers
 from mtpano_ros.tools.sources import PANORAMAS, open_source
 
 MATCH_SECONDS = 60.0
@@ -34,6 +34,7 @@ class Camera:
 
     def __init__(self, spinner: Spinner, publisher: Publisher) -> None:
         self._spinner, self._publisher = spinner, publisher
+        self._publish = stamping(publisher, Args().frame_id)
         self._panoramas = list(open_source(PANORAMAS).frames())
         self._messages: dict[str, list[Image]] = {}
         self._sent: int | None = None
@@ -56,9 +57,7 @@ class Camera:
             )
         if wait_for_subscribers(self._spinner, self._publisher, 1, MATCH_SECONDS):
             with Prefetcher(cycle(self._messages[text])) as messages:
-                report = send(
-                    self._spinner, self._publisher, messages, rate, frames, Args().frame_id
-                )
+                report = send(self._spinner, self._publish, messages, rate, frames)
             self._sent = int(report["sent"])
 
 

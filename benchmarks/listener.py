@@ -24,9 +24,10 @@ from rclpy.subscription import Subscription
 
 from benchmarks.content import check
 from benchmarks.remote import answer
+from mtpano_model.video.messages import stamp_of
 from mtpano_ros.process.spinning import Spinner, spinning_node, split_ros_args
 from mtpano_ros.tools.collector import Collector, FrameSet
-from mtpano_ros.tools.snapshot import OUTPUTS, nanoseconds
+from mtpano_ros.tools.snapshot import OUTPUTS
 from mtpano_ros.topics import DIAGNOSTICS
 
 MATCH_SECONDS = 60.0
@@ -77,7 +78,7 @@ class Listener:
     def _noter(self, topic: str) -> Any:
         def note(message: Any) -> None:
             arrived = self._node.get_clock().now().nanoseconds
-            stamp = nanoseconds(message.header.stamp)
+            stamp = stamp_of(message)
             self._open.setdefault(stamp, {})[topic] = message
             done = self.collector.add(topic, stamp, arrived, None)
             if done is not None:

@@ -102,10 +102,10 @@ def measure(name: str, seconds: float, repeats: int, clock: Clock) -> dict[str, 
 
 
 def _openvino(path: Path) -> Callable[[np.ndarray], object]:
-    import openvino
+    from mtpano_model.inference.engines.openvino import openvino_core
 
     options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    return openvino.Core().compile_model(str(path), "CPU", options)
+    return openvino_core().compile_model(str(path), "CPU", options)
 
 
 def _onnxruntime(path: Path) -> Callable[[np.ndarray], object]:

@@ -15,24 +15,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import yaml
-
 from mtpano_model.errors import MtpanoError, did_you_mean
-from mtpano_model.stored_files import read_text
+from mtpano_model.stored_files import parse_yaml, read_text
 
 Config = TypeVar("Config")
 
 _LARGEST = 2**63  # torch and numpy count in 64 bits
-# What PyYAML raises for text that is not YAML, or whose tags do not fit what they stand before.
-_YAML_ERRORS = (
-    yaml.YAMLError,
-    ValueError,
-    LookupError,
-    TypeError,
-    AttributeError,
-    OverflowError,
-    RecursionError,
-)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -44,9 +32,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise MtpanoError(f"{path} is not text in UTF-8 ({error}): give a YAML file") from error
     try:
-        values = yaml.safe_load(text) or {}
-    except _YAML_ERRORS as error:
-        raise MtpanoError(f"{path} is not YAML ({_problem(error)}): mend it") from error
+        values = parse_yaml(text) or {}
+    except ValueError as error:
+        raise MtpanoError(f"{path} is not YAML ({error}): mend it") from error
     if not isinstance(values, dict):
         raise MtpanoError(f"{path} holds {type(values).__name__}: expected keys and values")
     return values
@@ -66,18 +54,12 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
             if not isinstance(place, dict):
                 raise MtpanoError(f"'{text}' sets a part of '{part}', which is {place!r} already")
         try:
-            place[leaf] = yaml.safe_load(value)
-        except _YAML_ERRORS as error:
+            place[leaf] = parse_yaml(value)
+        except ValueError as error:
             raise MtpanoError(
-                f"the value of {_shown(text)} is not YAML ({_problem(error)}): mend it"
+                f"the value of {_shown(text)} is not YAML ({error}): mend it"
             ) from error
     return nested
-
-
-def _problem(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "it nests too deeply"
-    return str(getattr(error, "problem", None) or error)
 
 
 def updated(config: Config, values: Mapping[str, Any]) -> Config:

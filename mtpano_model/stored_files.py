@@ -43,6 +43,27 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it nests too deeply") from None
 
 
+def parse_yaml(text: str | bytes, many: bool = False) -> Any:
+    """The value of a YAML text, or the list of its documents; ValueError, in one line."""
+    import yaml
+
+    try:
+        return list(yaml.safe_load_all(text)) if many else yaml.safe_load(text)
+    except RecursionError:
+        raise ValueError("it nests too deeply") from None
+    # What PyYAML raises for text that is not YAML, or whose tags do not fit what they stand before.
+    except (
+        yaml.YAMLError,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+    ) as error:
+        problem = str(getattr(error, "problem", None) or error)
+        raise ValueError(problem.splitlines()[0] if problem else type(error).__name__) from error
+
+
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
     """The object in a JSON file; MtpanoError, which ends with `remedy`, where it holds none."""
     try:

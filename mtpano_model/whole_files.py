@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+PART = ".part"  # ends the name of a file that is being written
 
 
-def write_whole(path: Path, *parts: bytes | memoryview) -> None:
+def write_whole(path: Path, *parts: bytes | memoryview, durable: bool = False) -> None:
     """Write the parts one after another; readers see the old file or the new one.
 
     They are written beside `path`, which they replace at the end. Where that fails, OSError, and
     nothing is left behind. A link stays a link; a device or a pipe is written to as it is.
+    durable: they have reached the disk by then, so that a power cut leaves no empty file.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
         with target.open("wb") as file:
             file.writelines(parts)
         return
-    part = target.with_name(f".{os.getpid()}-{os.urandom(4).hex()}.part")
+    part = target.with_name(f".{os.getpid()}-{os.urandom(4).hex()}{PART}")
     try:
         with part.open("xb") as file:
             file.writelines(parts)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(target)
     except BaseException as error:
         with contextlib.suppress(OSError):
@@ -35,3 +43,9 @@ def write_whole(path: Path, *parts: bytes | memoryview) -> None:
 def write_whole_text(path: Path, lines: Iterable[str]) -> None:
     """Write lines of text as UTF-8 in the same way."""
     write_whole(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def write_json(path: Path, value: Any, allow_nan: bool = True) -> None:
+    """Write a value as JSON in the same way, durable; ValueError where NaN is not allowed."""
+    text = json.dumps(value, indent=1, allow_nan=allow_nan)
+    write_whole(path, text.encode(), b"\n", durable=True)

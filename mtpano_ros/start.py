@@ -15,7 +15,7 @@ import sys
 from types import FrameType
 
 from mtpano_model.last_resort import exit_status
-from mtpano_ros.doctor.built_for import built_for
+from mtpano_ros.doctor.built_for import CHANGE_PYTHON, OWN_PYTHON, built_for
 from mtpano_ros.process.signals import on_end
 
 EXECUTABLES = {
@@ -76,9 +76,8 @@ def refusal(error: ImportError) -> str:
             other = built_for(library)
             if other:
                 return (
-                    f"{sys.executable} (Python {sys.version_info[0]}.{sys.version_info[1]}) cannot "
-                    f"load '{library}', which was built for Python {other}: deactivate conda or "
-                    "the virtual environment, or name the right Python in MTPANO_PYTHON"
+                    f"{sys.executable} (Python {OWN_PYTHON}) cannot load '{library}', which was "
+                    f"built for Python {other}: {CHANGE_PYTHON}"
                 )
             if isinstance(cause, ModuleNotFoundError):
                 return f"{sys.executable} has no module '{name}': {remedy(library)}"

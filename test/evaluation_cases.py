@@ -8,6 +8,8 @@ from typing import Any
 
 import cv2
 import numpy as np
+import pytest
+from fake_model import write_fake_model
 
 from mtpano_model.classes import load_class_set
 from mtpano_model.commands.evaluate import Args, run
@@ -53,3 +55,13 @@ def _write(path: Path, array: np.ndarray) -> None:
 def evaluate_with(rooms: Path, model: Path | str, out: Path, **options: Any) -> dict[str, Any]:
     assert run(Args("rooms", rooms, str(model), out, **options)) == 0
     return json.loads((out / "metrics.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_known_rooms(tmp_path_factory.mktemp("rooms"))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_fake_model(tmp_path_factory.mktemp("model") / "fake.onnx", SIZE, decoder_stride=1)

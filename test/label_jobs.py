@@ -10,6 +10,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 
 from mtpano_model.data.store import Store
 
@@ -51,3 +52,13 @@ def wait_until(condition, process: subprocess.Popen[str], timeout: float = 60) -
 
 def held(store: Path) -> int:
     return len(Store(store)) if (store / "store.json").exists() else 0
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> tuple[Path, dict[str, dict[str, bytes]]]:
+    """Twelve panoramas, and what one process makes of them."""
+    root = tmp_path_factory.mktemp("alone")
+    folder = panoramas(root / "panos", 12)
+    done = run("--input", folder, "--out", root / "store")
+    assert done.returncode == 0, done.stderr
+    return folder, contents(root / "store")

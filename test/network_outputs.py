@@ -1,12 +1,34 @@
-"""Outputs that a network might give."""
+"""Outputs that a network might give, and both ways from them to a frame."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
+from fake_model import default_classes, write_fake_model
 
 from mtpano_model.geometry.sphere import rays
+from mtpano_model.graph.model_info import read_model_info
+from mtpano_model.inference import ModelInfo
+from mtpano_model.inference.postprocess import Postprocessor
 
 LOW, SIZE = (32, 64), (64, 128)
+
+
+@pytest.fixture(scope="module", params=["plain", "compiled"])
+def postprocess(request):
+    """Both ways to a frame: numpy and OpenCV, and numba's loops where it is installed."""
+    if request.param == "compiled":
+        pytest.importorskip("numba", reason="numba is not installed: pip install numba")
+    compiled = request.param == "compiled"
+    return lambda given, info, *rest, **named: Postprocessor(info, compiled)(given, *rest, **named)
+
+
+@pytest.fixture(scope="module")
+def info(tmp_path_factory: pytest.TempPathFactory) -> ModelInfo:
+    """Model with classes 0..17, of which 3 is made open (sky)."""
+    table = default_classes()
+    table[3]["open"] = True
+    return read_model_info(write_fake_model(tmp_path_factory.mktemp("m") / "m.onnx", classes=table))
 
 
 def outputs(seed: int = 0, classes: int = 18) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import pytest
 from public_trees import SIZE, Room, released, write
 
 from mtpano_model.classes import IGNORE, load_class_set
-from mtpano_model.data import licenses
+from mtpano_model.data.public_data import say_license
 from mtpano_model.data.sources import SOURCES
 from mtpano_model.errors import MtpanoError
 
@@ -115,10 +115,8 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("kind", WRITERS)
-def test_depth_is_metres_along_the_ray_and_the_licence_is_said_once(
-    tmp_path, room, kind, caplog, monkeypatch
-):
-    monkeypatch.setattr(licenses, "_SAID", set())
+def test_depth_is_metres_along_the_ray_and_the_licence_is_said_once(tmp_path, room, kind, caplog):
+    say_license.cache_clear()
     caplog.set_level(logging.INFO)
     WRITERS[kind](tmp_path, room)
     source = SOURCES[kind]

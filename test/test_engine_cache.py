@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import replace
 from pathlib import Path
 
+import cached_engines
 import onnx
 import pytest
 from cached_engines import engine_file, open_and_check
@@ -36,20 +36,7 @@ FACTS = TensorRTFacts(
 )
 
 
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Machine:
-    caplog.set_level(logging.INFO)
-    return install(monkeypatch, Machine())
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_fake_model(tmp_path / "rooms.onnx")
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> EngineCache:
-    return EngineCache(tmp_path / "cache")
+machine, model, cache = cached_engines.machine, cached_engines.model, cached_engines.cache
 
 
 def test_the_second_start_builds_nothing(

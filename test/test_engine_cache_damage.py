@@ -4,33 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from pathlib import Path
 
+import cached_engines
 import pytest
 from cached_engines import engine_file, open_and_check
 from fake_model import write_fake_model
-from stand_ins.install import install
 from stand_ins.machine import Machine
 from stand_ins.trt_build import write_plan
 
 from mtpano_model.inference.engines.cache import EngineCache
 
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> Machine:
-    caplog.set_level(logging.INFO)
-    return install(monkeypatch, Machine())
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_fake_model(tmp_path / "rooms.onnx")
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> EngineCache:
-    return EngineCache(tmp_path / "cache")
+machine, model, cache = cached_engines.machine, cached_engines.model, cached_engines.cache
 
 
 def truncate(path: Path) -> None:

@@ -12,30 +12,17 @@ import threading
 import time
 from pathlib import Path
 
+import cached_engines
 import onnx
 import pytest
 from cached_engines import open_and_check
 from fake_model import write_fake_model
-from stand_ins.install import install
 from stand_ins.machine import Machine
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.engines.cache import EngineCache
 
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return install(monkeypatch, Machine())
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_fake_model(tmp_path / "rooms.onnx")
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> EngineCache:
-    return EngineCache(tmp_path / "cache")
+machine, model, cache = cached_engines.machine, cached_engines.model, cached_engines.cache
 
 
 def test_a_cache_that_cannot_be_written_costs_a_build_each_start(
@@ -130,10 +117,14 @@ def test_killed_in_the_middle_of_a_build(machine: Machine, model: Path, cache: E
     assert machine.counts["builds"] == 1
     assert leftover.exists()  # it could be another process at work
     two_days_ago = time.time() - 2 * 86400
-    os.utime(leftover, (two_days_ago, two_days_ago))
+    half_written = cache.folder / ".1234-5678.part"
+    half_written.write_bytes(b"")
+    for left in (leftover, half_written):
+        os.utime(left, (two_days_ago, two_days_ago))
     write_fake_model(model, metadata={"revision": "new"})
     open_and_check(model, cache)
     assert not list(cache.folder.glob("tmp-*"))
+    assert not half_written.exists()
 
 
 def test_two_starts_at_once_build_once(machine: Machine, model: Path, cache: EngineCache) -> None:

@@ -8,28 +8,20 @@ import re
 from pathlib import Path
 
 import cv2
+import evaluation_cases
 import numpy as np
 import pytest
-from evaluation_cases import PALETTE, ROOM_NUMBERS, SIZE, evaluate_with, write_known_rooms
-from fake_model import write_fake_model
+from evaluation_cases import PALETTE, ROOM_NUMBERS, evaluate_with
 
 from mtpano_model.classes import load_class_set
 from mtpano_model.commands import main
 from mtpano_model.commands.evaluate import Args, run
 from mtpano_model.data.rooms import is_validation_room
+from mtpano_model.data.sample import spread
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.card import update_card
-from mtpano_model.evaluation.runner import spread
 
-
-@pytest.fixture(scope="module")
-def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_known_rooms(tmp_path_factory.mktemp("rooms"))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_fake_model(tmp_path_factory.mktemp("model") / "fake.onnx", SIZE, decoder_stride=1)
+rooms, model = evaluation_cases.rooms, evaluation_cases.model
 
 
 def test_the_command_writes_the_figures_that_are_known(

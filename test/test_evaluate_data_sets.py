@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import evaluation_cases
 import numpy as np
 import pytest
-from evaluation_cases import SIZE, write_known_rooms
+from evaluation_cases import SIZE
 from fake_model import write_fake_model
 from public_trees import Room, write_matterport3d, write_stanford2d3d, write_structured3d
 
@@ -23,15 +24,7 @@ from mtpano_model.metrics.evaluation import Maps
 from mtpano_model.metrics.normals import angles_deg
 from mtpano_model.metrics.protocols import PROTOCOLS, find_protocol
 
-
-@pytest.fixture(scope="module")
-def rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_known_rooms(tmp_path_factory.mktemp("rooms"))
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_fake_model(tmp_path_factory.mktemp("model") / "fake.onnx", SIZE, decoder_stride=1)
+rooms, model = evaluation_cases.rooms, evaluation_cases.model
 
 
 class Oracle:

@@ -48,6 +48,7 @@ ROBOT = {
     "rig",
     "robot",
     "shots",
+    "stored_files",
     "video",
     "whole_files",
 }

@@ -5,33 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import network_outputs
 import numpy as np
 import pytest
 from bilinear import wrapped_bilinear
-from fake_model import default_classes, write_fake_model
 from network_outputs import LOW, SIZE, outputs
 
 from mtpano_model.geometry.sphere import rays
-from mtpano_model.graph.model_info import read_model_info
-from mtpano_model.inference import Frame, ModelInfo, ValueRules
+from mtpano_model.inference import Frame, ValueRules
 from mtpano_model.inference.postprocess import Postprocessor, argmax_labels
 
-
-@pytest.fixture(scope="module", params=["plain", "compiled"])
-def postprocess(request):
-    """Both ways to a frame: numpy and OpenCV, and numba's loops where it is installed."""
-    if request.param == "compiled":
-        pytest.importorskip("numba", reason="numba is not installed: pip install numba")
-    compiled = request.param == "compiled"
-    return lambda given, info, *rest, **named: Postprocessor(info, compiled)(given, *rest, **named)
-
-
-@pytest.fixture(scope="module")
-def info(tmp_path_factory: pytest.TempPathFactory) -> ModelInfo:
-    """Model with classes 0..17, of which 3 is made open (sky)."""
-    table = default_classes()
-    table[3]["open"] = True
-    return read_model_info(write_fake_model(tmp_path_factory.mktemp("m") / "m.onnx", classes=table))
+postprocess, info = network_outputs.postprocess, network_outputs.info
 
 
 @pytest.mark.parametrize("size", [(96, 192), (64, 128), (48, 96)])

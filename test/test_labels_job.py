@@ -11,9 +11,9 @@ import re
 import signal
 import subprocess
 import time
-from pathlib import Path
 
 import cv2
+import label_jobs
 import numpy as np
 import pytest
 from label_jobs import ENVIRONMENT, PROGRAM, contents, held, panoramas, run, wait_until
@@ -21,15 +21,7 @@ from label_jobs import ENVIRONMENT, PROGRAM, contents, held, panoramas, run, wai
 from mtpano_model.labels.job.plan import Plan
 from mtpano_model.labels.job.report import job_state
 
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> tuple[Path, dict[str, dict[str, bytes]]]:
-    """Twelve panoramas, and what one process makes of them."""
-    root = tmp_path_factory.mktemp("alone")
-    folder = panoramas(root / "panos", 12)
-    done = run("--input", folder, "--out", root / "store")
-    assert done.returncode == 0, done.stderr
-    return folder, contents(root / "store")
+alone = label_jobs.alone
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import label_jobs
 import pytest
 from label_jobs import ENVIRONMENT, PROGRAM, contents, held, panoramas, run, wait_until
 
@@ -19,17 +19,7 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.labels.job.plan import Plan, joined, task_of, usual_tasks
 from mtpano_model.labels.job.report import job_state
 
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> tuple[Path, dict[str, dict[str, bytes]]]:
-    """Twelve panoramas, and what one process makes of them."""
-    root = tmp_path_factory.mktemp("alone")
-    folder = panoramas(root / "panos", 12)
-    done = run("--input", folder, "--out", root / "store")
-    assert done.returncode == 0, done.stderr
-    return folder, contents(root / "store")
-
-
+alone = label_jobs.alone
 SBATCH = """#!/bin/bash
 # Stands in for SLURM: runs the array's elements at once, in the background.
 script="${@: -1}"

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from mtpano_model.commands import main
 from mtpano_model.errors import MtpanoError
 from mtpano_model.network import preset
-from mtpano_model.network.backbones import build_backbone
+from mtpano_model.network.backbones.build import build_backbone
 from mtpano_model.network.foreign.depth_anything import load_depth_anything_encoder, resized_kernel
 from mtpano_model.network.foreign.files import read_state
 from mtpano_model.network.pretrained import from_pretrained

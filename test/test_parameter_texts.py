@@ -14,6 +14,7 @@ from node_harness import robot, wait_until
 from mtpano_model.errors import MtpanoError
 from mtpano_model.rig.values import yaml_of
 from mtpano_model.settings import read_yaml
+from mtpano_ros.parameters.files import unread_files
 from mtpano_ros.parameters.options import with_values
 from mtpano_ros.parameters.table import Parameters
 
@@ -72,8 +73,22 @@ def test_a_name_in_one_of_our_groups_is_told_what_the_group_has(tmp_path, given,
         assert members in bot.said(f"'{given}'")[0]
 
 
+YAML_READERS = [lambda path: yaml_of(path, "the rig file"), read_yaml]
+
+
+@pytest.mark.parametrize("text", ["a: !!int ''", "a: !!timestamp x", "a: !!float [", "[" * 5000])
+@pytest.mark.parametrize("read", YAML_READERS)
+def test_whatever_is_no_yaml_is_refused_in_one_line(tmp_path, text, read):
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    with pytest.raises(MtpanoError, match="YAML") as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
+    assert list(unread_files(["--params-file", str(path)], "/node")) == []  # rcl refuses it
+
+
 @pytest.mark.parametrize("kind", ["fifo", "device", "folder", "bytes"])
-@pytest.mark.parametrize("read", [lambda path: yaml_of(path, "the rig file"), read_yaml])
+@pytest.mark.parametrize("read", YAML_READERS)
 def test_a_yaml_file_that_would_be_read_for_ever_is_refused(tmp_path, kind, read):
     path = tmp_path / "a.yaml"
     if kind == "fifo":

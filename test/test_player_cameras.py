@@ -17,7 +17,7 @@ from mtpano_ros.tools import lenses, live, player
 from mtpano_ros.tools.forms import raw_message
 from mtpano_ros.tools.live import CaptureClock, Taken, is_live, live_pictures
 from mtpano_ros.tools.prefetch import Prefetcher
-from mtpano_ros.tools.sending import send_live
+from mtpano_ros.tools.sending import send_live, stamping
 
 MS = 1_000_000
 
@@ -73,7 +73,7 @@ def test_pictures_are_sent_after_the_clock_was_set_back() -> None:
     stamps = [1000, 1010, 1100, 10, 20, 110]
     taken = iter([Taken(np.zeros((2, 4, 3), np.uint8), stamp * MS) for stamp in stamps])
     camera = SimpleNamespace(take=lambda stop: next(taken, None), dropped=0)
-    send_live(spinner, publisher, camera, raw_message, 10.0, 0, "camera")
+    send_live(spinner, stamping(publisher, "camera"), camera, raw_message, 10.0, 0)
     assert [round(t.sec * 1e3 + t.nanosec / 1e6) for t in sent] == [1000, 1100, 10, 110]
 
 

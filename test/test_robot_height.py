@@ -23,7 +23,7 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry import sphere
 from mtpano_model.robot.channels import class_channels, class_ids
 from mtpano_model.robot.height import ObstacleRules, heights, split
-from mtpano_model.robot.range_grid import grid_points, range_grid, vertical_fov
+from mtpano_model.robot.range_grid import grid_points, range_grid
 from mtpano_model.robot.turning import level_rotation
 
 SIZE = (128, 256)
@@ -98,7 +98,7 @@ def test_nvblox_takes_every_point_of_the_grid_at_its_own_pixel_s_centre(axis, an
     points = grid_points(range_grid(depth))
     assert points.shape == (*size, 3)
     known = np.isfinite(points).all(-1)
-    lidar = NvbloxLidar(size[1], size[0], vertical_fov(size[0]))
+    lidar = NvbloxLidar(size[1], size[0], np.pi * (size[0] - 1) / size[0])
     rows, columns = np.nonzero(known)
     places = lidar.project(points[known])
     assert (places[:, 1] >= 0).all()

@@ -119,6 +119,26 @@ def test_a_full_disk_is_one_clear_error_and_nothing_half_there(tmp_path):
     assert check_prefix(tmp_path) == 50
 
 
+def test_a_panorama_is_named_only_once_its_bytes_are_on_the_disk(tmp_path, monkeypatch):
+    """A power cut may lose whatever has not been synchronised, in any order."""
+    with StoreWriter(tmp_path, META) as writer:
+        synchronised, sync = [], os.fsync
+
+        def fsync(descriptor: int) -> None:
+            sync(descriptor)
+            named = [path.stat().st_size for path in tmp_path.glob("*.jsonl")]
+            synchronised.append((Path(f"/proc/self/fd/{descriptor}").resolve().suffix, *named))
+
+        writer.add("p0", members(0))  # which makes the files
+        (begin,) = [path.stat().st_size for path in tmp_path.glob("*.jsonl")]
+        monkeypatch.setattr(os, "fsync", fsync)
+        writer.add("p1", members(1))
+        (end,) = [path.stat().st_size for path in tmp_path.glob("*.jsonl")]
+        monkeypatch.undo()
+    assert synchronised == [(".part", begin), (".jsonl", end)]
+    assert end > begin
+
+
 def test_two_writers_keep_apart(tmp_path):
     with StoreWriter(tmp_path, META) as first:
         with pytest.raises(MtpanoError, match="another process writes"):

@@ -6,9 +6,9 @@ import logging
 import threading
 from pathlib import Path
 
+import cached_engines
 import pytest
-from fake_model import write_fake_model
-from stand_ins.install import install
+import tensorrt_machines
 from stand_ins.machine import Machine
 from stand_ins.trt_build import STEPS
 
@@ -16,23 +16,8 @@ from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.progress import BuildCancelled, BuildMonitor, BuildProgress
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 
-VERSIONS = ["10.3.0", "11.4.1"]
-SIZE = (32, 64)
-
-
-@pytest.fixture(params=VERSIONS)
-def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return install(monkeypatch, Machine(tensorrt=request.param))
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_fake_model(tmp_path / "rooms.onnx", SIZE)
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> EngineCache:
-    return EngineCache(tmp_path / "cache")
+machine, model = tensorrt_machines.machine, tensorrt_machines.model
+cache = cached_engines.cache
 
 
 def test_progress_rises_to_one_and_names_the_phase(

@@ -6,13 +6,16 @@ import contextlib
 import logging
 from pathlib import Path
 
+import cached_engines
 import numpy as np
 import onnx
 import pytest
+import tensorrt_machines
 from fake_model import write_fake_model
 from stand_ins.install import install
 from stand_ins.machine import Machine
 from stand_ins.trt_names import names
+from tensorrt_machines import SIZE
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.engines.cache import EngineCache
@@ -20,9 +23,6 @@ from mtpano_model.inference.engines.tensorrt import graph
 from mtpano_model.inference.engines.tensorrt.builder import BuildSettings
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 from mtpano_model.inference.engines.tensorrt.profile import describe_engine
-
-VERSIONS = ["10.3.0", "11.4.1"]
-SIZE = (32, 64)
 
 # What 10.3 and 11.4 share (stand_ins/tensorrt_names.csv), and what no program can do without.
 ALLOWED = {
@@ -72,19 +72,8 @@ ALLOWED = {
 WEAK_ONLY = {"IBuilderConfig.set_flag", "BuilderFlag.FP16"}
 
 
-@pytest.fixture(params=VERSIONS)
-def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return install(monkeypatch, Machine(tensorrt=request.param))
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_fake_model(tmp_path / "rooms.onnx", SIZE)
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> EngineCache:
-    return EngineCache(tmp_path / "cache")
+machine, model = tensorrt_machines.machine, tensorrt_machines.model
+cache = cached_engines.cache
 
 
 def test_uses_no_name_that_either_version_lacks(

@@ -7,15 +7,17 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import cached_engines
 import cv2
 import numpy as np
 import onnxruntime as ort
 import pytest
+import tensorrt_machines
 from bilinear import interpolated_labels
 from fake_model import write_fake_model
 from numpy.typing import NDArray
-from stand_ins.install import install
 from stand_ins.machine import Machine
+from tensorrt_machines import SIZE
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import load_estimator
@@ -23,23 +25,8 @@ from mtpano_model.inference.engines import OUTPUT_SLOTS, open_engine
 from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 
-VERSIONS = ["10.3.0", "11.4.1"]
-SIZE = (32, 64)
-
-
-@pytest.fixture(params=VERSIONS)
-def machine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Machine:
-    return install(monkeypatch, Machine(tensorrt=request.param))
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    return write_fake_model(tmp_path / "rooms.onnx", SIZE)
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> EngineCache:
-    return EngineCache(tmp_path / "cache")
+machine, model = tensorrt_machines.machine, tensorrt_machines.model
+cache = cached_engines.cache
 
 
 def picture(seed: int) -> NDArray[np.uint8]:

@@ -15,27 +15,15 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import worlds_rendering
 from worlds_rendering import HERE, WORLDS, entries, render
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.sphere import rays
-from mtpano_model.worlds import renderer as renderer_module
 from mtpano_model.worlds.output import Output
 from mtpano_model.worlds.shoot import Settings
 
-
-@pytest.fixture(autouse=True)
-def _flat_blender(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renderer_module, "_SCRIPT", HERE / "flat_blender.py")
-
-
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("worlds") / "set"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(renderer_module, "_SCRIPT", HERE / "flat_blender.py")
-        assert render(folder) == 6
-    return folder
+flat_blender, rendered = worlds_rendering.flat_blender, worlds_rendering.rendered
 
 
 def test_the_files_hold_the_floor_that_was_seen(rendered: Path) -> None:
@@ -147,7 +135,7 @@ def test_a_killed_run_goes_on_and_loses_one_view_at_most(tmp_path: Path) -> None
         import sys
         sys.path[:0] = [{str(HERE)!r}, {str(HERE.parent)!r}]
         from pathlib import Path
-        from test_worlds_session import HERE, render, renderer_module, WORLDS
+        from worlds_rendering import HERE, WORLDS, render, renderer_module
         renderer_module._SCRIPT = HERE / "flat_blender.py"
         print("go", flush=True)
         render(Path({str(folder)!r}), worlds=[(k, n) for n in range(30) for k, _ in WORLDS])

@@ -9,25 +9,13 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from worlds_rendering import HERE, entries, render
+import worlds_rendering
+from worlds_rendering import entries, render
 
-from mtpano_model.worlds import renderer as renderer_module
 from mtpano_model.worlds.shoot import Settings
 from mtpano_model.worlds.verify import verify
 
-
-@pytest.fixture(autouse=True)
-def _flat_blender(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renderer_module, "_SCRIPT", HERE / "flat_blender.py")
-
-
-@pytest.fixture(scope="module")
-def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("worlds") / "set"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(renderer_module, "_SCRIPT", HERE / "flat_blender.py")
-        assert render(folder) == 6
-    return folder
+flat_blender, rendered = worlds_rendering.flat_blender, worlds_rendering.rendered
 
 
 def test_verify_passes_what_is_right(rendered: Path) -> None:

@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from test_worlds_plan import STOCK
 
+from mtpano_model.worlds import renderer as renderer_module
 from mtpano_model.worlds.credits import write_credits
 from mtpano_model.worlds.ingredients import Ingredients
 from mtpano_model.worlds.output import Output
@@ -36,3 +38,18 @@ def render(folder: Path, settings: Settings = SETTINGS, seed: int = 4, worlds: A
 
 def entries(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "index.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def flat_blender(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stands in for Blender; for every test of a file that has it."""
+    monkeypatch.setattr(renderer_module, "_SCRIPT", HERE / "flat_blender.py")
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("worlds") / "set"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(renderer_module, "_SCRIPT", HERE / "flat_blender.py")
+        assert render(folder) == 6
+    return folder

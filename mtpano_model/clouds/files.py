@@ -84,8 +84,8 @@ def write_pcd(path: Path, cloud: Cloud) -> None:
 
 
 def packed_rgb(colors: NDArray[np.uint8]) -> NDArray[np.uint32]:
-    """RGB [N, 3] -> 0x00RRGGBB [N]."""
-    red, green, blue = colors.astype(np.uint32).T
+    """RGB [..., 3] -> 0x00RRGGBB [...]."""
+    red, green, blue = np.moveaxis(colors.astype(np.uint32), -1, 0)
     return red << 16 | green << 8 | blue
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.pictures.size import parse_size
+from mtpano_model.pictures.size import parse_size, size_text
 
 
 @dataclass
@@ -59,7 +59,7 @@ def run(args: Args) -> int:
             *size,
             *net.config.image_size,
         )
-    name = f"{checkpoint.stem}_{size[0]}x{size[1]}_{args.tail}_{args.precision}.onnx"
+    name = f"{checkpoint.stem}_{size_text(size)}_{args.tail}_{args.precision}.onnx"
     out = args.out or lasting_folder(checkpoint) / name
     if out.is_dir():
         raise MtpanoError(f"--out {out} is a folder: give the name of an ONNX file in it")
@@ -76,5 +76,5 @@ def run(args: Args) -> int:
         store_weights_in_half(model)
 
     save_model(model, out)
-    print(f"{out}: {size[0]}x{size[1]} (HEIGHTxWIDTH), {args.tail} tail, {args.precision}")
+    print(f"{out}: {size_text(size)} (HEIGHTxWIDTH), {args.tail} tail, {args.precision}")
     return 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from mtpano_model.pictures.picture import NoteTeller
 from mtpano_model.robot.attitude import down_of_tilt
 from mtpano_model.robot.upright import Upright, UprightPredictor
 from mtpano_model.shots.shot import Shot, Shots, open_shots
-from mtpano_model.whole_files import write_whole_text
+from mtpano_model.whole_files import write_json
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +194,7 @@ def _write_about(out: Path, estimator: Estimator) -> None:
         "backend": info.backend,
         "precision": info.precision,
     }
-    write_whole_text(out / "about.json", [json.dumps(about, indent=2)])
+    write_json(out / "about.json", about)
 
 
 def _progress(shots: Shots) -> Iterator[Shot]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mtpano_model.data.sample import spread
 from mtpano_model.data.sources import DataName
 from mtpano_model.engine_names import Device
 from mtpano_model.errors import MtpanoError, writing
@@ -16,7 +17,7 @@ from mtpano_model.evaluation.features import feature_stability, pca_pictures
 from mtpano_model.evaluation.predictor import NetworkPredictor, open_predictor
 from mtpano_model.evaluation.rotation import turn_study
 from mtpano_model.evaluation.rotation_report import spread_lines, write_rotation_report
-from mtpano_model.evaluation.runner import ground_truth, spread
+from mtpano_model.evaluation.runner import ground_truth
 from mtpano_model.metrics.protocols import find_protocol
 
 

@@ -87,7 +87,7 @@ def augment(sample: Sample, config: AugmentConfig, rng: np.random.Generator) -> 
     if rng.random() < config.tilt_probability:
         pitch, roll = np.radians(rng.uniform(-config.tilt_deg, config.tilt_deg, 2))
         sample = rotate(sample, sphere.pitch_matrix(pitch) @ sphere.roll_matrix(roll))
-    image = photometric(sample.image.permute(1, 2, 0).contiguous().numpy(), config, rng)
+    image = photometric(sample.rgb, config, rng)
     return replace(sample, image=torch.from_numpy(image).permute(2, 0, 1).contiguous())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mtpano_model.data import panorama_files as files
-from mtpano_model.data.public_data import PublicDataset, read_nyu_labels
+from mtpano_model.data.public_data import FileDataset, read_nyu_labels
 from mtpano_model.data.sample import Sample
 
 # The official split of the 90 scans (61 / 11 / 18); the rest is train.
@@ -35,7 +35,7 @@ _LAYOUT = (
 )
 
 
-class Matterport3DDataset(PublicDataset):
+class Matterport3DDataset(FileDataset):
     """Stitched panoramas with aligned labels, by scan and viewpoint.
 
     Depth: uint16 mm along the ray, 0 none, farther than 10 m invalid. Normals: the released frame,

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mtpano_model.classes import IGNORE
 from mtpano_model.data import panorama_files as files
-from mtpano_model.data.licenses import say_license
-from mtpano_model.data.public_data import PublicDataset
+from mtpano_model.data.public_data import FileDataset
 from mtpano_model.data.sample import Sample
-from mtpano_model.errors import MtpanoError
-from mtpano_model.pictures.resize import resize_nearest
-from mtpano_model.stored_files import open_regular
 
 # Class of outdoor19 for each semantic tag of CARLA 0.9.14 and later, which follow Cityscapes.
 # What Cityscapes does not train on (static, dynamic, other, water, ground, bridge, rails) is none.
@@ -29,7 +23,7 @@ _VAL, _TEST = ("town03",), ("town07",)
 _MAX_DEPTH = 1000.0  # metres: CARLA's far plane, where there is sky
 
 
-class PanoCarlaDataset(PublicDataset):
+class PanoCarlaDataset(FileDataset):
     """Frames of all routes below a folder, `.../ROUTE/panorama_{rgb,depth_npy,segmentation}/`.
 
     Depth: float metres along the ray. Semantics: CARLA's tags, turned into outdoor19. There are no
@@ -38,13 +32,8 @@ class PanoCarlaDataset(PublicDataset):
     """
 
     own_set = "outdoor19"
+    license = ("PanoCARLA-Static", "CC BY 4.0 (huggingface.co/datasets/Soon122/PanoCARLA-Static)")
     layout = "ROUTE/panorama_rgb/FRAME.png, panorama_depth_npy/FRAME.npy, panorama_segmentation/"
-
-    def __init__(self, *args, **kwargs):  # type: ignore[no-untyped-def]
-        say_license(
-            "PanoCARLA-Static", "CC BY 4.0 (huggingface.co/datasets/Soon122/PanoCARLA-Static)"
-        )
-        super().__init__(*args, **kwargs)
 
     @staticmethod
     def find_frames(root: Path, split: str) -> Iterator[files.FrameFiles]:
@@ -64,14 +53,14 @@ class PanoCarlaDataset(PublicDataset):
     def __getitem__(self, index: int) -> Sample:
         frame = self._frames[index]
         assert frame.semseg is not None
-        depth = read_array(frame.depth, 2, self.size)
+        depth = files.read_array(frame.depth, 2, self.size)
         depth[~((depth > 0) & (depth < _MAX_DEPTH))] = 0
         tags = files.read_label(frame.semseg, self.size, 1).astype(np.int32)
         known = np.where(tags < _TAGS, tags, 0)
         ids = np.where(_FROM_TAG[known] == IGNORE, -1, _FROM_TAG[known].astype(np.int32))
         semseg = self._classes(ids, frame.semseg)
         image = files.read_rgb(frame.image, self.size)
-        return files.make_sample(frame.name, image, depth, no_normals(depth.shape), semseg)
+        return files.make_sample(frame.name, image, depth, files.no_normals(depth.shape), semseg)
 
 
 def route_split(path: str) -> str:
@@ -80,35 +69,3 @@ def route_split(path: str) -> str:
     if any(town in path for town in _TEST):
         return "test"
     return "val" if any(town in path for town in _VAL) else "train"
-
-
-def read_array(
-    source: Path | bytes, dimensions: int, size: files.Size | None, name: str = ""
-) -> NDArray[np.float32]:
-    """A .npy file's array as float32, the nearest pixel at `size`; MtpanoError, nothing unpickled.
-
-    name: of bytes, for the message.
-    """
-    what = name or str(source)
-    try:
-        if isinstance(source, Path):
-            with open_regular(source) as file:
-                source = file.read()
-        array = np.load(io.BytesIO(source), allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise MtpanoError(f"{what} cannot be read ({error}): copy it again") from error
-    array = np.asarray(array).squeeze()
-    if array.ndim != dimensions or not np.issubdtype(array.dtype, np.number):
-        raise MtpanoError(
-            f"{what} holds {array.dtype} of shape {array.shape}: expected numbers in "
-            f"{dimensions} dimensions"
-        )
-    array = np.ascontiguousarray(array, np.float32)
-    if size is None or array.shape[:2] == size:
-        return array.copy()
-    return resize_nearest(array, size)
-
-
-def no_normals(size: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Normals that are not known anywhere."""
-    return np.zeros((*size[:2], 3), np.float32), np.zeros(size[:2], bool)

@@ -11,8 +11,7 @@ import numpy as np
 
 from mtpano_model.classes import IGNORE
 from mtpano_model.data import panorama_files as files
-from mtpano_model.data.licenses import say_license
-from mtpano_model.data.panocarla import read_array
+from mtpano_model.data.public_data import PublicDataset
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError, needed_module
 from mtpano_model.geometry.sphere import frame_matrix
@@ -23,7 +22,7 @@ _MAX_DEPTH = 500.0  # metres: what is farther is sky
 _LAYOUT = "{indoor,outdoor}/{train,val,test}/shard_NNNNN.lmdb"
 
 
-class PanoInfinigenDataset:
+class PanoInfinigenDataset(PublicDataset):
     """Views of all scenes: keys `SCENE/VIEW#{rgb,depth,normal}` in `{indoor,outdoor}/SPLIT/*.lmdb`.
 
     Depth: a .npy of metres along the ray. Normals: a .npy in Structured3D's frame (x forward, y up,
@@ -31,17 +30,13 @@ class PanoInfinigenDataset:
     read. Needs the library lmdb.
     """
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: str = "all",
-        size: files.Size | None = (512, 1024),
-        class_set: str | None = None,
-    ):
-        say_license(
-            "PanoInfinigen", "BSD-3-Clause, its urban part non-commercial (prs-eth/PanoInfinigen)"
-        )
-        self.root, self.size, self.class_set = Path(root), size, class_set or "outdoor19"
+    own_set = "outdoor19"
+    license = (
+        "PanoInfinigen",
+        "BSD-3-Clause, its urban part non-commercial (prs-eth/PanoInfinigen)",
+    )
+
+    def _list(self, split: str) -> list[str]:
         self._views: list[tuple[Path, str]] = []
         skipped = 0
         for shard in sorted(self.root.glob(f"*/{'*' if split == 'all' else split}/shard_*.lmdb")):
@@ -53,13 +48,10 @@ class PanoInfinigenDataset:
             self._views += [(shard, view) for view in complete]
         if not self._views:
             raise MtpanoError(
-                f"{root} holds no complete view of split '{split}' ({skipped} lack depth or "
+                f"{self.root} holds no complete view of split '{split}' ({skipped} lack depth or "
                 f"normals): expected {_LAYOUT}"
             )
-        self.names = [f"{s.parent.parent.name}/{s.stem}/{view}" for s, view in self._views]
-
-    def __len__(self) -> int:
-        return len(self.names)
+        return [f"{s.parent.parent.name}/{s.stem}/{view}" for s, view in self._views]
 
     def __getitem__(self, index: int) -> Sample:
         shard, view = self._views[index]
@@ -74,9 +66,9 @@ class PanoInfinigenDataset:
         except (MtpanoError, ValueError) as error:
             raise MtpanoError(f"view '{name}' of {self.root} is damaged ({error})") from error
         size = self.size or (image.shape[0], image.shape[1])
-        depth = read_array(depth_file, 2, size, f"depth of '{name}'")
+        depth = files.read_array(depth_file, 2, size, f"depth of '{name}'")
         depth[~((depth > 0) & (depth < _MAX_DEPTH))] = 0
-        stored = read_array(normal_file, 3, size, f"normals of '{name}'")
+        stored = files.read_array(normal_file, 3, size, f"normals of '{name}'")
         normals = stored @ frame_matrix("released_normals", "optical").T.astype(np.float32)
         length = np.linalg.norm(normals, axis=-1, keepdims=True)
         valid = (length[..., 0] > 0.5) & (depth > 0)

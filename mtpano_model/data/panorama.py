@@ -80,7 +80,7 @@ class DatasetPanoramas:
                 except MtpanoError as error:
                     yield Skipped(name, str(error))
                     continue
-                yield Panorama(name, truth.image.permute(1, 2, 0).contiguous().numpy(), truth)
+                yield Panorama(name, truth.rgb, truth)
 
 
 def checked_panorama(name: str, picture: Picture) -> Panorama | Skipped:

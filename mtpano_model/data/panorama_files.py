@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import struct
 from collections.abc import Iterable
@@ -14,12 +15,14 @@ import torch
 from numpy.typing import NDArray
 
 from mtpano_model.classes import IGNORE, class_lookup, load_class_set
+from mtpano_model.clouds.files import packed_rgb
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.files import read_picture, read_stored
 from mtpano_model.pictures.resize import resize_image, resize_nearest
 from mtpano_model.pictures.shape import is_panoramic
 from mtpano_model.pictures.size import Size, size_text
+from mtpano_model.stored_files import open_regular
 
 logger = logging.getLogger(__name__)
 
@@ -110,9 +113,41 @@ def _png_palette(path: Path) -> NDArray[np.uint8] | None:
 def _palette_indices(rgb: NDArray[np.uint8], palette: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The first palette entry of each pixel's colour: entry 0 wins where unused entries repeat."""
     table = np.zeros(1 << 24, np.uint8)
-    codes = palette.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)
+    codes = packed_rgb(palette)
     table[codes[::-1]] = np.arange(len(codes), dtype=np.uint8)[::-1]
-    return table[rgb.astype(np.uint32) @ np.array([65536, 256, 1], np.uint32)]
+    return table[packed_rgb(rgb)]
+
+
+def read_array(
+    source: Path | bytes, dimensions: int, size: Size | None, name: str = ""
+) -> NDArray[np.float32]:
+    """A .npy file's array as float32, the nearest pixel at `size`; MtpanoError, nothing unpickled.
+
+    name: of bytes, for the message.
+    """
+    what = name or str(source)
+    try:
+        if isinstance(source, Path):
+            with open_regular(source) as file:
+                source = file.read()
+        array = np.load(io.BytesIO(source), allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise MtpanoError(f"{what} cannot be read ({error}): copy it again") from error
+    array = np.asarray(array).squeeze()
+    if array.ndim != dimensions or not np.issubdtype(array.dtype, np.number):
+        raise MtpanoError(
+            f"{what} holds {array.dtype} of shape {array.shape}: expected numbers in "
+            f"{dimensions} dimensions"
+        )
+    array = np.ascontiguousarray(array, np.float32)
+    if size is None or array.shape[:2] == size:
+        return array.copy()
+    return resize_nearest(array, size)
+
+
+def no_normals(size: tuple[int, ...]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Normals that are not known anywhere."""
+    return np.zeros((*size[:2], 3), np.float32), np.zeros(size[:2], bool)
 
 
 # --- decoding ------------------------------------------------------------------------------------
@@ -150,7 +185,7 @@ def make_sample(
     """Arrays of one frame ([H, W(, 3)]; depth in metres, 0 invalid) -> Sample, sizes checked."""
     shapes = {a.shape[:2] for a in (image, depth, normals[0], semseg)}
     if len(shapes) != 1:
-        sizes = ", ".join(f"{h}x{w}" for h, w in sorted(shapes))
+        sizes = ", ".join(map(size_text, sorted(shapes)))
         raise MtpanoError(f"frame {name} has pictures of sizes {sizes}: expected one size")
     if not is_panoramic(depth.shape):
         raise MtpanoError(

@@ -1,8 +1,10 @@
-"""The base of the readers of public data sets: it lists the frames whose files are complete."""
+"""What the readers of public data sets share: how they are opened, and which frames are whole."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,18 +15,25 @@ from mtpano_model.data import panorama_files as files
 from mtpano_model.geometry.sphere import frame_matrix
 from mtpano_model.pictures.normals import decode_normals
 
+log = logging.getLogger(__name__)
+
+
+@cache
+def say_license(data: str, terms: str) -> None:
+    """One line in the log, once a process."""
+    log.info("the licence of %s: %s", data, terms)
+
 
 class PublicDataset:
-    """Frames that have all their files; a subclass finds them and reads one (`__getitem__`).
+    """Frames by name; a subclass lists them (`_list`) and reads one (`__getitem__`).
 
     split: as the subclass has them, or "all". size: (H, W) that everything is resized to (labels
         by the nearest pixel); None keeps the files' own. class_set: of the samples; None takes the
-        files' own, `own_set`, from which "indoor18" can be made as well.
-    skipped: names of frames that lack a file.
+        files' own, `own_set`, from which "indoor18" can be made as well where it has classes.
     """
 
     own_set: ClassVar[str]
-    layout: ClassVar[str]  # where the files are expected, for the message if nothing is there
+    license: ClassVar[tuple[str, str] | None] = None  # the data's name and terms, to be logged
 
     def __init__(
         self,
@@ -33,19 +42,37 @@ class PublicDataset:
         size: files.Size | None = (512, 1024),
         class_set: str | None = None,
     ):
+        if self.license is not None:
+            say_license(*self.license)
         self.root, self.size, self.class_set = Path(root), size, class_set or self.own_set
+        self.names = self._list(split)
+
+    def _list(self, split: str) -> list[str]:
+        """Names of the frames of a split; MtpanoError where there is none."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+class FileDataset(PublicDataset):
+    """Frames whose labels are files of their own; those that lack one are left out.
+
+    skipped: their names.
+    """
+
+    layout: ClassVar[str]  # where the files are expected, for the message if nothing is there
+
+    def _list(self, split: str) -> list[str]:
         found = self.find_frames(self.root, split)
         self._frames, self.skipped = files.complete_frames(found, self.root, self.layout)
-        self.names = [frame.name for frame in self._frames]
         self._classes = files.ClassConverter(self.own_set, self.class_set)
+        return [frame.name for frame in self._frames]
 
     @staticmethod
     def find_frames(root: Path, split: str) -> Iterator[files.FrameFiles]:
         """Where the frames of a split are, whether or not all their files exist."""
         raise NotImplementedError
-
-    def __len__(self) -> int:
-        return len(self.names)
 
 
 def read_nyu_labels(

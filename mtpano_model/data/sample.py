@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
@@ -36,6 +38,11 @@ class Sample:
     def size(self) -> tuple[int, int]:
         """(H, W)."""
         return self.image.shape[-2], self.image.shape[-1]
+
+    @property
+    def rgb(self) -> NDArray[np.uint8]:
+        """The image as pictures are elsewhere, uint8 [H, W, 3]."""
+        return self.image.permute(1, 2, 0).contiguous().numpy()
 
 
 @dataclass
@@ -88,6 +95,13 @@ class PanoramaDataset(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Sample: ...
+
+
+def spread(length: int, limit: int | None) -> list[int]:
+    """`limit` indices evenly spread over 0..length-1; all where limit is None or larger."""
+    if limit is None or limit >= length:
+        return list(range(length))
+    return np.linspace(0, length - 1, limit).round().astype(int).tolist()
 
 
 def collate(samples: Sequence[Sample]) -> Batch:

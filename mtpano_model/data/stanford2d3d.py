@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.classes import load_class_set
+from mtpano_model.clouds.files import packed_rgb
 from mtpano_model.data import panorama_files as files
-from mtpano_model.data.public_data import PublicDataset
+from mtpano_model.data.public_data import FileDataset
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.geometry import sphere
@@ -31,7 +32,7 @@ _LAYOUT = (
 )
 
 
-class Stanford2D3DDataset(PublicDataset):
+class Stanford2D3DDataset(FileDataset):
     """Offices scanned with a Matterport camera, by area and camera.
 
     Depth: uint16, 1/512 m along the ray, 65535 missing. Normals: global axes, turned into the
@@ -75,8 +76,7 @@ class Stanford2D3DDataset(PublicDataset):
         stored = files.read_label(frame.normals, self.size, 3)
         normals = decode_normals(stored, _camera_from_world(frame.pose))
         _warn_unless_facing(frame.name, *normals)
-        rgb = files.read_label(frame.semseg, self.size, 3).astype(np.uint32)
-        instance = rgb @ np.array([65536, 256, 1], np.uint32)
+        instance = packed_rgb(files.read_label(frame.semseg, self.size, 3))
         known = instance < len(self._instances)
         own = np.where(known, self._instances[np.where(known, instance, 0)], -1)
         semseg = self._classes(own, frame.semseg)

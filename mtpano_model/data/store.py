@@ -13,7 +13,6 @@ index also makes any panorama, and any single picture of it, one read away.
 from __future__ import annotations
 
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Sequence
@@ -270,19 +269,3 @@ def _read_at(descriptor: int, offset: int, size: int) -> bytes:
     if len(data) < size:
         raise OSError(0, f"only {len(data)} of {size} bytes are there")
     return data
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Replace a JSON file in one step: readers see the old one or the new one."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(value, file, indent=1)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise

@@ -23,9 +23,9 @@ from mtpano_model.data.store import (
     read_index,
     read_meta,
     shard_path,
-    write_json,
 )
 from mtpano_model.errors import MtpanoError
+from mtpano_model.whole_files import write_json
 
 log = logging.getLogger(__name__)
 

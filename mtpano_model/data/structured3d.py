@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mtpano_model.data import panorama_files as files
-from mtpano_model.data.public_data import PublicDataset, read_nyu_labels
+from mtpano_model.data.public_data import FileDataset, read_nyu_labels
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError
 
@@ -16,7 +16,7 @@ _FIRST_VAL, _FIRST_TEST = 3000, 3250
 _LAYOUT = "scene_XXXXX/2D_rendering/ROOM/panorama/full/{rgb_rawlight,depth,normal,semantic}.png"
 
 
-class Structured3DDataset(PublicDataset):
+class Structured3DDataset(FileDataset):
     """Furnished rooms under raw light, by scene and room.
 
     Depth: uint16 mm along the ray, 0 none. Normals: x forward, y up, z left ("released_normals" in

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from mtpano_model.classes import IGNORE, load_class_set
 from mtpano_model.data import panorama_files as files
-from mtpano_model.data.licenses import say_license
+from mtpano_model.data.public_data import PublicDataset
 from mtpano_model.data.room_layout import RoomLayout, Span
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError, one_line
@@ -25,7 +25,7 @@ _SHAPES = ("layout_raw", "layout_complete")
 _REMEDY = "copy the home again"
 
 
-class ZindDataset:
+class ZindDataset(PublicDataset):
     """Panoramas of `HOME/zind_data.json` that have a layout and whose floor has a scale.
 
     A layout is in the room's frame: camera at the origin, y to the image's centre, x to the left, z
@@ -34,16 +34,10 @@ class ZindDataset:
     is known behind an opening. Splits: those of zind_partition.json in the root.
     """
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: str = "all",
-        size: files.Size | None = (512, 1024),
-        class_set: str | None = None,
-    ):
-        say_license("ZInD", "Zillow's data terms of use (academic, non-commercial)")
-        self.root, self.size = Path(root), size
-        self.class_set = class_set or "nyu40"
+    own_set = "nyu40"
+    license = ("ZInD", "Zillow's data terms of use (academic, non-commercial)")
+
+    def _list(self, split: str) -> list[str]:
         self._panoramas, skipped = [], 0
         for home in self._homes(split):
             for panorama in _panoramas(home):
@@ -52,20 +46,19 @@ class ZindDataset:
                 skipped += not whole
         if not self._panoramas:
             raise MtpanoError(
-                f"{root} holds no panorama of split '{split}' with a layout, a scale and its "
+                f"{self.root} holds no panorama of split '{split}' with a layout, a scale and its "
                 f"picture ({skipped} without): expected HOME/zind_data.json and HOME/panos/*.jpg"
             )
         if skipped:
-            log.warning("%s: %d panoramas without layout, scale or picture skipped", root, skipped)
-        self.names = [panorama.name for panorama in self._panoramas]
-        own = load_class_set("nyu40").names
+            log.warning(
+                "%s: %d panoramas without layout, scale or picture skipped", self.root, skipped
+            )
+        own = load_class_set(self.own_set).names
         self._ids = {
             kind: own.index(kind) for kind in ("wall", "floor", "ceiling", "door", "window")
         }
-        self._classes = files.ClassConverter("nyu40", self.class_set)
-
-    def __len__(self) -> int:
-        return len(self.names)
+        self._classes = files.ClassConverter(self.own_set, self.class_set)
+        return [panorama.name for panorama in self._panoramas]
 
     def __getitem__(self, index: int) -> Sample:
         panorama = self._panoramas[index]

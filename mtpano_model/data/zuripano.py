@@ -9,8 +9,7 @@ import numpy as np
 
 from mtpano_model.classes import IGNORE
 from mtpano_model.data import panorama_files as files
-from mtpano_model.data.licenses import say_license
-from mtpano_model.data.panocarla import no_normals
+from mtpano_model.data.public_data import PublicDataset
 from mtpano_model.data.sample import Sample
 from mtpano_model.errors import MtpanoError, needed_module
 from mtpano_model.pictures.decode import decode_picture, decode_stored
@@ -20,38 +19,31 @@ _METRES = 200 / 65535  # a unit of its 16-bit depth
 _COLUMNS = ["id", "rgb", "depth", "mask"]
 
 
-class ZuriPanoDataset:
+class ZuriPanoDataset(PublicDataset):
     """`data/test-*.parquet`, rows of id, rgb, depth (uint16, 0 to 200 m along the ray) and mask.
 
     split: "test" or "all"; it has no other. There are neither normals nor classes. Needs pyarrow.
     """
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: str = "all",
-        size: files.Size | None = (512, 1024),
-        class_set: str | None = None,
-    ):
-        say_license("ZüriPano", "CC BY 4.0 (huggingface.co/datasets/prs-eth/ZuriPano)")
-        self.root, self.size, self.class_set = Path(root), size, class_set or "outdoor19"
+    own_set = "outdoor19"
+    license = ("ZüriPano", "CC BY 4.0 (huggingface.co/datasets/prs-eth/ZuriPano)")
+
+    def _list(self, split: str) -> list[str]:
         paths = sorted(self.root.rglob("test-*.parquet")) if split in ("all", "test") else []
         if not paths:
             raise MtpanoError(
-                f"{root} holds no panorama of split '{split}': expected data/test-*.parquet of "
-                "prs-eth/ZuriPano, which is a test set alone"
+                f"{self.root} holds no panorama of split '{split}': expected data/test-*.parquet "
+                "of prs-eth/ZuriPano, which is a test set alone"
             )
         self._rows: list[tuple[Any, int, int]] = []  # file, row group, row in it
-        self.names: list[str] = []
+        names: list[str] = []
         for path in paths:
             file = _open(path)
             for group in range(file.num_row_groups):
                 ids = file.read_row_group(group, columns=["id"]).column("id").to_pylist()
                 self._rows += [(file, group, row) for row in range(len(ids))]
-                self.names += [str(name).strip().replace(" ", "_") for name in ids]
-
-    def __len__(self) -> int:
-        return len(self.names)
+                names += [str(name).strip().replace(" ", "_") for name in ids]
+        return names
 
     def __getitem__(self, index: int) -> Sample:
         file, group, row = self._rows[index]
@@ -67,7 +59,7 @@ class ZuriPanoDataset:
         depth = np.where(_one(seen) > 0, depth.astype(np.float32) * np.float32(_METRES), 0)
         semseg = np.full(size, IGNORE, np.uint8)
         image = resize_image(rgb, size)
-        return files.make_sample(name, image, depth, no_normals(size), semseg)
+        return files.make_sample(name, image, depth, files.no_normals(size), semseg)
 
 
 def _one(mask: Any) -> Any:

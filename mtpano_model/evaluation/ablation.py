@@ -8,7 +8,6 @@ not run again, and an interrupted run goes on where it stopped.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -36,6 +35,7 @@ from mtpano_model.training.config import Stage, TrainConfig
 from mtpano_model.training.loop import train
 from mtpano_model.training.presets import training_preset
 from mtpano_model.training.stream import TrainingData
+from mtpano_model.whole_files import write_json
 
 logger = logging.getLogger(__name__)
 
@@ -189,10 +189,7 @@ def _run(
         figures={task.name: metrics[task.name] for task in net.config.main_tasks},
         parameters=sum(p.numel() for p in net.parameters()),
     )
-    text = json.dumps({"config": asdict(config), "result": asdict(result)}, indent=1)
-    unfinished = run / "result.part"
-    unfinished.write_text(text + "\n", encoding="utf-8")
-    unfinished.rename(run / "result.json")
+    write_json(run / "result.json", {"config": asdict(config), "result": asdict(result)})
     return result
 
 

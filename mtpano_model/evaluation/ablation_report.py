@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from mtpano_model.evaluation.ablation import AblationConfig, Result, Variant
 from mtpano_model.evaluation.ablation_times import Times
 from mtpano_model.markdown import table
 from mtpano_model.metrics.evaluation import delta_mtl
+from mtpano_model.whole_files import write_json
 
 Figures = dict[str, dict[str, float]]
 
@@ -121,7 +121,7 @@ def write_ablation_report(
         "results": [asdict(result) for result in results],
         "times": {name: asdict(taken) for name, taken in times.items()},
     }
-    (out / "ablation.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    write_json(out / "ablation.json", facts)
     (out / "ablation.md").write_text(text, encoding="utf-8")
     return text
 

@@ -19,7 +19,7 @@ from mtpano_model.inference.postprocess_rules import DepthFinish
 from mtpano_model.metrics.evaluation import Maps
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.network.pretrained import from_pretrained
-from mtpano_model.pictures.size import Size
+from mtpano_model.pictures.size import Size, size_text
 from mtpano_model.tasks import CONFIDENCE
 from mtpano_model.torch_device import torch_device
 from mtpano_model.training.checkpoint import best_weights
@@ -82,7 +82,7 @@ def _about(info: ModelInfo) -> dict[str, str]:
     return {
         "model": str(info.path),
         "preset": info.preset,
-        "input": _times(info.input_size),
+        "input": size_text(info.input_size),
         "engine": f"{info.backend} {info.precision} on {info.device}",
         "revision": info.revision,
     }
@@ -123,7 +123,3 @@ def open_predictor(
             "export its checkpoint at that --size"
         )
     return OnnxPredictor(load_estimator(model, backend, device, threads, precision), rules)
-
-
-def _times(size: Size) -> str:
-    return f"{size[0]}x{size[1]}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import html
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from mtpano_model.evaluation.predictor import Predictor
 from mtpano_model.evaluation.report_pictures import frame_sheet
 from mtpano_model.evaluation.runner import RANKING, Outcome, ground_truth, predict
 from mtpano_model.metrics.figures import Figures
+from mtpano_model.whole_files import write_json
 
 # (task, figure, how people call it, factor, unit)
 ROWS = (
@@ -104,8 +104,7 @@ def write_report(
     """
     out.mkdir(parents=True, exist_ok=True)
     facts = {**about, "skipped": outcome.skipped}
-    text = json.dumps({**outcome.metrics, "about": facts}, indent=1, allow_nan=False)
-    (out / "metrics.json").write_text(text + "\n", encoding="utf-8")
+    write_json(out / "metrics.json", {**outcome.metrics, "about": facts}, allow_nan=False)
     _write_frames(out / "frames.csv", outcome)
     sections = [_facts_table(facts), _figures_table(outcome.metrics), _seam(outcome.metrics)]
     sections += [_confidence_section(out, outcome.metrics), _groups_section(outcome.metrics)]

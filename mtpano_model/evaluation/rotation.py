@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from mtpano_model.data.augment import roll_yaw, rotate
-from mtpano_model.data.sample import Sample
+from mtpano_model.data.sample import Sample, spread
 from mtpano_model.evaluation.data_sets import Comparison
 from mtpano_model.evaluation.predictor import Predictor
-from mtpano_model.evaluation.runner import ground_truth, predict, spread
+from mtpano_model.evaluation.runner import ground_truth, predict
 from mtpano_model.geometry.sphere import pitch_matrix
 from mtpano_model.metrics.evaluation import Evaluation
 from mtpano_model.metrics.protocols import Protocol

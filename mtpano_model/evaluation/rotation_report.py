@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from mtpano_model.evaluation.charts import line_chart, tiles
 from mtpano_model.evaluation.features import FeatureStability
 from mtpano_model.evaluation.report import page, table
 from mtpano_model.evaluation.rotation import FOLLOWED, Turned
+from mtpano_model.whole_files import write_json
 
 
 def write_rotation_report(
@@ -38,8 +38,7 @@ def write_rotation_report(
         "pitch": pitched.to_dict(),
         "features": None if stability is None else asdict(stability),
     }
-    text = json.dumps(facts, indent=1, allow_nan=False)
-    (out / "rotation.json").write_text(text + "\n", encoding="utf-8")
+    write_json(out / "rotation.json", facts, allow_nan=False)
     sections = [
         table([[key.replace("_", " "), str(value)] for key, value in about.items()], "facts"),
         _section(out, "Yaw roll", "roll", rolled),

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.data.sample import Sample
+from mtpano_model.data.sample import Sample, spread
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.data_sets import Comparison
 from mtpano_model.evaluation.groups import groups_of, in_order
@@ -145,7 +145,7 @@ def _summary(evaluation: Evaluation) -> dict[str, Any]:
 
 def ground_truth(sample: Sample) -> tuple[NDArray[np.uint8], Maps]:
     """RGB [H, W, 3] and the true maps of a sample."""
-    return sample.image.permute(1, 2, 0).contiguous().numpy(), Maps(
+    return sample.rgb, Maps(
         depth=sample.depth[0].numpy(),
         normals=sample.normals.permute(1, 2, 0).numpy(),
         labels=sample.semseg.numpy().astype(np.uint8),
@@ -161,13 +161,6 @@ def predict(predictor: Predictor, comparison: Comparison, rgb: NDArray[np.uint8]
     if maps.labels is not None:
         maps.labels = comparison.translate(maps.labels)
     return maps
-
-
-def spread(length: int, limit: int | None) -> list[int]:
-    """`limit` indices evenly spread over 0..length-1; all where limit is None or larger."""
-    if limit is None or limit >= length:
-        return list(range(length))
-    return np.linspace(0, length - 1, limit).round().astype(int).tolist()
 
 
 def _roll_error(

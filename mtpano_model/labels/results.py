@@ -8,12 +8,13 @@ from pathlib import Path
 from mtpano_model.classes import load_class_set
 from mtpano_model.data.panorama import DatasetPanoramas
 from mtpano_model.data.pseudo_encoding import decode
-from mtpano_model.data.store import Store, write_json
+from mtpano_model.data.store import Store
 from mtpano_model.errors import writing
 from mtpano_model.labels.preview import preview
 from mtpano_model.labels.quality import LabelQuality
 from mtpano_model.pictures.files import write_picture
 from mtpano_model.pictures.folders import short_name
+from mtpano_model.whole_files import write_json
 
 PREVIEWS = 12
 _ADVICE = "make room or choose another --out, the store itself is whole"

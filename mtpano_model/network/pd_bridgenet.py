@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from mtpano_model.network.aggregation import Aggregator, InitialHead
-from mtpano_model.network.backbones import Taps, build_backbone
+from mtpano_model.network.backbones import Taps
+from mtpano_model.network.backbones.build import build_backbone
 from mtpano_model.network.bridge import Bridge
 from mtpano_model.network.config import PDBridgeNetConfig
 from mtpano_model.network.decoders.dpt import DPTDecoder

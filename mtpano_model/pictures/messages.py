@@ -25,6 +25,12 @@ from mtpano_model.pictures.picture import BadPicture, Picture, quoted
 from mtpano_model.pictures.shape import check_pixels
 from mtpano_model.pictures.size import Size
 
+FFMPEG = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
+FOXGLOVE = "foxglove_msgs/msg/CompressedVideo"
+# The types that a camera's pictures may come as, in the order in which they are taken where a topic
+# has several. `mtpano_model.video.messages` reads the last two.
+PICTURE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", FFMPEG, FOXGLOVE)
+
 
 class _Encoding(NamedTuple):
     """pixel_bytes: of a row's pixel. value_bytes: of one number. order: of what comes out.
@@ -77,7 +83,7 @@ _ENCODED = ("jpeg", "jpg", "mjpeg", "mjpg", "png")
 SINGLE_CHANNEL = ("mono16", "16UC1", "16SC1", "32SC1", "32FC1", "64FC1")
 COLOR_ENCODINGS = (*_ENCODINGS, *_PLANAR)
 _SPELLINGS = {name.lower(): name for name in (*COLOR_ENCODINGS, *_ENCODED, *SINGLE_CHANNEL)}
-VIDEO_FORMATS = ("h264", "h265", "hevc", "av1", "vp8", "vp9", "mpeg", "theora", "libx26", "nvenc")
+_VIDEO_FORMATS = ("h264", "h265", "hevc", "av1", "vp8", "vp9", "mpeg", "theora", "libx26", "nvenc")
 
 
 def read_message(
@@ -165,14 +171,18 @@ def _told(error: BadPicture, data: bytes, form: str) -> BadPicture:
     )
 
 
+def video_format(form: str) -> str:
+    """The word in a CompressedImage's format that names a video codec, empty where none does."""
+    words = form.lower().replace(".", "").replace(";", " ").split()
+    return next((word for word in words if word.startswith(_VIDEO_FORMATS)), "")
+
+
 def _check_format(form: str, start: bytes) -> None:
     """BadPicture where a CompressedImage's format, or how its data begin, is no colour picture."""
     encoding = _spelt(form.split(";")[0])
     if encoding in SINGLE_CHANNEL or "compresseddepth" in form.lower():
         raise single_channel(encoding)
-    words = form.lower().replace(".", "").replace(";", " ").split()
-    is_video = any(word.startswith(VIDEO_FORMATS) for word in words)
-    if is_video or re.match(VIDEO_START, start, re.DOTALL):
+    if video_format(form) or re.match(VIDEO_START, start, re.DOTALL):
         raise BadPicture(
             "encoding",
             f"format {quoted(form)} is a video stream, expected single pictures: decode it first "

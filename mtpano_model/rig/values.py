@@ -7,23 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.stored_files import read_text
+from mtpano_model.stored_files import parse_yaml, read_text
 
 
 def yaml_of(path: Path, what: str) -> Any:
     """The content of a YAML file; MtpanoError, naming the file as `what` it is, if it has none."""
     try:
-        return yaml.safe_load(read_text(path))
+        return parse_yaml(read_text(path))
     except OSError as error:
         raise MtpanoError(f"cannot read {what} {path}: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # ValueError: bytes that are no text, and values that only look like a date or a number.
-        line = str(error).splitlines()[0]
-        raise MtpanoError(f"{what} {path} is no YAML: {line}") from error
+    except ValueError as error:  # also of bytes that are no text
+        raise MtpanoError(f"{what} {path} is no YAML: {error}") from error
 
 
 def number(value: Any, name: str) -> float:

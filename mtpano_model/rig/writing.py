@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.pictures.size import size_text
 from mtpano_model.rig.rig import WHOLE, Rig
 
 _TEMPLATES = Path(__file__).with_name("templates")
@@ -35,7 +36,7 @@ def rig_yaml(rig: Rig) -> str:
             said["calibration"] = "camera_info"
         else:
             said["model"] = camera.model
-            said["size"] = f"{camera.size[0]}x{camera.size[1]}"
+            said["size"] = size_text(camera.size)
             said["intrinsics"] = [*camera.shape, *camera.focal, *camera.center]
             if camera.distortion:
                 said["distortion"] = list(camera.distortion)

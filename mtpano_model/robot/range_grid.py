@@ -20,11 +20,6 @@ from mtpano_model.robot.sampling import Floats
 _STEP = 1.1
 
 
-def vertical_fov(height: int) -> float:
-    """Radians between the first and the last row of a grid of `height` rows."""
-    return np.pi * (height - 1) / height
-
-
 def range_grid(depth: Floats) -> Floats:
     """Depth [H, W] -> ranges [H, W] at nvblox's cells; not finite where neither neighbour is.
 

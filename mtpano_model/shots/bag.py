@@ -17,7 +17,13 @@ from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.folders import readable
-from mtpano_model.pictures.messages import read_message, unusable
+from mtpano_model.pictures.messages import (
+    FFMPEG,
+    FOXGLOVE,
+    PICTURE_TYPES,
+    read_message,
+    unusable,
+)
 from mtpano_model.pictures.picture import BadPicture, NoteTeller, Picture
 from mtpano_model.shots.recording import Message, Recording, open_recording, warn_once
 from mtpano_model.shots.video import VideoReader, video_panorama
@@ -26,14 +32,11 @@ from mtpano_model.video.messages import stamp_of, video_packet
 
 log = logging.getLogger(__name__)
 
-_FFMPEG = "ffmpeg_image_transport_msgs/msg/FFMPEGPacket"
-_FOXGLOVE = "foxglove_msgs/msg/CompressedVideo"
-IMAGE_TYPES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage", _FFMPEG, _FOXGLOVE)
 # The two that no standard installation has; the definitions are their packages'.
 _DEFINITIONS = {
-    _FFMPEG: "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n"
+    FFMPEG: "std_msgs/Header header\nint32 width\nint32 height\nstring encoding\nuint64 pts\n"
     "uint8 flags\nbool is_bigendian\nuint8[] data\n",
-    _FOXGLOVE: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n",
+    FOXGLOVE: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n",
 }
 # So many messages tell a topic's rate; to read all would take minutes.
 _RATE_MESSAGES = 31
@@ -170,7 +173,7 @@ def _rate(stamps: list[int]) -> float | None:
 
 
 def _choose_topic(recording: Recording, bag: str, topic: str | None) -> str:
-    images = {n: kind for n, kind in recording.topics.items() if kind in IMAGE_TYPES}
+    images = {n: kind for n, kind in recording.topics.items() if kind in PICTURE_TYPES}
     listing = ", ".join(f"{name} ({kind})" for name, kind in sorted(images.items()))
     if not images:
         have = ", ".join(f"{n} ({k})" for n, k in sorted(recording.topics.items())) or "none at all"

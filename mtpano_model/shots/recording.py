@@ -19,7 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, needed_module
 from mtpano_model.pictures.folders import (
     PICTURE_SUFFIXES,
     RECORDING_SUFFIXES,
@@ -159,12 +159,7 @@ def _storage_files(path: Path) -> list[Path]:
 
 
 def _open_file(file: Path, stack: ExitStack) -> Any:
-    try:
-        from rosbags.rosbag2 import Reader
-    except ImportError:
-        raise MtpanoError(
-            "reading a bag needs the library 'rosbags': install it with `pip install rosbags`"
-        ) from None
+    rosbag2 = needed_module("rosbags.rosbag2", "reading a bag")
     try:
         with file.open("rb") as opened:
             start = opened.read(4096)
@@ -174,7 +169,7 @@ def _open_file(file: Path, stack: ExitStack) -> Any:
                 f"{readable(file.name)} --dst {readable(file.stem)}`"
             )
         named = _plainly_named(file, start, stack)
-        reader = Reader(named)
+        reader = rosbag2.Reader(named)
         reader.open()
     except MtpanoError:
         raise

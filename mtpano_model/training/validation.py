@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mtpano_model.classes import IGNORE, load_class_set
-from mtpano_model.data.sample import Batch, PanoramaDataset, collate
+from mtpano_model.data.sample import Batch, PanoramaDataset, collate, spread
 from mtpano_model.export.torch_engine import network_estimator
 from mtpano_model.inference import Frame
 from mtpano_model.metrics.evaluation import Evaluation, Maps
@@ -44,9 +44,9 @@ def validate(
     evaluation = Evaluation(
         PROTOCOLS.get(protocol, Protocol(protocol)), load_class_set(net.config.class_set)
     )
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(limit, len(frames))).round().astype(int))
+    chosen = spread(len(frames), limit)
     for start in range(0, len(chosen), batch):
-        truth = collate([frames[int(i)] for i in chosen[start : start + batch]])
+        truth = collate([frames[i] for i in chosen[start : start + batch]])
         for i, prediction in enumerate(predicted_maps(net, truth.image, device)):
             evaluation.update(prediction, true_maps(truth, i))
     summary = evaluation.summary()

@@ -25,7 +25,7 @@ _NAMES = {
 _TELL_AFTER = 300  # packets without a key frame: ten seconds at 30 Hz
 _B_FRAMES, _B_FRAMES_AMONG = 3, 64  # so many among so many packets are no damage
 _BEGAN_AGAIN = 10**9  # ns: stamps that go back so far are those of a stream that began again
-_START_CODES = (b"\x00\x00\x01", b"\x00\x00\x00\x01")
+START_CODES = (b"\x00\x00\x01", b"\x00\x00\x00\x01")
 
 
 def video_codec(name: str) -> str | None:
@@ -97,7 +97,7 @@ class Decoder:
                 return self._nothing("late")
             self._wait()
         self._last = stamp
-        if not data.startswith(_START_CODES):
+        if not data.startswith(START_CODES):
             self._wait()
             self._tell_once(
                 "form",

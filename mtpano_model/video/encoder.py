@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.pictures.size import size_text
 from mtpano_model.video.library import pyav
 
 Codec = Literal["h264", "hevc"]
@@ -48,7 +49,7 @@ class Encoder:
         if size != self._size:
             if size[0] % 2 or size[1] % 2:
                 raise MtpanoError(
-                    f"a picture of {size[0]}x{size[1]} (rows x columns) cannot be encoded as "
+                    f"a picture of {size_text(size)} (rows x columns) cannot be encoded as "
                     "video, expected even numbers: give another size"
                 )
             self._context, self._size = self._opened(size), size

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from mtpano_model.pictures.messages import VIDEO_FORMATS
+from mtpano_model.pictures.messages import video_format
 
 
 class VideoPacket(NamedTuple):
@@ -25,14 +25,15 @@ def video_packet(message: Any) -> VideoPacket | None:
         return VideoPacket(message.format, bytes(message.data), stamp_of(message))
     if hasattr(message, "pts"):
         return VideoPacket(message.encoding, bytes(message.data), stamp_of(message))
-    words = getattr(message, "format", "").lower().replace(".", "").replace(";", " ").split()
-    for word in words:
-        if word.startswith(VIDEO_FORMATS):
-            return VideoPacket(word, bytes(message.data), stamp_of(message))
-    return None
+    word = video_format(getattr(message, "format", ""))
+    return VideoPacket(word, bytes(message.data), stamp_of(message)) if word else None
 
 
 def stamp_of(message: Any) -> int:
     """The stamp of a picture's or packet's message, in nanoseconds."""
-    stamp = message.timestamp if hasattr(message, "timestamp") else message.header.stamp
+    return nanoseconds(message.timestamp if hasattr(message, "timestamp") else message.header.stamp)
+
+
+def nanoseconds(stamp: Any) -> int:
+    """A builtin_interfaces/Time as one number."""
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)

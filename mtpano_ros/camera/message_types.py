@@ -1,4 +1,4 @@
-"""The types that a camera's pictures may come as, by their ROS names."""
+"""The classes of the messages that a camera's pictures may come in, by their ROS names."""
 
 from __future__ import annotations
 
@@ -8,14 +8,8 @@ from typing import Any
 from std_msgs.msg import Header
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.pictures.messages import PICTURE_TYPES
 
-# In the order in which they are taken where a topic has several.
-PICTURE_TYPES = (
-    "sensor_msgs/msg/Image",
-    "sensor_msgs/msg/CompressedImage",
-    "ffmpeg_image_transport_msgs/msg/FFMPEGPacket",
-    "foxglove_msgs/msg/CompressedVideo",
-)
 _EXPECTED = "expected Image, CompressedImage, FFMPEGPacket or CompressedVideo"
 
 

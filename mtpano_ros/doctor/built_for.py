@@ -7,6 +7,10 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+OWN_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
+CHANGE_PYTHON = (
+    "deactivate conda or the virtual environment, or name the right Python in MTPANO_PYTHON"
+)
 _TAG = re.compile(r"\.cpython-(\d)(\d+)\w*-[^/]*\.so$")
 
 
@@ -19,11 +23,10 @@ def built_for(package: str) -> str:
         spec = find_spec(package)
     except (ImportError, ValueError):
         return ""
-    tags: set[tuple[str, str]] = set()
+    tags: set[str] = set()
     for folder in spec.submodule_search_locations or () if spec else ():
         for file in Path(folder).rglob("*.so"):
             found = _TAG.search(file.name)
             if found:
-                tags.add((found[1], found[2]))
-    own = (str(sys.version_info[0]), str(sys.version_info[1]))
-    return ", ".join(sorted(".".join(tag) for tag in tags)) if tags and own not in tags else ""
+                tags.add(f"{found[1]}.{found[2]}")
+    return "" if OWN_PYTHON in tags else ", ".join(sorted(tags))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
 from mtpano_model.doctor.finding import Finding, fix, note, ok
-from mtpano_ros.doctor.built_for import built_for
+from mtpano_ros.doctor.built_for import CHANGE_PYTHON, OWN_PYTHON, built_for
 
 # Message packages that the node needs; others it does without.
 NEEDED = ("sensor_msgs", "diagnostic_msgs", "lifecycle_msgs")
@@ -30,10 +29,9 @@ def check(environment: Mapping[str, str] = os.environ) -> list[Finding]:
     distribution = environment.get("ROS_DISTRO")
     origin = _origin("rclpy")
     if origin is None and distribution:
-        python = f"{sys.version_info[0]}.{sys.version_info[1]}"
         return [
             fix(
-                f"ROS 2 {distribution} is sourced but Python {python} does not find its rclpy",
+                f"ROS 2 {distribution} is sourced but Python {OWN_PYTHON} does not find its rclpy",
                 "use the distribution's own python3, in a virtual environment made with "
                 "--system-site-packages",
             )
@@ -49,10 +47,8 @@ def check(environment: Mapping[str, str] = os.environ) -> list[Finding]:
         if other := built_for(name):
             return [
                 fix(
-                    f"Python {sys.version_info[0]}.{sys.version_info[1]} cannot load {name}, which "
-                    f"was built for Python {other}",
-                    "deactivate conda or the virtual environment, or name the right Python in "
-                    "MTPANO_PYTHON",
+                    f"Python {OWN_PYTHON} cannot load {name}, which was built for Python {other}",
+                    CHANGE_PYTHON,
                 )
             ]
     embedded = "site-packages" in origin.parts

@@ -16,6 +16,7 @@ from rclpy.subscription import Subscription
 
 from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.pictures.size import Size
+from mtpano_model.video.messages import nanoseconds
 from mtpano_ros.camera.shot import Shot
 from mtpano_ros.camera.source import Endpoint, LookUp, Source, Surroundings
 from mtpano_ros.frames.demand import Demand
@@ -180,7 +181,7 @@ class Intake:
             self._skipped(f"to take it raised {one_line(error)}")
 
     def _take(self, shot: Shot) -> None:
-        stamp = shot.header.stamp.sec * 10**9 + shot.header.stamp.nanosec
+        stamp = nanoseconds(shot.header.stamp)
         earlier, self._last_stamp = self._last_stamp, stamp
         plan = self._publishers.plan()
         if stamp < earlier:

@@ -95,20 +95,23 @@ class Output(ABC):
         count as a reason to work; it is handed to `fill` whenever another topic of the output is
         wanted. Outputs that name the same topic share its publisher.
     note: a line for the log, such as why it has no topics here.
+    needed: what each of its topics needs, as named above; see `needs` where they differ.
     bytes_per_pixel: of its largest message, 0 where that is small or no image.
     """
 
     topics: tuple[Topic, ...] = ()
     note = ""
+    needed: frozenset[str] = frozenset()
     bytes_per_pixel = 0
 
     def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
         """parameters: those of configure, for what is fixed from then on."""
         self.model = model
+        self._buffer = Buffer()  # for its message; empty until it is filled
 
     def needs(self, wanted: Collection[Topic]) -> frozenset[str]:
-        """What the `wanted` ones of its topics need, as named above; nothing by default."""
-        return frozenset()
+        """What the `wanted` ones of its topics need; `needed` by default."""
+        return self.needed
 
     @abstractmethod
     def fill(self, result: Result, wanted: Collection[Topic]) -> Iterable[Message]:

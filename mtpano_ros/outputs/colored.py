@@ -11,28 +11,17 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import Image
 
 from mtpano_model.drawing.colors import colorize_depth, colorize_labels
-from mtpano_model.graph.model_info import ModelInfo
 from mtpano_model.inference.frame import Frame
 from mtpano_model.pictures.normals import encode_normals
 from mtpano_ros.outputs.base import DEPTH, LABELS, NORMALS, Message, Output, Result
 from mtpano_ros.outputs.messages import image_message
-from mtpano_ros.outputs.serialized import Buffer
-from mtpano_ros.parameters.table import Parameters
 from mtpano_ros.topics import Topic
 
 
 class ColoredImage(Output):
     """An rgb8 image that is painted from one field of the frame."""
 
-    field: str
     bytes_per_pixel = 3
-
-    def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
-        super().__init__(model, parameters)
-        self._buffer = Buffer()
-
-    def needs(self, wanted: Collection[Topic]) -> frozenset[str]:
-        return frozenset({self.field})
 
     @abstractmethod
     def paint(self, frame: Frame, out: NDArray[np.uint8]) -> Any:
@@ -48,7 +37,7 @@ class ColoredDepth(ColoredImage):
     """`depth/color`."""
 
     topics = (Topic("depth/color", Image, display="Image"),)
-    field = DEPTH
+    needed = frozenset({DEPTH})
 
     def paint(self, frame: Frame, out: NDArray[np.uint8]) -> Any:
         colorize_depth(frame.depth, out=out)
@@ -58,7 +47,7 @@ class ColoredNormals(ColoredImage):
     """`normals/color`: in the optical frame, whatever `outputs.frame_convention` says."""
 
     topics = (Topic("normals/color", Image, display="Image"),)
-    field = NORMALS
+    needed = frozenset({NORMALS})
 
     def paint(self, frame: Frame, out: NDArray[np.uint8]) -> Any:
         encode_normals(frame.normals, out=out)
@@ -68,7 +57,7 @@ class ColoredSemantic(ColoredImage):
     """`semantic/color`: in the colours of the model's classes."""
 
     topics = (Topic("semantic/color", Image, display="Image"),)
-    field = LABELS
+    needed = frozenset({LABELS})
 
     def paint(self, frame: Frame, out: NDArray[np.uint8]) -> Any:
         colorize_labels(frame.labels, self.model.classes.palette, out=out)

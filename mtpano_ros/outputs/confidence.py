@@ -11,7 +11,6 @@ from sensor_msgs.msg import Image
 from mtpano_model.graph.model_info import ModelInfo
 from mtpano_ros.outputs.base import CONFIDENCE, DEPTH, Message, Output, Result
 from mtpano_ros.outputs.messages import image_message
-from mtpano_ros.outputs.serialized import Buffer
 from mtpano_ros.parameters.table import Parameters
 from mtpano_ros.topics import Topic
 
@@ -20,6 +19,7 @@ class Confidence(Output):
     """`confidence`: 0 to 255; 0 where depth is unknown."""
 
     topics = (Topic("confidence", Image, display=""),)
+    needed = frozenset({CONFIDENCE, DEPTH})
     bytes_per_pixel = 1
 
     def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
@@ -29,10 +29,6 @@ class Confidence(Output):
             "the network" if own else "class probability and the agreement of depth and normals"
         )
         self.note = f"confidence is made from {source}"
-        self._buffer = Buffer()
-
-    def needs(self, wanted: Collection[Topic]) -> frozenset[str]:
-        return frozenset({CONFIDENCE, DEPTH})
 
     def fill(self, result: Result, wanted: Collection[Topic]) -> Iterable[Message]:
         out = self._buffer.view(result.size, np.uint8)

@@ -14,8 +14,15 @@ from mtpano_model.robot.range_grid import grid_points, range_grid
 from mtpano_ros.outputs.base import DEPTH, LABELS, NORMALS, Message, Output, Result
 from mtpano_ros.outputs.messages import cloud_message
 from mtpano_ros.outputs.placing import body_place, place
-from mtpano_ros.outputs.point_cloud import cloud_size, every, float_fields, move, pack_places
-from mtpano_ros.outputs.serialized import Buffer
+from mtpano_ros.outputs.point_cloud import (
+    cloud_bytes,
+    cloud_size,
+    coarser,
+    every,
+    float_fields,
+    move,
+    pack_places,
+)
 from mtpano_ros.parameters.table import Parameters
 from mtpano_ros.topics import Topic
 
@@ -26,20 +33,13 @@ class RangeGrid(Output):
     """`range_grid`: one point a cell, in the camera's body frame."""
 
     topics = (Topic("range_grid", PointCloud2, display=""),)
+    needed = frozenset({DEPTH, NORMALS})
     bytes_per_pixel = 12
-
-    def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
-        super().__init__(model, parameters)
-        self._buffer = Buffer()
-        self._fields = float_fields(_PLACE)
-
-    def needs(self, wanted: Collection[Topic]) -> frozenset[str]:
-        return frozenset({DEPTH, NORMALS})
 
     def fill(self, result: Result, wanted: Collection[Topic]) -> Iterable[Message]:
         points = self._buffer.view((*result.size, 3), np.float32)
         grid_points(range_grid(result.solid.depth), points)
-        message = cloud_message(body_place(result).header, result.size, self._fields)
+        message = cloud_message(body_place(result).header, result.size, float_fields(_PLACE))
         yield Message(self.topics[0], message, self._buffer)
 
 
@@ -47,6 +47,7 @@ class SemanticPoints(Output):
     """`points/semantic`: x y z and for each class of `cloud.classes` a channel, 1 or 0."""
 
     topics = (Topic("points/semantic", PointCloud2, display=""),)
+    needed = frozenset({DEPTH, NORMALS, LABELS})
 
     def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
         super().__init__(model, parameters)
@@ -54,10 +55,6 @@ class SemanticPoints(Output):
         names = named or list(model.classes.names)
         self._ids = class_ids(names, model.classes)
         self._fields = float_fields([*_PLACE, *(name.replace(" ", "_") for name in names)])
-        self._buffer = Buffer()
-
-    def needs(self, wanted: Collection[Topic]) -> frozenset[str]:
-        return frozenset({DEPTH, NORMALS, LABELS})
 
     def fill(self, result: Result, wanted: Collection[Topic]) -> Iterable[Message]:
         options = result.parameters.cloud
@@ -73,14 +70,7 @@ class SemanticPoints(Output):
         yield Message(self.topics[0], message, self._buffer)
 
     def message_bytes(self, size: Size, parameters: Parameters) -> int:
-        return self._bytes(size, parameters.cloud.stride)
+        return cloud_bytes(size, parameters.cloud.stride, self._fields)
 
     def remedy(self, size: Size, parameters: Parameters, limit: int) -> str:
-        stride = parameters.cloud.stride
-        while self._bytes(size, stride) > limit:
-            stride += 1
-        return f"cloud.stride to {stride}"
-
-    def _bytes(self, size: Size, stride: int) -> int:
-        rows, columns = cloud_size(size, stride)
-        return rows * columns * 4 * len(self._fields)
+        return coarser(size, parameters.cloud.stride, self._fields, limit)

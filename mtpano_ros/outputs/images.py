@@ -13,29 +13,24 @@ from mtpano_model.graph.contract import label_type
 from mtpano_model.graph.model_info import ModelInfo
 from mtpano_model.pictures.millimetres import millimetres
 from mtpano_ros.outputs.base import DEPTH, LABELS, NORMALS, Message, Output, Result
-from mtpano_ros.outputs.messages import image_message
-from mtpano_ros.outputs.serialized import Buffer
+from mtpano_ros.outputs.messages import image_message, label_encoding
 from mtpano_ros.parameters.table import Parameters
 from mtpano_ros.topics import Topic
+
+_TO_BODY = frame_matrix("optical", "body").astype(np.float32)
 
 
 class DepthImage(Output):
     """`depth`: metres along the ray, or millimetres."""
 
     topics = (Topic("depth", Image, display=""),)
+    needed = frozenset({DEPTH})
     bytes_per_pixel = 4
-
-    def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
-        super().__init__(model, parameters)
-        self._millimetres = Buffer()
-
-    def needs(self, wanted: Collection[Topic]) -> frozenset[str]:
-        return frozenset({DEPTH})
 
     def fill(self, result: Result, wanted: Collection[Topic]) -> Iterable[Message]:
         encoding, buffer = result.parameters.outputs.depth_encoding, result.memory.depth
         if encoding == "16UC1":
-            buffer = self._millimetres
+            buffer = self._buffer
             millimetres(result.frame.depth, buffer.view(result.size, np.uint16))
         message = image_message(result.header, encoding, result.size, buffer)
         yield Message(self.topics[0], message, buffer)
@@ -45,22 +40,15 @@ class NormalsImage(Output):
     """`normals`: unit vectors in the axes of `outputs.frame_convention`."""
 
     topics = (Topic("normals", Image, display=""),)
+    needed = frozenset({NORMALS})
     bytes_per_pixel = 12
-
-    def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
-        super().__init__(model, parameters)
-        self._turned = Buffer()
-        self._to_body = frame_matrix("optical", "body").astype(np.float32)
-
-    def needs(self, wanted: Collection[Topic]) -> frozenset[str]:
-        return frozenset({NORMALS})
 
     def fill(self, result: Result, wanted: Collection[Topic]) -> Iterable[Message]:
         buffer = result.memory.normals
         if result.parameters.outputs.frame_convention == "body":
-            buffer = self._turned
+            buffer = self._buffer
             turned = buffer.view((*result.size, 3), np.float32)
-            cv2.transform(result.frame.normals, self._to_body, dst=turned)
+            cv2.transform(result.frame.normals, _TO_BODY, dst=turned)
         message = image_message(result.header, "32FC3", result.size, buffer)
         yield Message(self.topics[0], message, buffer)
 
@@ -69,16 +57,13 @@ class SemanticImage(Output):
     """`semantic`: class ids, of 16 bits from 255 classes on."""
 
     topics = (Topic("semantic", Image, display=""),)
+    needed = frozenset({LABELS})
 
     def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
         super().__init__(model, parameters)
         self.bytes_per_pixel = label_type(len(model.classes)).itemsize
 
-    def needs(self, wanted: Collection[Topic]) -> frozenset[str]:
-        return frozenset({LABELS})
-
     def fill(self, result: Result, wanted: Collection[Topic]) -> Iterable[Message]:
-        encoding = "mono8" if self.bytes_per_pixel == 1 else "mono16"
-        buffer = result.memory.labels
+        buffer, encoding = result.memory.labels, label_encoding(result.frame.labels.dtype)
         message = image_message(result.header, encoding, result.size, buffer)
         yield Message(self.topics[0], message, buffer)

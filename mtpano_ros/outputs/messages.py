@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import sys
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,11 @@ def image_message(header: Header, encoding: str, size: tuple[int, int], buffer: 
     message.height, message.width = size
     message.step = buffer.size // size[0]
     return message
+
+
+def label_encoding(kind: np.dtype[Any]) -> str:
+    """The encoding of an image of class ids."""
+    return "mono8" if kind.itemsize == 1 else "mono16"
 
 
 def cloud_message(

@@ -135,6 +135,19 @@ def cloud_size(size: tuple[int, int], stride: int) -> tuple[int, int]:
     return len(range(size[0])[every(stride)[0]]), len(range(size[1])[every(stride)[1]])
 
 
+def cloud_bytes(size: tuple[int, int], stride: int, fields: Sequence[PointField]) -> int:
+    """Bytes of the points of a frame of `size`; every field has four."""
+    rows, columns = cloud_size(size, stride)
+    return rows * columns * 4 * len(fields)
+
+
+def coarser(size: tuple[int, int], stride: int, fields: Sequence[PointField], limit: int) -> str:
+    """What to set for the points to have at most `limit` bytes: the least stride that does it."""
+    while cloud_bytes(size, stride, fields) > limit:
+        stride += 1
+    return f"cloud.stride to {stride}"
+
+
 def voxel_choice(points: Floats, voxel: float) -> NDArray[np.intp]:
     """Indices of one point in every occupied cube of `voxel` metres: the first in memory.
 

@@ -28,12 +28,13 @@ from mtpano_ros.outputs.point_cloud import (
     FIELDS,
     FIELDS_WITH_HEIGHT,
     CloudPacker,
+    cloud_bytes,
     cloud_size,
+    coarser,
     every,
     move,
     voxel_choice,
 )
-from mtpano_ros.outputs.serialized import Buffer
 from mtpano_ros.parameters.table import Parameters
 from mtpano_ros.topics import Topic
 
@@ -52,7 +53,6 @@ class Points(Output):
 
     def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
         super().__init__(model, parameters)
-        self._buffer = Buffer()
         self._packer = CloudPacker()
         self._floor_ids = surface_ids(model.classes, "floor")
 
@@ -112,19 +112,11 @@ class Points(Output):
         return split(height, labels, rules)
 
     def message_bytes(self, size: Size, parameters: Parameters) -> int:
-        return _bytes(size, parameters, parameters.cloud.stride)
+        return cloud_bytes(size, parameters.cloud.stride, _fields(parameters))
 
     def remedy(self, size: Size, parameters: Parameters, limit: int) -> str:
-        stride = parameters.cloud.stride
-        while _bytes(size, parameters, stride) > limit:
-            stride += 1
-        return f"cloud.stride to {stride}"
+        return coarser(size, parameters.cloud.stride, _fields(parameters), limit)
 
 
 def _fields(parameters: Parameters) -> list[PointField]:
     return FIELDS if parameters.camera_metres is None else FIELDS_WITH_HEIGHT
-
-
-def _bytes(size: Size, parameters: Parameters, stride: int) -> int:
-    rows, columns = cloud_size(size, stride)
-    return rows * columns * 4 * len(_fields(parameters))

@@ -20,17 +20,13 @@ class LaserScans(Output):
     """`scan`: the nearest surface by azimuth, in an upright frame at the camera."""
 
     topics = (Topic("scan", LaserScan, display="LaserScan"),)
+    needed = frozenset({DEPTH, NORMALS, LABELS, HEIGHT})
 
     def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
         super().__init__(model, parameters)
-        self._options, self._scanner = (
-            parameters.scan,
-            Scanner(parameters.scan.rules, compiled=None),
-        )
+        self._options = parameters.scan
+        self._scanner = Scanner(self._options.rules, compiled=None)
         self._floor_ids = surface_ids(model.classes, "floor")
-
-    def needs(self, wanted: Collection[Topic]) -> frozenset[str]:
-        return frozenset({DEPTH, NORMALS, LABELS, HEIGHT})
 
     def fill(self, result: Result, wanted: Collection[Topic]) -> Iterable[Message]:
         if result.parameters.scan != self._options:

@@ -15,7 +15,8 @@ from mtpano_model.graph.model_info import ModelInfo
 from mtpano_model.pictures.size import Size
 from mtpano_model.robot.views import View, ViewSampler, check_views
 from mtpano_ros.outputs.base import COLORS, DEPTH, LABELS, NORMALS, Message, Output, Result
-from mtpano_ros.outputs.messages import image_message
+from mtpano_ros.outputs.messages import image_message, label_encoding
+from mtpano_ros.outputs.placing import frame_named
 from mtpano_ros.outputs.serialized import Buffer
 from mtpano_ros.parameters.table import Parameters
 from mtpano_ros.topics import Topic
@@ -73,7 +74,7 @@ class _Camera:
     def header(self, result: Result) -> Header:
         """Its frame's, which is published."""
         parent, convention = result.header.frame_id, result.parameters.outputs.frame_convention
-        child = f"{parent or 'camera'}_{self.view.name}"
+        child = frame_named(parent, self.view.name)
         turn = OPTICAL_FROM[convention].T @ self.view.rotation
         result.mounting.transforms.publish(parent, child, turn, result.header.stamp)
         return Header(stamp=result.header.stamp, frame_id=child)
@@ -98,7 +99,7 @@ class _Camera:
             encoding = "32FC1"
             sampler.depth(source, self._out(kind, np.float32))
         elif kind == "semantic":
-            encoding = "mono8" if self._label_type.itemsize == 1 else "mono16"
+            encoding = label_encoding(self._label_type)
             sampler.labels(source, self._out(kind, self._label_type))
         else:
             encoding = "32FC3"

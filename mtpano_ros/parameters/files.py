@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import yaml
+from mtpano_model.stored_files import parse_yaml
 
 VALUES = "ros__parameters"
 
@@ -23,10 +23,10 @@ def unread_files(arguments: Sequence[str], node: str) -> Iterator[str]:
             continue
         try:
             # As rcl does: every document in it, UTF-16 too.
-            documents = yaml.safe_load_all(Path(path).read_bytes())
-            keys = [key for document in documents for key in _keys(document)]
-        except (OSError, ValueError, yaml.YAMLError):
+            documents = parse_yaml(Path(path).read_bytes(), many=True)
+        except (OSError, ValueError):
             continue
+        keys = [key for document in documents for key in _keys(document)]
         if keys and not any(_names(key, node) for key in keys):
             yield (
                 f"parameter file '{path}' has parameters for {', '.join(keys)} and none for "

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from mtpano_model.command_line import parsed
 from mtpano_model.errors import MtpanoError
 from mtpano_model.last_resort import exit_status
 from mtpano_ros.parameters.ros_options import QOS
 from mtpano_ros.process.initialise import initialise, made, split_ros_args
 from mtpano_ros.process.signals import on_end, restore
-
-__all__ = ["Spinner", "run_command", "spinning_node", "split_ros_args"]
 
 
 class Spinner:
@@ -84,6 +85,23 @@ def check_seconds(**values: float) -> None:
     for name, value in values.items():
         if not value >= 0:  # NaN would wait for ever
             raise MtpanoError(f"--{name} {value}: expected seconds, 0 or more")
+
+
+def check_rate(rate: float, what: str) -> None:
+    """MtpanoError unless `--rate` is a number of `what` (images, moments) per second."""
+    if not 0 < rate <= 1000:
+        raise MtpanoError(f"--rate {rate}: expected {what} per second above 0, up to 1000")
+
+
+def run_tool(
+    kind: Any, name: str, body: Callable[[Any, list[str]], int | None], argv: list[str] | None
+) -> int:
+    """Exit status of `body(args, ros_args)`, of a command line into the dataclass `kind`.
+
+    argv: without the program's name; None for the process's own.
+    """
+    own, ros = split_ros_args(sys.argv[1:] if argv is None else argv)
+    return run_command(lambda: body(parsed(kind, name, own), ros))
 
 
 def run_command(body: Callable[[], int | None]) -> int:

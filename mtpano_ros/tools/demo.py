@@ -26,8 +26,10 @@ from mtpano_model.engine_names import BACKEND_CHOICES
 from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.model_info import find_model
 from mtpano_model.last_resort import exit_status
+from mtpano_model.whole_files import write_json
 from mtpano_ros.doctor.transport import check_domain
 from mtpano_ros.process.signals import on_end, restore
+from mtpano_ros.process.spinning import check_rate
 from mtpano_ros.process.transport import large_messages, private_graph
 from mtpano_ros.tools.children import Children
 from mtpano_ros.tools.demo_rig import Camera, rig_demo
@@ -65,8 +67,7 @@ class Args:
     def __post_init__(self) -> None:
         if self.frames < 1:
             raise MtpanoError(f"--frames {self.frames}: expected at least 1")
-        if not 0 < self.rate <= 1000:
-            raise MtpanoError(f"--rate {self.rate}: expected panoramas per second, up to 1000")
+        check_rate(self.rate, "panoramas")
         if not self.timeout >= 1:
             raise MtpanoError(f"--timeout {self.timeout}: expected seconds, 1 or more")
         if self.backend not in BACKEND_CHOICES:
@@ -182,7 +183,7 @@ def write_summary(path: Path, report: Path) -> dict[str, Any]:
         "input_size": engine.get("input_size", ""),
         "output_size": frames.get("output_size", ""),
     }
-    path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    write_json(path, summary)
     report.unlink()
     return summary
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CompressedImage, Image
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.pictures.messages import FFMPEG, FOXGLOVE
 from mtpano_model.video.encoder import Codec, Encoder
 from mtpano_ros.camera.message_types import message_class
 
@@ -57,7 +58,7 @@ def video_form(codec: VideoName, message: VideoMessage, rate: float) -> Form:
 
         return Form(CompressedImage, "/compressed", image)
     if message == "ffmpeg_packet":
-        kind = _video_class("ffmpeg_image_transport_msgs/msg/FFMPEGPacket")
+        kind = _video_class(FFMPEG)
         count = iter(range(2**63))
 
         def packet(rgb: Pixels) -> Any:
@@ -67,7 +68,7 @@ def video_form(codec: VideoName, message: VideoMessage, rate: float) -> Form:
             return made
 
         return Form(kind, "/ffmpeg", packet)
-    kind = _video_class("foxglove_msgs/msg/CompressedVideo")
+    kind = _video_class(FOXGLOVE)
 
     def video(rgb: Pixels) -> Any:
         made = kind(format=codec)

@@ -9,7 +9,6 @@ stamp; and on `image` the panorama itself with the same stamp, for whoever draws
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -22,25 +21,23 @@ import tyro
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage, Image
 
-from mtpano_model.command_line import parsed
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.cameras import Camera
 from mtpano_model.geometry.sphere import yaw_matrix
 from mtpano_model.rig.rig import Lens, Rig
 from mtpano_model.rig.views import LensView
 from mtpano_model.rig.writing import rig_yaml
-from mtpano_model.video.encoder import Encoder
-from mtpano_model.whole_files import write_whole_text
+from mtpano_model.whole_files import write_json, write_whole_text
 from mtpano_ros.process.spinning import (
     Spinner,
+    check_rate,
     check_seconds,
-    run_command,
+    run_tool,
     spinning_node,
-    split_ros_args,
 )
-from mtpano_ros.tools.forms import byte_array, raw_message
+from mtpano_ros.tools.forms import raw_form, raw_message, video_form
 from mtpano_ros.tools.prefetch import Prefetcher
-from mtpano_ros.tools.sending import SETTLE_SECONDS, wait_until
+from mtpano_ros.tools.sending import SETTLE_SECONDS, send, wait_until
 from mtpano_ros.tools.sources import PANORAMAS, Pixels, Source, open_source
 
 # As those of an Insta360 at 1920x960.
@@ -71,17 +68,13 @@ class Args:
     """Write the rig file of these lenses, and play nothing."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate <= 1000:
-            raise MtpanoError(
-                f"--rate {self.rate}: expected moments per second above 0, up to 1000"
-            )
+        check_rate(self.rate, "moments")
         check_seconds(timeout=self.timeout)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    own, ros = split_ros_args(sys.argv[1:] if argv is None else argv)
-    return run_command(lambda: play(parsed(Args, "lenses", own), ros))
+    return run_tool(Args, "lenses", play, argv)
 
 
 def demo_rig() -> Rig:
@@ -120,17 +113,28 @@ def play(args: Args, ros_args: list[str]) -> int:
         }
         if args.wait_for_subscribers:
             wait_for_subscribers(spinner, publishers, args)
-        report = send(spinner, publishers, ready, args)
+
+        def publish(moment: dict[str, Any], stamp: Any) -> None:
+            for name, message in moment.items():
+                message.header.stamp = stamp
+                publishers[name].publish(message)
+
+        report = send(spinner, publish, ready, args.rate, args.frames)
         wait_until(spinner, time.monotonic() + 2 * SETTLE_SECONDS)
     if args.report is not None:
-        write_whole_text(args.report, [json.dumps(report, indent=2)])
+        write_json(args.report, report)
     return 0
 
 
 def message_makers(args: Args) -> Callable[[Pixels], dict[str, Image | CompressedImage]]:
     """What turns a panorama into the messages of one moment, all but their stamp."""
     views: dict[tuple[int, ...], dict[str, LensView]] = {}
-    encoders: dict[str, Encoder] = {}
+    forms = {  # of every lens its own, since an encoder sees one stream
+        lens.name: raw_form()
+        if args.form == "raw"
+        else video_form(args.form, "compressed_image", args.rate)
+        for lens in demo_rig().lenses
+    }
 
     def messages(panorama: Pixels) -> dict[str, Image | CompressedImage]:
         size = panorama.shape[0], panorama.shape[1]
@@ -138,15 +142,7 @@ def message_makers(args: Args) -> Callable[[Pixels], dict[str, Image | Compresse
             views[size] = {lens.name: LensView(lens, size) for lens in demo_rig().lenses}
         made: dict[str, Image | CompressedImage] = {PANORAMA: raw_message(panorama)}
         for name, view in views[size].items():
-            picture = view(panorama)
-            if args.form == "raw":
-                made[name] = raw_message(picture)
-            else:
-                if name not in encoders:
-                    encoders[name] = Encoder(args.form, args.rate, max(1, round(args.rate)))
-                packet = CompressedImage(format=args.form)
-                packet.data = byte_array(encoders[name].encode(picture))
-                made[name] = packet
+            made[name] = forms[name].make(view(panorama))
             made[name].header.frame_id = f"{name}_optical_frame"
         made[PANORAMA].header.frame_id = "camera_optical_frame"
         return made
@@ -179,28 +175,6 @@ def wait_for_subscribers(spinner: Spinner, publishers: dict[str, Any], args: Arg
             )
         spinner.spin_for(0.05)
     wait_until(spinner, time.monotonic() + SETTLE_SECONDS)
-
-
-def send(
-    spinner: Spinner, publishers: dict[str, Any], ready: Prefetcher[Any], args: Args
-) -> dict[str, int]:
-    """Publish moments at a steady pace: how many, and how many late by over half a period."""
-    period, sent, late = 1 / args.rate, 0, 0
-    due = time.monotonic()
-    while not spinner.stop.is_set() and not (args.frames and sent >= args.frames):
-        moment = ready.take(spinner.stop)
-        if moment is None:
-            break
-        wait_until(spinner, due)
-        stamp = spinner.node.get_clock().now().to_msg()
-        for name, message in moment.items():
-            message.header.stamp = stamp
-            publishers[name].publish(message)
-        now = time.monotonic()
-        sent += 1
-        late += now - due > period / 2
-        due = max(due + period, now)
-    return {"sent": sent, "late": late}
 
 
 if __name__ == "__main__":

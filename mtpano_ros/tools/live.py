@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.pictures.size import Size
-from mtpano_model.video.decoder import Decoder, video_codec
+from mtpano_model.video.decoder import START_CODES, Decoder, video_codec
 from mtpano_model.video.library import pyav
 
 log = logging.getLogger(__name__)
@@ -29,7 +29,6 @@ _ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _PATIENCE = 5.0  # seconds without an answer or a picture
 _AGAIN = 1.0  # seconds until the next try to connect
 _DRIFT = 1e-4  # seconds a second by which two clocks may drift apart
-_START_CODES = (b"\0\0\1", b"\0\0\0\1")
 
 
 class Taken(NamedTuple):
@@ -150,7 +149,7 @@ def _stream_pictures(address: str, name: str, clock: Callable[[], int]) -> Itera
             if codec is not None:
                 decoder = Decoder(codec, lambda text: log.warning("%s: %s", name, text))
                 setup = stream.codec_context.extradata or b""
-                if setup and not setup.startswith(_START_CODES):
+                if setup and not setup.startswith(START_CODES):
                     # RTMP and most containers have lengths in the place of start codes.
                     change = av.BitStreamFilterContext(f"{codec}_mp4toannexb", stream)
                     packets = chain.from_iterable(map(change.filter, packets))
@@ -165,7 +164,7 @@ def _stream_pictures(address: str, name: str, clock: Callable[[], int]) -> Itera
                     continue
                 data = bytes(packet)
                 setup = stream.codec_context.extradata or b""
-                if packet.is_keyframe and setup.startswith(_START_CODES):
+                if packet.is_keyframe and setup.startswith(START_CODES):
                     data = setup + data  # which RTSP gives beside the stream
                 for picture in decoder.feed(data, stamp):
                     yield Taken(picture.rgb(), stamp)

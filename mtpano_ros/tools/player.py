@@ -10,7 +10,6 @@ Decoding runs ahead in a thread, so the rate holds; short inputs are decoded onl
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -24,17 +23,16 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
-from mtpano_model.command_line import parsed
 from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.resize import resize_image
 from mtpano_model.pictures.size import parse_size
-from mtpano_model.whole_files import write_whole_text
+from mtpano_model.whole_files import write_json
 from mtpano_ros.process.spinning import (
     Spinner,
+    check_rate,
     check_seconds,
-    run_command,
+    run_tool,
     spinning_node,
-    split_ros_args,
 )
 from mtpano_ros.tools.forms import (
     Form,
@@ -52,6 +50,7 @@ from mtpano_ros.tools.sending import (
     repeat,
     send,
     send_live,
+    stamping,
     wait_for_subscribers,
     wait_until,
 )
@@ -101,8 +100,8 @@ class Args:
     """Write what was sent as JSON to this file at the end."""
 
     def __post_init__(self) -> None:
-        if self.rate is not None and not 0 < self.rate <= 1000:
-            raise MtpanoError(f"--rate {self.rate}: expected images per second above 0, up to 1000")
+        if self.rate is not None:
+            check_rate(self.rate, "images")
         if not 1 <= self.quality <= 100:
             raise MtpanoError(f"--quality {self.quality}: expected a number from 1 to 100")
         if self.video is not None and self.compressed:
@@ -110,14 +109,11 @@ class Args:
         check_seconds(timeout=self.timeout)
         if self.frames < 0:
             raise MtpanoError(f"--frames {self.frames}: expected 0 (endless) or a positive count")
-        if not self.timeout >= 0:  # nor NaN, which nothing comes after
-            raise MtpanoError(f"--timeout {self.timeout}: expected seconds, 0 or more")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    own, ros = split_ros_args(sys.argv[1:] if argv is None else argv)
-    return run_command(lambda: play(parsed(Args, "player", own), ros))
+    return run_tool(Args, "player", play, argv)
 
 
 def play(args: Args, ros_args: list[str]) -> int:
@@ -144,18 +140,17 @@ def _play(args: Args, ros_args: list[str], source: Source | None) -> int:
             if wait_for_subscribers(spinner, publisher, args.wait_for_subscribers, args.timeout):
                 what = "a camera" if source is None else f"{source.description} at {rate:g} Hz"
                 log.info(f"playing {what} on {publisher.topic_name}")
+            publish = stamping(publisher, args.frame_id)
             if source is None:
-                report = send_live(
-                    spinner, publisher, pictures, prepare, args.rate, args.frames, args.frame_id
-                )
+                report = send_live(spinner, publish, pictures, prepare, args.rate, args.frames)
             else:
-                report = send(spinner, publisher, pictures, rate, args.frames, args.frame_id)
+                report = send(spinner, publish, pictures, rate, args.frames)
         # Leaving tears down shared memory that a reader may still be reading from.
         publisher.wait_for_all_acked(Duration(seconds=2))
         wait_until(spinner, time.monotonic() + SETTLE_SECONDS)
         log.info(f"sent {report['sent']} images, {report['late']} of them late")
     if args.report is not None:
-        write_whole_text(args.report, [json.dumps(report, indent=2)])
+        write_json(args.report, report)
     return 0
 
 

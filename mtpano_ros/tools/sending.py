@@ -16,6 +16,7 @@ from mtpano_ros.tools.live import Taken
 from mtpano_ros.tools.prefetch import Prefetcher
 from mtpano_ros.tools.sources import Source
 
+Publish = Callable[[Any, Any], None]  # a message or several, with their stamp
 KEEP_BYTES = 256 << 20
 # Fast DDS matches both ends at slightly different moments; what is sent in between is lost.
 SETTLE_SECONDS = 0.5
@@ -70,13 +71,18 @@ def wait_for_subscribers(
     return False
 
 
+def stamping(publisher: Publisher, frame_id: str) -> Publish:
+    """Publishes a message in that frame."""
+
+    def publish(message: Any, stamp: Any) -> None:
+        stamp_message(message, stamp, frame_id)
+        publisher.publish(message)
+
+    return publish
+
+
 def send(
-    spinner: Spinner,
-    publisher: Publisher,
-    messages: Prefetcher[Any],
-    rate: float,
-    frames: int,
-    frame_id: str,
+    spinner: Spinner, publish: Publish, messages: Prefetcher[Any], rate: float, frames: int
 ) -> dict[str, float]:
     """Publish at an exact pace: sent, late (by over half a period) and the measured rate."""
     period = 1.0 / rate
@@ -89,8 +95,7 @@ def send(
         wait_until(spinner, due)
         if spinner.stop.is_set():
             break
-        stamp_message(message, spinner.node.get_clock().now().to_msg(), frame_id)
-        publisher.publish(message)
+        publish(message, spinner.node.get_clock().now().to_msg())
         now = time.monotonic()
         if sent == 0:
             started = due = now
@@ -104,12 +109,11 @@ def send(
 
 def send_live(
     spinner: Spinner,
-    publisher: Publisher,
+    publish: Publish,
     camera: Prefetcher[Taken],
     prepare: Callable[[Pixels], Any],
     rate: float | None,
     frames: int,
-    frame_id: str,
 ) -> dict[str, float]:
     """Publish a camera's pictures as they come, each with the time when it was taken; at most
     `rate` a second where that is given."""
@@ -124,8 +128,7 @@ def send_live(
             continue
         due = taken.stamp + period
         message = prepare(taken.rgb)
-        stamp_message(message, Time(nanoseconds=taken.stamp).to_msg(), frame_id)
-        publisher.publish(message)
+        publish(message, Time(nanoseconds=taken.stamp).to_msg())
         if sent == 0:
             started = time.monotonic()
         sent += 1

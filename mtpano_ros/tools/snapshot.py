@@ -21,18 +21,12 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from mtpano_model.command_line import parsed
 from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.model_info import find_model, read_model_info
+from mtpano_model.video.messages import stamp_of
 from mtpano_ros import topics
 from mtpano_ros.outputs.table import IMAGE_TOPICS
-from mtpano_ros.process.spinning import (
-    Spinner,
-    check_seconds,
-    run_command,
-    spinning_node,
-    split_ros_args,
-)
+from mtpano_ros.process.spinning import Spinner, check_seconds, run_tool, spinning_node
 from mtpano_ros.tools.collector import Collector
 from mtpano_ros.tools.snapshot_files import write_set, write_summary
 from mtpano_ros.watch.image_watch import transport_trouble
@@ -90,8 +84,7 @@ class Args:
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point; returns the exit status."""
-    own, ros = split_ros_args(sys.argv[1:] if argv is None else argv)
-    return run_command(lambda: snapshot(parsed(Args, "snapshot", own), ros))
+    return run_tool(Args, "snapshot", snapshot, argv)
 
 
 def snapshot(args: Args, ros_args: list[str]) -> int:
@@ -193,7 +186,7 @@ class Station:
             arrived = self._node.get_clock().now().nanoseconds
             if topic in OUTPUTS:
                 self._last_arrival = time.monotonic()
-            self.collector.add(topic, nanoseconds(message.header.stamp), arrived, message)
+            self.collector.add(topic, stamp_of(message), arrived, message)
 
         return note
 
@@ -217,7 +210,7 @@ class Station:
         self.diagnostics |= {status.name: status for status in message.status}
         # Others use the topic too; what has to be fresh is the node's count of frames.
         if any(status.name.endswith(": frames") for status in message.status):
-            self.diagnostics_stamp = nanoseconds(message.header.stamp)
+            self.diagnostics_stamp = stamp_of(message)
 
     def _publishers(self, subscription: Subscription) -> int:
         # Before Kilted only the graph can be asked, which counts incompatible publishers too.
@@ -229,11 +222,6 @@ class Station:
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0 and not self._spinner.stop.is_set():
             self._spinner.spin_for(left)
-
-
-def nanoseconds(stamp: Any) -> int:
-    """A builtin_interfaces/Time as one number."""
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
 
 
 if __name__ == "__main__":

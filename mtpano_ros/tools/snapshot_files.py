@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from mtpano_model.drawing.panels import panel
 from mtpano_model.inference.frame import Frame
 from mtpano_model.pictures.files import write_picture
 from mtpano_model.pictures.messages import read_message
-from mtpano_model.whole_files import write_whole_text
+from mtpano_model.whole_files import write_json
 from mtpano_ros.tools.collector import Collector, FrameSet
 from mtpano_ros.tools.reading import cloud_array, depth_metres, image_array
 
@@ -84,7 +83,7 @@ def write_summary(path: Path, collector: Collector, diagnostics: Iterable[Any]) 
             for status in diagnostics
         },
     }
-    write_whole_text(path, [json.dumps(summary, indent=2)])
+    write_json(path, summary)
 
 
 def spread(milliseconds: Sequence[float]) -> dict[str, float] | None:

@@ -9,7 +9,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
-from mtpano_ros.camera.message_types import PICTURE_TYPES
+from mtpano_model.pictures.messages import PICTURE_TYPES
 from mtpano_ros.doctor.ros import rmw
 from mtpano_ros.doctor.transport import check_discovery, check_shared_memory
 from mtpano_ros.watch.qos_watch import full_name, incompatibility, own_qos

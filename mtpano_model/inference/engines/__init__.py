@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -102,13 +102,15 @@ def open_engine(
     """
     if threads is not None and not 1 <= threads <= MOST_THREADS:
         raise MtpanoError(f"threads {threads}: expected 1 to {MOST_THREADS}, or None")
+    own: dict[str, dict[str, Any]] = {
+        "openvino": {"keep": keep},
+        "tensorrt": {"progress": progress, "cancel": cancel, "output_size": output_size},
+    }
     absent: list[str] = []
     failures: list[str] = []
     for name, place in _candidates(backend, device):
         try:
-            engine = _open(
-                name, path, place, threads, precision, keep, progress, cancel, output_size
-            )
+            engine = _load(name)(path, place, threads, precision, **own.get(name, {}))
         except NotInstalled as error:
             absent.append(str(error))
         except MtpanoError as error:
@@ -141,41 +143,20 @@ def _candidates(backend: str, device: str) -> list[tuple[str, str]]:
     return found
 
 
-def _open(
-    name: str,
-    path: Path,
-    device: str,
-    threads: int | None,
-    precision: str | None,
-    keep: bool,
-    progress: ProgressCallback | None,
-    cancel: Event | None,
-    output_size: Size | None,
-) -> Engine:
+def _load(name: str) -> Callable[..., Engine]:
+    """The class of a backend, with its library."""
     known = ENGINES[name]
     if not _installed(known.module):
         raise NotInstalled(f"backend '{name}' is not installed: {known.install}")
     module, kind = _CLASSES[name]
     try:
-        engine = getattr(import_module(f"{__name__}.{module}"), kind)
+        found: Callable[..., Engine] = getattr(import_module(f"{__name__}.{module}"), kind)
     except Exception as error:  # a library may raise anything while it is imported
         raise MtpanoError(
             f"backend '{name}' cannot be imported ({one_line(error)}): "
             f"{import_remedy(error, known.install)}"
         ) from error
-    if name == "tensorrt":
-        return engine(
-            path,
-            device,
-            threads,
-            precision,
-            progress=progress,
-            cancel=cancel,
-            output_size=output_size,
-        )
-    if name == "openvino":
-        return engine(path, device, threads, precision, keep)
-    return engine(path, device, threads, precision)
+    return found
 
 
 def import_remedy(error: Exception, install: str) -> str:

@@ -23,6 +23,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from mtpano_model.whole_files import PART, write_json, write_whole
+
 log = logging.getLogger(__name__)
 
 FORMAT = 1
@@ -162,8 +164,10 @@ class EngineCache:
             **details,
         }
         path.with_suffix(".json").unlink(missing_ok=True)
-        write_atomically(path, plan)
-        write_atomically(path.with_suffix(".json"), json.dumps(sidecar, indent=1).encode())
+        write_whole(path, plan, durable=True)
+        write_json(path.with_suffix(".json"), sidecar)
+        for file in (path, path.with_suffix(".json")):
+            file.chmod(0o644)  # whatever the umask: another user may run what root built
         self._remove_superseded(sidecar)
         return path
 
@@ -214,7 +218,7 @@ class EngineCache:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            for leftover in self.folder.glob("tmp-*"):
+            for leftover in (*self.folder.glob("tmp-*"), *self.folder.glob(f".*{PART}")):
                 if time.time() - leftover.stat().st_mtime > _LEFTOVER_AGE:
                     shutil.rmtree(leftover, ignore_errors=True)
                     leftover.unlink(missing_ok=True)
@@ -235,21 +239,6 @@ def _mapped(path: Path) -> bytes | mmap.mmap:
         if os.fstat(file.fileno()).st_size == 0:
             return b""
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Readers see the old file or the whole new one; OSError leaves nothing behind."""
-    handle, temporary = tempfile.mkstemp(prefix="tmp-", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            os.fchmod(handle, 0o644)  # not mkstemp's 0600: another user may run what root built
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _read_sidecar(path: Path) -> dict[str, Any] | None:

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mtpano_model.data.store import write_json
 from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.stored_files import read_json
+from mtpano_model.whole_files import write_json
 
 MOST_TASKS = 1024  # by default: of 400,000 panoramas, each is about 300 MB of labels
 MOST_TASKS_ASKED = 100_000

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.engines.cache import write_atomically
 from mtpano_model.inference.engines.progress import BuildMonitor, make_progress_monitor
 from mtpano_model.inference.engines.tensorrt.library import Gpu, make_logger, start
+from mtpano_model.whole_files import write_whole
 
 log = logging.getLogger(__name__)
 
@@ -139,6 +139,6 @@ def _keep_timings(timings: Any, file: Path | None) -> None:
         return
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, bytes(timings.serialize()))
+        write_whole(file, bytes(timings.serialize()), durable=True)
     except OSError as error:
         log.info("kernel timings are not kept: %s", error)
