@@ -54,14 +54,18 @@ def smooth_logits(classes: int = 18) -> np.ndarray:
     return np.stack([wrapped_bilinear(plane, LOW) for plane in coarse])[None].astype(np.float32)
 
 
+@pytest.mark.parametrize("impossible", [0, 0.2])
 @pytest.mark.parametrize("size", [SIZE, (96, 192), (80, 150), (32, 128), LOW, (20, 40)])
-def test_labels_are_the_greatest_of_the_interpolated_logits(postprocess, info, size):
-    given = outputs() | {"semseg": smooth_logits()}
+def test_labels_are_the_greatest_of_the_interpolated_logits(postprocess, info, size, impossible):
+    logits = smooth_logits()
+    hit = np.random.default_rng(8).random(logits.shape) < impossible
+    logits[hit & (logits < logits.max(axis=1, keepdims=True))] = -np.inf
+    given = outputs() | {"semseg": logits}
     frame = postprocess(given, info, size)
-    expected = interpolated_labels(given["semseg"][0], size)
+    expected = interpolated_labels(np.maximum(logits[0], -1e30), size)
     assert frame.labels.dtype == np.uint8
     # Equal but for a class that is best at none of the four pixels around a place.
-    assert np.mean(frame.labels != expected) < 0.015
+    assert impossible or np.mean(frame.labels != expected) < 0.015
     wrong = frame.labels != expected
     nearest = given["semseg"][0].argmax(0)
     for row, column in zip(*np.nonzero(wrong), strict=True):
@@ -82,6 +86,16 @@ def test_a_border_runs_between_the_network_s_pixels(postprocess, info):
     centre = (np.arange(8 * LOW[1]) + 0.5) / 8 - 0.5
     inner = (centre > 0) & (centre < 39)
     np.testing.assert_array_equal(labels[5, inner], (centre > 30.75)[inner])
+
+
+@pytest.mark.parametrize(("left", "right"), [(2, 7), (7, 2)])
+def test_the_first_of_two_equal_classes_wins(postprocess, info, left, right):
+    """Halfway between two columns, as np.argmax takes it."""
+    given = outputs()
+    given["semseg"][:] = -9.0
+    given["semseg"][0, left, :, :21] = given["semseg"][0, right, :, 21:] = 1.0
+    labels = postprocess(given, info, (LOW[0], 3 * LOW[1] // 2)).labels  # places 19.8, 20.5, 21.2
+    np.testing.assert_array_equal(labels[:, 30:33], np.tile([left, 2, right], (LOW[0], 1)))
 
 
 def test_a_pixel_without_a_class_makes_its_own_place_unlabelled_alone(postprocess, info):

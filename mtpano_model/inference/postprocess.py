@@ -164,12 +164,14 @@ class Postprocessor:
         """The ids `low` [h, w] at the frame's size; borders by the logits, where there are any."""
         resize_nearest(low.astype(frame.labels.dtype, copy=False), frame.size, frame.labels)
         if self._info.tail == "cpu" and low.shape != frame.size:
-            taps = find_taps(low.shape, frame.size)
+            unlabelled = self._info.unlabelled
             if self._labels_kernel is None:
-                border_labels(array, low, taps, self._info.unlabelled, frame.labels)
+                border_labels(array, low, unlabelled, frame.labels)
             else:
-                logits = np.ascontiguousarray(array, np.float32)
-                unlabelled = self._info.unlabelled
+                logits, taps = (
+                    np.ascontiguousarray(array, np.float32),
+                    find_taps(low.shape, frame.size),
+                )
                 self._labels_kernel.border_labels(logits, low, *taps, unlabelled, frame.labels)
 
     def _ids(self, array: NDArray[Any]) -> tuple[NDArray[Any], int]:

@@ -134,6 +134,7 @@ def border_labels(logits, low, columns, column_weights, rows, row_weights, unlab
                 greatest, winner = first[0] * left + second[0] * right, 0
                 for n in range(1, count):
                     score = first[n] * left + second[n] * right
-                    if score > greatest:
+                    sooner = score == greatest and ids[m, n] < ids[m, winner]
+                    if score > greatest or sooner:  # the first of equals, as in argmax
                         greatest, winner = score, n
                 labels[i, j] = ids[m, winner]
