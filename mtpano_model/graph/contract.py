@@ -79,7 +79,7 @@ def task_planes(task: Task, tail: Tail, array: NDArray) -> NDArray:
     """An engine's array of `task` as [C, h, w], or [h, w] of finished class ids; a view."""
     if tail == "cpu" or task.kind == "classes":
         return array[0]
-    return array[0][None] if array.ndim == 3 else np.moveaxis(array[0], -1, 0)
+    return array[0][None] if array.ndim == 3 else array[0].transpose(2, 0, 1)
 
 
 # --- class ids -----------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ class Postprocessor:
         if self._info.tail == "gpu" and not bend and depth.shape[1:] == frame.size:
             return copy_finished(
                 depth[0],
-                None if vectors is None else np.moveaxis(vectors, 0, -1),
+                None if vectors is None else vectors.transpose(1, 2, 0),
                 self._is_open if self._any_open else None,
                 (rules.min_range, rules.max_range),
                 mask,

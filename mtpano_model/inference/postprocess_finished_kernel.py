@@ -21,8 +21,25 @@ _SHORTEST = np.float32(0.5)  # vectors shorter than this have no direction
 _SQUARE = _SHORTEST * _SHORTEST
 _ZERO, _ONE = np.float32(0), np.float32(1)
 _NAN, _INFINITY = np.float32(np.nan), np.float32(np.inf)
+_SMALLEST, _LARGEST = np.float32(1e-45), np.finfo(np.float32).max
 # Unsigned, so that no index is checked for counting from the end.
 _NEXT, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
+
+
+@sum_part
+def _all_within(values, least, most):
+    total = _ZERO  # vector instructions add numbers of one type alone
+    for j in range(values.shape[0]):
+        total += _ONE if (values[j] >= least) & (values[j] <= most) else _ZERO
+    return total == np.float32(values.shape[0])
+
+
+@part
+def _any(flags):
+    found = np.uint8(0)
+    for j in range(flags.shape[0]):
+        found |= flags[j]
+    return found != 0
 
 
 @part
@@ -79,27 +96,36 @@ def finish(depth, normals, labels, is_open, min_range, max_range, mask):
     What is not given (normals, is_open, mask) has no rows.
     """
     height, width = depth.shape
+    least, most = max(min_range, _SMALLEST), min(max_range, _LARGEST)
     scale = np.empty(width, np.float32)
     flags = np.zeros(width, np.uint8)
     bad = 0
     for i in range(height):
-        bad += count_not_finite(depth[i])
-        _apply_ranges(depth[i], min_range, max_range)
-        scale[:] = _ONE
-        set_where_nan(depth[i], scale)
+        # Nearly all rows need no more than a look at each number.
+        usual = _all_within(depth[i], least, most)
+        if not usual:
+            bad += count_not_finite(depth[i])
+            _apply_ranges(depth[i], min_range, max_range)
+        sky = False
         if len(is_open):
             for j in range(width):
                 flags[j] = is_open[labels[i, j]]
+            sky = _any(flags)
+        if sky:
             set_where(flags, _INFINITY, depth[i])
-            set_where(flags, _NAN, scale)
-        if len(mask):
+        hidden = len(mask) > 0 and _any(mask[i])
+        if hidden:
             set_where(mask[i], _NAN, depth[i])
-            set_where(mask[i], _NAN, scale)
         if len(normals):
             row = normals[i].reshape(-1)
             # The squares of unit vectors add up to their number; of a number that is none, to none.
-            missing = np.float32(width) - _sum_of_squares(row)
-            if not (abs(missing) < _SHORTEST and _none_missing(scale)):
+            unit = abs(np.float32(width) - _sum_of_squares(row)) < _SHORTEST
+            scale[:] = _ONE
+            if not usual or hidden:
+                set_where_nan(depth[i], scale)
+            if sky:
+                set_where(flags, _NAN, scale)
+            if not (unit and ((usual and not sky and not hidden) or _none_missing(scale))):
                 bad += count_not_finite(row)
                 _drop_directionless(row, scale)
     return bad

@@ -45,7 +45,7 @@ class PlainFill:
         if vectors is not None:
             self.unit_normals(vectors, frame.normals)
             if no_surface.any():
-                frame.normals[no_surface] = np.nan
+                frame.normals.reshape(-1, 3)[np.flatnonzero(no_surface)] = np.nan
 
     def unit_normals(self, normals: Floats, out: Floats) -> None:
         """Resize three planes, normalise, interleave into out [H, W, 3].
