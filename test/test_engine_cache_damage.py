@@ -13,7 +13,10 @@ from fake_model import write_fake_model
 from stand_ins.machine import Machine
 from stand_ins.trt_build import write_plan
 
+from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.engines.cache import EngineCache
+from mtpano_model.inference.engines.tensorrt import plans
+from mtpano_model.inference.engines.tensorrt.engine import TensorRTEngine
 
 machine, model, cache = cached_engines.machine, cached_engines.model, cached_engines.cache
 
@@ -56,6 +59,16 @@ DAMAGES = {
         lambda p: p.with_suffix(".json").write_text('{"format": 1, "facts": null}'),
         "sidecar of",
     ),
+    "sidecar too deep": (
+        lambda p: p.with_suffix(".json").write_text("[" * 100_000),
+        "sidecar of",
+    ),
+    "sidecar with a number for a name": (
+        lambda p: p.with_suffix(".json").write_text(
+            '{"format": 1, "facts": {"model": ""}, "file": 3, "bytes": 0, "sha256": ""}'
+        ),
+        "sidecar of",
+    ),
     "copied from elsewhere": (foreign_sidecar, "gpu another, needed is Orin"),
 }
 
@@ -92,3 +105,14 @@ def test_an_engine_of_other_tensors_is_built_again(
     open_and_check(model, cache)
     assert machine.counts["builds"] == 2
     assert "its tensors are" in caplog.text
+
+
+def test_a_new_engine_that_is_no_engine_is_one_sentence(
+    machine: Machine, model: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plans, "build_in_process", lambda *_: b"garbage")
+    with pytest.raises(
+        MtpanoError, match=r"just built of .* is of no use .*: check that"
+    ) as caught:
+        TensorRTEngine(model, cache=cache)
+    assert not isinstance(caught.value, plans.PlanRejected)

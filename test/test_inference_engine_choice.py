@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from engine_pictures import installed
@@ -60,6 +61,21 @@ def test_a_gpu_that_onnxruntime_cannot_start_is_passed_over_unless_named(
         assert "passed over for onnxruntime on cpu: ONNX Runtime could not start" in caplog.text
         with pytest.raises(MtpanoError, match="could not start its CUDAExecutionProvider"):
             open_engine(path, backend, "cuda")
+
+
+def test_a_folder_that_cannot_be_written_costs_onnxruntime_s_cache_alone(
+    tmp_path, monkeypatch, caplog, runtime_with_cuda
+):
+    from mtpano_model.inference.engines import onnxruntime
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
+    options = onnxruntime._provider_options("TensorrtExecutionProvider")
+    assert Path(options["trt_engine_cache_path"]).is_dir()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    options = onnxruntime._provider_options("TensorrtExecutionProvider")
+    assert options == {"trt_fp16_enable": True}
+    assert "set XDG_CACHE_HOME" in caplog.text
 
 
 def test_a_backend_whose_import_fails_is_passed_over_unless_named(tmp_path, monkeypatch, caplog):

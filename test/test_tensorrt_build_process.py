@@ -14,6 +14,7 @@ import pytest
 
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.engines.progress import BuildCancelled, BuildMonitor, BuildProgress
+from mtpano_model.inference.engines.tensorrt import build_process
 from mtpano_model.inference.engines.tensorrt.build_process import build_in_process
 from mtpano_model.inference.engines.tensorrt.builder import BuildOrder, BuildRefused
 
@@ -28,6 +29,10 @@ def step():
     pathlib.Path(os.environ["STEPS"]).open("a").write("x")
     if "slow" in machine.faults:
         time.sleep(30)
+    if "raises" in machine.faults:
+        raise RuntimeError("vector::_M_range_check")
+    if "exits" in machine.faults:
+        os._exit(3)
     if "dies" in machine.faults:
         os.kill(os.getpid(), {kill})
     print("libraries print what they like")
@@ -100,7 +105,53 @@ def test_a_child_that_cannot_import_is_told(
     child: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FAULTS")
-    with pytest.raises(MtpanoError, match="ended with status 1 before it was done"):
+    with pytest.raises(MtpanoError, match="TensorRT cannot be imported .KeyError"):
+        build_in_process(None, order(tmp_path), BuildMonitor())
+
+
+def test_a_child_that_ends_without_an_answer_is_told(
+    child: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAULTS", "exits")
+    with pytest.raises(MtpanoError, match="ended with status 3 before it was done"):
+        build_in_process(None, order(tmp_path), BuildMonitor())
+
+
+def test_an_error_of_any_kind_is_one_sentence(
+    child: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAULTS", "raises")
+    with pytest.raises(MtpanoError, match=r"fails to build .*RuntimeError: vector::_M_range"):
+        build_in_process(None, order(tmp_path), BuildMonitor())
+
+
+def test_what_the_child_s_python_prints_is_no_answer(child: Path, tmp_path: Path) -> None:
+    (tmp_path / "site" / "sitecustomize.py").write_text("print('hello'); print('[1]'); print('{')")
+    assert build_in_process(None, order(tmp_path), BuildMonitor()).startswith(b"stand-in plan")
+
+
+def test_a_long_step_is_told_all_the_while(
+    child: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAULTS", "slow")
+    cancel, seconds = threading.Event(), []
+
+    def watch(progress: BuildProgress) -> None:
+        if child.exists():  # in the first step, which takes half a minute
+            seconds.append(progress.seconds)
+        if len(seconds) == 5:
+            cancel.set()
+
+    with pytest.raises(BuildCancelled):
+        build_in_process(None, order(tmp_path), BuildMonitor(watch, cancel))
+    assert seconds[-1] - seconds[0] > 0.3
+
+
+def test_an_engine_that_vanishes_is_one_sentence(
+    child: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build_process, "_follow", lambda *_: {"done": True})
+    with pytest.raises(MtpanoError, match=r"cannot be read from .*No such file"):
         build_in_process(None, order(tmp_path), BuildMonitor())
 
 

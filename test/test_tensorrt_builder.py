@@ -260,6 +260,14 @@ def test_settings_reach_the_builder(machine: Machine, model: Path, cache: Engine
     assert machine.last_build["level"] == 5
 
 
+def test_more_workspace_than_memory_is_refused(
+    machine: Machine, model: Path, cache: EngineCache
+) -> None:
+    with pytest.raises(MtpanoError, match="99999999 MiB: expected at most 8192"):
+        TensorRTEngine(model, cache=cache, settings=BuildSettings(workspace_mb=99_999_999))
+    assert "builds" not in machine.counts
+
+
 @pytest.mark.parametrize("bad", [{"workspace_mb": 0}, {"optimization_level": 6}])
 def test_senseless_settings_are_refused(bad: dict[str, int]) -> None:
     with pytest.raises(MtpanoError, match="expected"):

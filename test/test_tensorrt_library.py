@@ -68,7 +68,7 @@ BROKEN: dict[str, tuple[Breakage, str]] = {
         lambda mp: install(
             mp, Machine(faults={"no driver"}, cuda_driver=12080, cuda_runtime=12090)
         ),
-        r'supports CUDA 12.8, .*needs 12.9: pip install "cuda-bindings<=12.8.99"',
+        r'supports CUDA 12.8, .*needs 12.9: pip install "cuda-bindings<=12.8.99" tensorrt-cu12',
     ),
     "JetPack 6 with a newer cuda-bindings": (
         lambda mp: (
@@ -94,11 +94,25 @@ BROKEN: dict[str, tuple[Breakage, str]] = {
             install(mp, Machine()),
             hide(mp, "tensorrt", ImportError("libnvinfer.so.10: cannot open shared object file")),
         ),
-        "TensorRT cannot be imported .libnvinfer.so.10.* --system-site-packages",
+        "TensorRT cannot be imported .*libnvinfer.so.10.* --system-site-packages",
     ),
     "TensorRT that raises OSError": (
         lambda mp: (install(mp, Machine()), hide(mp, "tensorrt", OSError("libcuda.so.1"))),
-        "TensorRT cannot be imported .libcuda.so.1.*pip install tensorrt-cu12",
+        "TensorRT cannot be imported .*libcuda.so.1.*pip install tensorrt-cu12",
+    ),
+    "TensorRT for another numpy": (
+        lambda mp: (
+            install(mp, Machine()),
+            hide(mp, "tensorrt", ValueError("numpy.dtype size changed")),
+        ),
+        "TensorRT cannot be imported .ValueError: numpy.dtype size changed",
+    ),
+    "cuda-bindings that break": (
+        lambda mp: (
+            install(mp, Machine()),
+            hide(mp, "cuda.bindings.runtime", RuntimeError("libcudart is of another version")),
+        ),
+        "cuda-bindings cannot be imported .*libcudart is of another version",
     ),
     "no cuda-bindings": (
         lambda mp: (

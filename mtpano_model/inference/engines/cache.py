@@ -31,6 +31,8 @@ FORMAT = 1
 _CHUNK = 1 << 20
 _LEFTOVER_AGE = 24 * 3600.0  # seconds; no build takes longer
 _LOCK_POLL = 0.2  # seconds
+# What a file of another kind raises when it is read as a sidecar.
+_NO_SIDECAR = (ValueError, KeyError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ class EngineCache:
             return Lookup(None, f"{path.name} is missing beside its sidecar")
         except OSError as error:
             return Lookup(None, f"{path.name} cannot be read: {error.strerror}")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except _NO_SIDECAR as error:
             return Lookup(None, f"the sidecar of {path.name} is damaged ({type(error).__name__})")
         if len(plan) != sidecar["bytes"]:
             return Lookup(
@@ -188,7 +190,7 @@ class EngineCache:
         """What is known of every engine here; unreadable ones are left out."""
         found = []
         for path in sorted(self.folder.glob("*.json")):
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+            with contextlib.suppress(OSError, *_NO_SIDECAR):
                 if sidecar := _read_sidecar(path):
                     found.append(sidecar)
         return found
@@ -242,7 +244,7 @@ def _mapped(path: Path) -> bytes | mmap.mmap:
 
 
 def _read_sidecar(path: Path) -> dict[str, Any] | None:
-    """None if there is none; ValueError, KeyError or TypeError if it is not one of ours."""
+    """None if there is none; one of _NO_SIDECAR if it is not one of ours."""
     try:
         text = path.read_text("utf-8")
     except FileNotFoundError:
@@ -250,7 +252,9 @@ def _read_sidecar(path: Path) -> dict[str, Any] | None:
     sidecar = json.loads(text)
     if sidecar["format"] != FORMAT or not isinstance(sidecar["facts"].get("model"), str):
         raise ValueError("unknown format")
-    _ = sidecar["file"], sidecar["bytes"], sidecar["sha256"]
+    if not isinstance(sidecar["file"], str):
+        raise TypeError("no name of an engine")
+    _ = sidecar["bytes"], sidecar["sha256"]
     return sidecar
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import platform
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.graph.contract import IMAGE
 from mtpano_model.inference.engines import OUTPUT_SLOTS, NotInstalled
 from mtpano_model.inference.engines.cache import default_folder
+
+log = logging.getLogger(__name__)
 
 # From the most special to the most general: a session gives each node to the first that can run it.
 _PROVIDERS = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
@@ -32,15 +37,34 @@ def _provider_options(provider: str) -> dict[str, Any]:
     if provider == "CUDAExecutionProvider":
         return {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
     if provider == "TensorrtExecutionProvider":
-        folder = str(default_folder().with_name("onnxruntime"))
-        return {
-            "trt_fp16_enable": True,
-            "trt_engine_cache_enable": True,
-            "trt_engine_cache_path": folder,
-            "trt_timing_cache_enable": True,
-            "trt_timing_cache_path": folder,
-        }
+        return {"trt_fp16_enable": True, **_kept_engines()}
     return {}
+
+
+def _kept_engines() -> dict[str, Any]:
+    """Where TensorRT keeps what it builds; nowhere, with a warning, where there is no folder.
+
+    ONNX Runtime makes the last folder of the path alone, and ends the session where it cannot.
+    """
+    folder = default_folder().with_name("onnxruntime")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        log.warning(
+            "what TensorRT builds cannot be kept in %s (%s), so each start takes minutes: free "
+            "space there or set XDG_CACHE_HOME to a folder that can be written",
+            folder,
+            error.strerror,
+        )
+        return {}
+    return {
+        "trt_engine_cache_enable": True,
+        "trt_engine_cache_path": str(folder),
+        "trt_timing_cache_enable": True,
+        "trt_timing_cache_path": str(folder),
+    }
 
 
 class OnnxRuntimeEngine:
@@ -71,7 +95,8 @@ class OnnxRuntimeEngine:
                 "is, expected fp32"
             )
         if device != "cpu" and hasattr(ort, "preload_dlls"):
-            ort.preload_dlls()  # CUDA and cuDNN as pip brings them, which no loader would find
+            with contextlib.suppress(Exception):  # whatever is wrong there, the session tells
+                ort.preload_dlls()  # CUDA and cuDNN as pip brings them, which no loader would find
         chosen = [(name, _provider_options(name)) for name in providers[providers.index(needed) :]]
         options = ort.SessionOptions()
         options.log_severity_level = 3

@@ -11,10 +11,12 @@ import threading
 from pathlib import Path
 from typing import IO, Any
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.inference.engines.progress import BuildMonitor
 from mtpano_model.inference.engines.tensorrt.builder import BuildOrder, BuildRefused, build_plan
 from mtpano_model.inference.engines.tensorrt.library import load_tensorrt
+
+log = logging.getLogger(__name__)
 
 # Where memory runs out the system is to end this process before the robot's others.
 _FIRST_TO_GO = "800"
@@ -61,6 +63,12 @@ def main() -> int:
         answers.send(
             error=f"the engine cannot be written to {request['plan']} ({error.strerror}): free "
             "some space there"
+        )
+    except Exception as error:  # a library may raise anything
+        log.debug("the build failed", exc_info=True)
+        answers.send(
+            error=f"TensorRT fails to build the engine ({one_line(error)}): update TensorRT, or "
+            "use backend onnxruntime"
         )
     else:
         answers.send(done=True)

@@ -71,7 +71,12 @@ def build_in_process(tensorrt: Any, order: BuildOrder, monitor: BuildMonitor) ->
         raise BuildRefused(outcome["refused"])
     if "error" in outcome:
         raise MtpanoError(outcome["error"])
-    return plan.read_bytes()
+    try:
+        return plan.read_bytes()
+    except OSError as error:
+        raise MtpanoError(
+            f"the engine that was built cannot be read from {plan} ({error.strerror}): start again"
+        ) from error
 
 
 def _send(pipe: IO[bytes], message: dict[str, Any]) -> None:
@@ -86,22 +91,36 @@ def _follow(pipe: IO[bytes], monitor: BuildMonitor) -> dict[str, Any] | None:
     """Hand progress and log records on; the outcome, or None where the child fell silent."""
     lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(pipe, lines), daemon=True).start()
+    progress = ("starting the build", 0.0)
     while True:
         monitor.raise_if_cancelled()
         try:
             line = lines.get(timeout=_POLL)
         except queue.Empty:
+            monitor.report(*progress)  # one step can take minutes, in which it must not seem dead
             continue
         if line is None:
             return None
-        message = json.loads(line)
+        message = _parse(line)
         if "progress" in message:
-            monitor.report(*message["progress"])
+            progress = tuple(message["progress"])
+            monitor.report(*progress)
         elif "log" in message:
             name, level, text = message["log"]
             logging.getLogger(name).log(level, "%s", text)
         else:
             return message
+
+
+def _parse(line: bytes) -> dict[str, Any]:
+    """One line of the child; what Python's own start may print before it (sitecustomize) is log."""
+    try:
+        message = json.loads(line)
+    except (ValueError, RecursionError):
+        message = None
+    if isinstance(message, dict):
+        return message
+    return {"log": [__name__, logging.DEBUG, line.decode(errors="replace").rstrip()]}
 
 
 def _read(pipe: Iterable[bytes], lines: queue.SimpleQueue[bytes | None]) -> None:

@@ -41,6 +41,12 @@ class BuildSettings:
 
     def workspace_on(self, gpu: Gpu) -> int | None:
         """`workspace_mb`, or what fits a GPU that shares the processor's memory."""
+        most = gpu.memory // _MIB
+        if self.workspace_mb is not None and self.workspace_mb > most:
+            raise MtpanoError(
+                f"workspace of {self.workspace_mb} MiB: expected at most {most}, which is what the "
+                f"GPU ({gpu.name}) has"
+            )
         if self.workspace_mb is None and gpu.integrated:
             return min(gpu.memory // _MIB // _SHARED_PART, _SHARED_MOST_MB)
         return self.workspace_mb

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.inference.engines.tensorrt.jetson import is_jetson
 
 log = logging.getLogger(__name__)
@@ -53,9 +53,10 @@ def load_cuda() -> Any:
     """The module cuda.bindings.runtime."""
     try:
         return importlib.import_module("cuda.bindings.runtime")
-    except (ImportError, OSError) as error:
+    except Exception as error:  # broken installations raise anything
         raise MtpanoError(
-            f"cuda-bindings cannot be imported ({error}), TensorRT's memory is handled through it: "
+            f"cuda-bindings cannot be imported ({one_line(error)}), TensorRT's memory is handled "
+            "through it: "
             f'pip install "cuda-bindings>=12.8,<13" ({JETPACK_6})'
         ) from error
 
@@ -107,18 +108,21 @@ def _older_bindings(driver: str) -> str:
         )
     if major == 12 and minor < 8:  # older bindings than 12.8 exist under the other name alone
         return f'update the driver, or pip install "{_JETPACK_6_BINDINGS}" in its place'
-    return f'pip install "cuda-bindings<={major}.{minor}.99" or update the driver'
+    return (
+        f'pip install "cuda-bindings<={major}.{minor}.99" tensorrt-cu{major} (in place of '
+        "tensorrt) or update the driver"
+    )
 
 
 def load_tensorrt() -> Any:
     """The module tensorrt, 10.3 or newer."""
     try:
         tensorrt = importlib.import_module("tensorrt")
-    except (ImportError, OSError) as error:
+    except Exception as error:  # broken installations raise anything
         raise MtpanoError(
-            f"TensorRT cannot be imported ({error}): pip install tensorrt-cu12 or tensorrt-cu13, "
-            "as the driver's CUDA is; on a Jetson apt install python3-libnvinfer and make the "
-            "virtual environment with --system-site-packages"
+            f"TensorRT cannot be imported ({one_line(error)}): pip install tensorrt-cu12 or "
+            "tensorrt-cu13, as the driver's CUDA is; on a Jetson apt install python3-libnvinfer "
+            "and make the virtual environment with --system-site-packages"
         ) from error
     if version(tensorrt) < OLDEST:
         raise MtpanoError(

@@ -126,7 +126,13 @@ def obtain_plan(
                 return found
         plan = _build(tensorrt, facts, info, settings, cache, monitor, reason)
         _keep(plan, facts, info, settings, cache, monitor)
-    return accept(plan)
+    try:
+        return accept(plan)
+    except PlanRejected as error:
+        raise MtpanoError(
+            f"the engine that was just built of {info.path.name} is of no use ({error}): check "
+            "that one TensorRT alone is installed, or use backend onnxruntime"
+        ) from error
 
 
 def _build(
@@ -194,8 +200,8 @@ def _prepare(
 def _timing_file(cache: EngineCache, facts: TensorRTFacts) -> Path:
     """Timings hold for one library version and one GPU in one power mode, whatever the model."""
     gpu = "".join(c if c.isalnum() else "_" for c in facts.gpu)
-    name = f"{gpu}-sm{facts.compute_capability}-{facts.multi_processors}mp-{facts.tensorrt}"
-    return cache.folder / f"{name}.timings"
+    device = f"{gpu}-sm{facts.compute_capability}-{facts.multi_processors}mp-{facts.gpu_gib}gib"
+    return cache.folder / f"{device}-{facts.tensorrt}.timings"
 
 
 def _keep(
