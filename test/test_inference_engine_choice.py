@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from bilinear import interpolated_labels
 from engine_pictures import installed
 from fake_model import write_fake_model
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference import engines
+from mtpano_model.inference import engines, load_estimator
 from mtpano_model.inference.engines import open_engine
 
 
@@ -45,6 +47,28 @@ def test_auto_prefers_onnxruntime_on_a_gpu_to_openvino_on_the_processor(
     monkeypatch.setattr(runtime_with_cuda.InferenceSession, "get_providers", lambda _: started)
     engine = open_engine(write_fake_model(tmp_path / "m.onnx"))
     assert (engine.name, engine.device) == ("onnxruntime", "cuda")
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
+@pytest.mark.parametrize("size", [None, (40, 96)])
+def test_onnxruntime_on_a_gpu_finishes_the_outputs_there(
+    tmp_path, monkeypatch, runtime_with_cuda, size
+):
+    """The processor stands in for the GPU: what counts is the graph that the session is given."""
+    path = write_fake_model(tmp_path / "m.onnx")
+    picture = np.random.default_rng(0).integers(0, 256, (64, 128, 3), np.uint8)
+    on_processor = load_estimator(path, "onnxruntime", "cpu")
+    expected = on_processor.predict(picture, size)
+    logits = on_processor.infer(picture[None])["semseg"][0]
+    started = runtime_with_cuda.get_available_providers()
+    monkeypatch.setattr(runtime_with_cuda.InferenceSession, "get_providers", lambda _: started)
+    estimator = load_estimator(path, "onnxruntime", "cuda", output_size=size)
+    assert set(estimator.engine.infer(picture[None])) == {"depth", "normals", "labels"}
+    frame = estimator.predict(picture, size)
+    np.testing.assert_allclose(frame.depth, expected.depth, rtol=1e-4)
+    np.testing.assert_allclose(frame.normals, expected.normals, atol=1e-4)
+    differing = frame.labels != interpolated_labels(logits, size or (64, 128))
+    assert np.mean(differing) < 0.001
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider")

@@ -105,7 +105,7 @@ def test_a_child_that_cannot_import_is_told(
     child: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("FAULTS")
-    with pytest.raises(MtpanoError, match="TensorRT cannot be imported .KeyError"):
+    with pytest.raises(MtpanoError, match=r"TensorRT cannot be imported .KeyError"):
         build_in_process(None, order(tmp_path), BuildMonitor())
 
 

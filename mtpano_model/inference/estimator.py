@@ -141,7 +141,7 @@ def load_estimator(
         import takes half a second.
     keep: what OpenVINO compiles for a processor, on disk, so that the next start is shorter.
     progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.
-    output_size: (H, W) of the frames that will be asked for, where it is known: TensorRT then makes
+    output_size: (H, W) of the frames that will be asked for, where it is known: an NVIDIA GPU makes
         them at this size, and the processor has nothing to interpolate.
     MtpanoError, in one sentence, for everything that can be wrong.
     """

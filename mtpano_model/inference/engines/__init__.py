@@ -96,8 +96,8 @@ def open_engine(
 
     Where one that is installed does not work and a later one does, a warning says so.
     keep: what OpenVINO compiles for a processor, see OpenVinoEngine; TensorRT always keeps engines.
-    progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine, and for
-    output_size, which concerns no other engine.
+    progress, cancel: for the minutes that TensorRT may need to build, see TensorRTEngine.
+    output_size: at which an NVIDIA GPU finishes the outputs; without meaning elsewhere.
     MtpanoError where it cannot be done.
     """
     if threads is not None and not 1 <= threads <= MOST_THREADS:
@@ -105,6 +105,7 @@ def open_engine(
     own: dict[str, dict[str, Any]] = {
         "openvino": {"keep": keep},
         "tensorrt": {"progress": progress, "cancel": cancel, "output_size": output_size},
+        "onnxruntime": {"output_size": output_size},
     }
     absent: list[str] = []
     failures: list[str] = []

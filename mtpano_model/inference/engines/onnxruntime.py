@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.graph.contract import IMAGE
+from mtpano_model.graph.model_info import read_model_info
 from mtpano_model.inference.engines import OUTPUT_SLOTS, NotInstalled
 from mtpano_model.inference.engines.cache import default_folder
+from mtpano_model.pictures.size import Size
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,7 @@ _REMEDY = (
     if platform.machine() in ("x86_64", "AMD64")
     else "use backend tensorrt"
 )
+_LARGEST_MESSAGE = 1 << 30  # bytes of weights; a protobuf ends at 2 GiB
 _TYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8}
 
 
@@ -78,7 +81,9 @@ class OnnxRuntimeEngine:
         device: str = "cpu",
         threads: int | None = None,
         precision: str | None = None,
+        output_size: Size | None = None,
     ) -> None:
+        """output_size: (H, W) at which a GPU finishes the outputs of a file with the CPU tail."""
         providers = [p for p in _PROVIDERS if p in ort.get_available_providers()]
         needed = _NEEDED[device]
         if needed not in providers:
@@ -104,8 +109,9 @@ class OnnxRuntimeEngine:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if threads is not None:
             options.intra_op_num_threads = threads
+        model = path if device == "cpu" else self._join_gpu_tail(path, output_size)
         try:
-            self._session = ort.InferenceSession(path, options, providers=chosen)
+            self._session = ort.InferenceSession(model, options, providers=chosen)
         except Exception as error:  # ONNX Runtime's errors share no base class below Exception
             raise MtpanoError(f"ONNX Runtime cannot load {path}: {one_line(error)}") from error
         if self._session.get_providers()[0] != needed:  # it falls back with a log line alone
@@ -115,6 +121,26 @@ class OnnxRuntimeEngine:
             )
         self._bindings = [self._bind() for _ in range(OUTPUT_SLOTS)]
         self._next = 0
+
+    def _join_gpu_tail(self, path: Path, size: Size | None) -> Path | bytes:
+        """The graph with the GPU tail, so that ids cross the bus and no logits; `path` where it has
+        that already, where the onnx package is missing, or where one message cannot hold it."""
+        info = read_model_info(path)
+        if info.tail == "gpu":
+            return path
+        try:
+            import onnx
+
+            from mtpano_model.graph.gpu_tail import join_gpu_tail
+        except ImportError as error:
+            log.info("labels are decided on the processor (%s): pip install onnx", error)
+            return path
+        model = onnx.load(str(path))
+        if sum(len(tensor.raw_data) for tensor in model.graph.initializer) > _LARGEST_MESSAGE:
+            return path
+        join_gpu_tail(model, size)
+        self.tail, self.output_size = "gpu", info.with_gpu_tail(size).output_size
+        return model.SerializeToString()
 
     def _bind(self) -> tuple[ort.IOBinding, dict[str, NDArray[Any]]]:
         """Output arrays that the session writes itself, which spares a copy a frame."""
