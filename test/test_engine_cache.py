@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from stand_ins.install import install
 from stand_ins.machine import Machine
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.inference.engines import cache as engine_cache
 from mtpano_model.inference.engines.cache import (
     EngineCache,
     default_folder,
@@ -45,6 +47,25 @@ def test_the_second_start_builds_nothing(
     open_and_check(model, cache)
     assert "no engine of this model is cached" in caplog.text
     open_and_check(model, cache)
+    assert machine.counts["builds"] == 1
+
+
+@pytest.mark.parametrize("large", [True, False])
+def test_a_large_engine_is_added_up_only_if_somebody_touched_it(
+    machine: Machine, model: Path, cache: EngineCache, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    if large:
+        monkeypatch.setattr(engine_cache, "_TOO_LARGE_TO_ADD_UP", 0)
+    open_and_check(model, cache)
+    added: list[int] = []
+    real = hashlib.sha256
+    monkeypatch.setattr(hashlib, "sha256", lambda *d: (added.append(len(d and d[0])), real(*d))[1])
+    (engine,) = cache.folder.glob("*.engine")
+    open_and_check(model, cache)
+    assert (engine.stat().st_size not in added) == large
+    engine.touch()
+    open_and_check(model, cache)
+    assert engine.stat().st_size in added
     assert machine.counts["builds"] == 1
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import platform
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.graph.contract import IMAGE
 from mtpano_model.graph.model_info import read_model_info
 from mtpano_model.inference.engines import OUTPUT_SLOTS, NotInstalled
-from mtpano_model.inference.engines.cache import default_folder
+from mtpano_model.inference.engines.kept_folder import kept_folder
 from mtpano_model.pictures.size import Size
 
 log = logging.getLogger(__name__)
@@ -40,34 +39,13 @@ def _provider_options(provider: str) -> dict[str, Any]:
     if provider == "CUDAExecutionProvider":
         return {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}
     if provider == "TensorrtExecutionProvider":
-        return {"trt_fp16_enable": True, **_kept_engines()}
+        options: dict[str, Any] = {"trt_fp16_enable": True}
+        if (folder := kept_folder("onnxruntime")) is not None:
+            for kind in ("engine", "timing"):
+                options[f"trt_{kind}_cache_enable"] = True
+                options[f"trt_{kind}_cache_path"] = str(folder)
+        return options
     return {}
-
-
-def _kept_engines() -> dict[str, Any]:
-    """Where TensorRT keeps what it builds; nowhere, with a warning, where there is no folder.
-
-    ONNX Runtime makes the last folder of the path alone, and ends the session where it cannot.
-    """
-    folder = default_folder().with_name("onnxruntime")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        log.warning(
-            "what TensorRT builds cannot be kept in %s (%s), so each start takes minutes: free "
-            "space there or set XDG_CACHE_HOME to a folder that can be written",
-            folder,
-            error.strerror,
-        )
-        return {}
-    return {
-        "trt_engine_cache_enable": True,
-        "trt_engine_cache_path": str(folder),
-        "trt_timing_cache_enable": True,
-        "trt_timing_cache_path": str(folder),
-    }
 
 
 class OnnxRuntimeEngine:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.contract import OUTPUTS, TAILS, output_name
 from mtpano_model.inference.engines import OUTPUT_SLOTS
-from mtpano_model.inference.engines.cache import default_folder
+from mtpano_model.inference.engines.kept_folder import kept_folder
 from mtpano_model.inference.engines.openvino_kept import compile_kept
 from mtpano_model.inference.engines.processor import has_bf16
 
@@ -64,7 +64,7 @@ class OpenVinoEngine:
             config["ENABLE_CPU_PINNING"] = False
             if threads is not None:
                 config["INFERENCE_NUM_THREADS"] = threads
-        elif (folder := _cache_folder()) is not None:
+        elif (folder := kept_folder("openvino")) is not None:
             config["CACHE_DIR"] = str(folder)  # its kernels are compiled for up to a minute
         try:
             if keep and target == "CPU":
@@ -114,16 +114,6 @@ def _default_precision(target: str) -> str:
     if target != "CPU":
         return "fp16"
     return "bf16" if has_bf16() else "fp32"
-
-
-def _cache_folder() -> Path | None:
-    """Where kernels compiled for a GPU are kept; None where no folder can be made."""
-    folder = default_folder().with_name("openvino")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return None
-    return folder
 
 
 @lru_cache(maxsize=1)
