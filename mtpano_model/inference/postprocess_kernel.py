@@ -1,8 +1,8 @@
 """Postprocessing as loops of machine code, where numba is installed.
 
-A frame of 512x1024 takes 1.6 to 1.7 times as long without them (processor time on one thread,
-measured in turns), which counts where the network runs on a GPU; beside a network on the processor
-it is two per cent.
+A frame of 512x1024 takes 2.5 times as long without them, one of 256x512 1.6 times (the bundled
+model's outputs; processor time of one thread, beside other work), which counts where the network
+runs on a GPU; beside a network on the processor it is two per cent.
 
 A row of the frame is put together in buffers that stay in the first-level cache, so that every
 array of the frame is written once and never read. Each loop does what the compiler turns into
