@@ -191,25 +191,25 @@ def _decide(
     score = np.take(logits, ids[:, None] * np.int64(pixels) + where.corners)
     # Minus infinity times a weight of zero would be no number.
     np.maximum(score, _LOWEST, out=score)
-    upper, lower = np.take(cells.row_weights, where.i, axis=2)
-    near, far = np.take(cells.column_weights, where.j, axis=2)
-
-    def between(corners: Floats) -> Floats:
-        left, right, left_below, right_below = corners
-        above = (left * upper + left_below * lower)[:, None] * near
-        above += (right * upper + right_below * lower)[:, None] * far
-        return above
-
-    if len(ids) == 2:  # one sum is enough
-        winner = (between(score[1] - score[0]) > 0) * (ids[1] - ids[0])
+    if len(ids) == 2:  # one sum tells which is ahead
+        ahead = _between(score[1:] - score[:1], where, cells)[0]
+        winner = (ahead > 0) * (ids[1] - ids[0])  # modulo 256
         winner += ids[0]
     else:
-        greatest = between(score[0])
-        winner = np.zeros(greatest.shape, ids.dtype) + ids[0]
-        for corners, label in zip(score[1:], ids[1:], strict=True):
-            other = between(corners)
-            winner += (other > greatest) * (label - winner)  # modulo 256
-            np.maximum(greatest, other, out=greatest)
+        winner = ids[_between(score, where, cells).argmax(axis=0), np.arange(ids.shape[1])]
     rows, columns = np.take(cells.rows, where.i, axis=1), np.take(cells.columns, where.j, axis=1)
     places = rows[:, None] + columns
     labels.reshape(-1)[places] = winner
+
+
+def _between(corners: Floats, where: _Where, cells: Cells) -> Floats:
+    """Interpolate corners [k, 4, n] at the places of n cells: [k, rows, columns, n]."""
+    upper, lower = np.take(cells.row_weights, where.i, axis=2)
+    near, far = np.take(cells.column_weights, where.j, axis=2)
+    left = corners[:, 0, None] * upper
+    left += corners[:, 2, None] * lower
+    right = corners[:, 1, None] * upper
+    right += corners[:, 3, None] * lower
+    found = left[:, :, None] * near
+    found += right[:, :, None] * far
+    return found
