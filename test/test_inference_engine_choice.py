@@ -72,6 +72,17 @@ def test_onnxruntime_on_a_gpu_finishes_the_outputs_there(
 
 
 @pytest.mark.filterwarnings("ignore:Specified provider")
+def test_ids_of_16_bits_stay_with_the_processor(tmp_path, monkeypatch, runtime_with_cuda):
+    table = [{"name": f"c{i}", "color": f"#{i:06x}", "open": False} for i in range(300)]
+    path = write_fake_model(tmp_path / "m.onnx", classes=table)
+    started = runtime_with_cuda.get_available_providers()
+    monkeypatch.setattr(runtime_with_cuda.InferenceSession, "get_providers", lambda _: started)
+    estimator = load_estimator(path, "onnxruntime", "cuda")
+    frame = estimator.predict(np.zeros((64, 128, 3), np.uint8))
+    assert (estimator.info.tail, frame.labels.dtype) == ("cpu", np.uint16)
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider")
 def test_a_gpu_that_onnxruntime_cannot_start_is_passed_over_unless_named(
     tmp_path, monkeypatch, caplog, runtime_with_cuda
 ):

@@ -102,9 +102,10 @@ class OnnxRuntimeEngine:
 
     def _join_gpu_tail(self, path: Path, size: Size | None) -> Path | bytes:
         """The graph with the GPU tail, so that ids cross the bus and no logits; `path` where it has
-        that already, where the onnx package is missing, or where one message cannot hold it."""
+        that already, where its ids need 16 bits, where the onnx package is missing, or where one
+        message cannot hold it."""
         info = read_model_info(path)
-        if info.tail == "gpu":
+        if info.tail == "gpu" or info.unlabelled > 255:
             return path
         try:
             import onnx
