@@ -30,7 +30,7 @@ EXTRAS = {
     # H.264 and H.265 streams.
     "video": ["av>=12.1"],
     # Packs the cloud in one compiled pass; without it numpy and OpenCV do it in several.
-    "speed": ["numba>=0.57"],
+    "speed": ["numba>=0.57", "llvmlite"],
     # Reading ZüriPano (parquet) and PanoInfinigen (LMDB).
     "data": ["lmdb>=1.3", "pyarrow>=12"],
     # `mtpano label --on ray`.
