@@ -129,6 +129,10 @@ def test_a_codec_that_is_none_of_ours_is_said_once_and_jpeg_still_goes(stream):
     assert (stream.count("fed"), stream.count("refused")) == (3, 3)
     stream._camera.send(TOPIC, compressed())
     stream.bot.outputs("depth", 1)
+    wait_until(lambda: stream.bot.level("camera") == DiagnosticStatus.OK, 5)
+    stream.send([b"\x12\x00\x0a\x0b"], "av1")
+    wait_until(lambda: "av1" in stream.bot.message("camera"), 5)
+    assert stream.count("refused") == 4
 
 
 def test_without_pyav_one_sentence_says_what_to_install(stream, monkeypatch):

@@ -66,3 +66,16 @@ def test_a_stream_of_no_codec_is_said(begin):
     message.format = ""
     stage.take("image", message)
     assert "video codec '' is not supported" in stage.source.state.status()[1]
+
+
+def test_a_lens_whose_stream_was_wrong_is_right_again_with_a_picture(begin):
+    rig = back_to_back(SMALL)
+    stage = begin(RigSource(rig))
+    topic = rig.topics[0]
+    vp9 = compressed_video(b"x", 1)
+    vp9.format = "vp9"
+    for _ in range(2):
+        stage.take(topic, vp9)
+        assert "'vp9' is not supported" in stage.source.state.status()[1]
+        stage.take(topic, picture(topic, seen_by(rig, bundled("workshop"))[topic], 10**9))
+        assert "vp9" not in stage.source.state.status()[1]

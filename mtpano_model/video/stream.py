@@ -32,13 +32,18 @@ class Stream:
         """
         name = video_codec(packet.name) or packet.name
         if name != self._name:
-            self._earlier, self._name, self._decoder = self.counts, name, None
+            self.forget()
+            self._name = name
             self._open(name)
         if self._decoder is None:
             self._refuse()
             return None
         shown = self._decoder.feed(packet.data, stamp)
         return shown[0] if shown else None
+
+    def forget(self) -> None:
+        """The next packet begins a stream of its own; what has been counted stays."""
+        self._earlier, self._name, self._decoder = self.counts, None, None
 
     def _open(self, name: str) -> None:
         try:

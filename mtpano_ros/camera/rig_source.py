@@ -95,7 +95,9 @@ class RigSource(Source):
     def take(self, endpoint: Endpoint, message: Any) -> None:
         topic, video = endpoint.name, None
         packet = video_packet(message)
-        if packet is not None:
+        if packet is None:
+            self._videos[topic].still()
+        else:
             video = self._videos[topic].feed(packet)
             if video is None:
                 return

@@ -103,6 +103,7 @@ class ImageSource(Source):
         assert self._around is not None
         packet = video_packet(message)
         if packet is None:
+            self._videos[0].still()
             self._around.deliver(MessageShot(message))
             return
         picture = self._videos[0].feed(packet)

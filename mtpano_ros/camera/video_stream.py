@@ -39,6 +39,14 @@ class VideoStream:
             self._state.problems.pop(self._topic, None)
         return picture
 
+    def still(self) -> None:
+        """A picture that is no video came on the topic: what was wrong with its video is over.
+
+        If that video goes on all the same, it is wrong anew.
+        """
+        if self._state.problems.pop(self._topic, None) is not None:
+            self._stream.forget()
+
     def _told(self, sentence: str) -> None:
         self._state.problems[self._topic] = f"{self._topic}: {sentence}"
         self._tell(f"video {self._topic} {sentence}", f"{self._topic}: {sentence}")
