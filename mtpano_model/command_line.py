@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mtpano_model.addresses import refuse_addresses
 from mtpano_model.errors import MtpanoError
 
 
@@ -16,7 +17,7 @@ def parsed(
     """tyro's answer, which ends the process at what it does not know. arguments: None for argv's.
 
     MtpanoError where a path is empty, as "$UNSET" in a shell: pathlib would take it for the folder
-    that the process runs in.
+    that the process runs in; and where one is an address.
     """
     import tyro  # where it is missing, whoever calls says what to install
 
@@ -29,4 +30,5 @@ def parsed(
                     f"the path '{name}' is empty: is a variable of the shell not set? The folder "
                     "here is '.'"
                 )
+    refuse_addresses(vars(args).values(), words)
     return args

@@ -11,7 +11,8 @@ ROOT = Path(__file__).parents[1]
 # From the lowest up; what shares a layer knows nothing of each other.
 LAYERS = (
     ("engine_names", "errors", "markdown", "memory", "tasks", "whole_files"),
-    ("command_line", "stored_files"),
+    ("addresses", "stored_files"),
+    ("command_line",),
     (
         "classes",
         "geometry",
@@ -32,6 +33,7 @@ LAYERS = (
     ("commands",),
 )
 ROBOT = {
+    "addresses",
     "classes",
     "clouds",
     "command_line",

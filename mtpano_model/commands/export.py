@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from mtpano_model.addresses import refuse_address
 from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.size import parse_size, size_text
 
@@ -47,6 +48,7 @@ def run(args: Args) -> int:
     from mtpano_model.network.pretrained import UNKNOWN_ORIGIN, from_pretrained, read_facts
     from mtpano_model.training.checkpoint import best_weights, lasting_folder
 
+    refuse_address(args.checkpoint)
     checkpoint = best_weights(Path(args.checkpoint))
     net = from_pretrained(checkpoint)
     size = parse_size(args.size) if args.size else net.config.image_size

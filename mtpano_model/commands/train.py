@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mtpano_model.addresses import refuse_address
 from mtpano_model.data.sample import PanoramaDataset
 from mtpano_model.data.sources import KINDS, open_frames
 from mtpano_model.errors import MtpanoError
@@ -172,4 +173,5 @@ def _other_source(text: str) -> tuple[str, float, Path]:
             f"--also '{text}' is not KIND:SHARE:FOLDER: give a kind of {', '.join(KINDS)}, a share "
             "of the stream between 0 and 1, and a folder"
         )
+    refuse_address(root)
     return kind, value, Path(root)

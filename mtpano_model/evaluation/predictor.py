@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from mtpano_model.addresses import refuse_address
 from mtpano_model.classes import ClassSet
 from mtpano_model.errors import MtpanoError
 from mtpano_model.export.onnx_graph import git_revision
@@ -104,6 +105,7 @@ def open_predictor(
     checkpoint's input; MtpanoError where the model is of the other kind. depth_finish: see
     `ValueRules`.
     """
+    refuse_address(model)
     rules = ValueRules(depth_finish=depth_finish)
     path = Path(model).expanduser()
     if path.is_dir() or path.suffix in (".safetensors", ".json"):

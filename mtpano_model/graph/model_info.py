@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from mtpano_model.addresses import refuse_address
 from mtpano_model.classes import ClassSet, available_class_sets, load_class_set, rgb_of
 from mtpano_model.errors import MtpanoError, one_line
 from mtpano_model.graph import contract
@@ -89,7 +90,7 @@ def find_model(model: str | Path) -> Path:
         # Before Python 3.12 is_file does not raise where a folder may not be entered.
         path.stat()
     except FileNotFoundError:
-        pass
+        refuse_address(str(model))
     except (OSError, RuntimeError, ValueError) as error:  # "~nobody", a NUL, a name too long
         reason = error.strerror if isinstance(error, OSError) else error
         raise MtpanoError(

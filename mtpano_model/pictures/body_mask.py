@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtpano_model.addresses import refuse_address
 from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.decode import decode_mask, decode_picture
 from mtpano_model.pictures.files import read_bytes
@@ -30,6 +31,7 @@ def load_mask(path: str | Path, allow_non_2to1: bool = False) -> Mask:
         file = Path(path).expanduser()
         mask = _read(file, file.stat().st_mtime_ns, allow_non_2to1)
     except FileNotFoundError:
+        refuse_address(str(path))
         raise MtpanoError(f"mask '{name}' does not exist: give the path of a PNG or JPEG") from None
     except (
         OSError,

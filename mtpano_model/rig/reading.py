@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtpano_model.addresses import refuse_address
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry import sphere
 from mtpano_model.geometry.cameras import Camera, camera_from_kalibr
@@ -32,6 +33,7 @@ _LENS_KEYS = {
 
 def read_rig(path: str | Path) -> Rig:
     """The rig of a YAML file; MtpanoError, naming the file, for whatever is wrong with it."""
+    refuse_address(str(path))
     path = Path(path)
     content = yaml_of(path, "the rig file")
     try:

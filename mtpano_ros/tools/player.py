@@ -23,6 +23,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
+from mtpano_model.addresses import refuse_address
 from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.resize import resize_image
 from mtpano_model.pictures.size import parse_size
@@ -118,6 +119,8 @@ def main(argv: list[str] | None = None) -> int:
 
 def play(args: Args, ros_args: list[str]) -> int:
     """Send the stream until it ends or a signal comes; returns the exit status."""
+    if args.input.lower().startswith("file:"):
+        refuse_address(args.input)
     if is_live(args.input):
         if args.topic is not None or args.rig is not None:
             raise MtpanoError(
