@@ -196,6 +196,7 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
         # Here, so that the process answers before they are loaded.
         from mtpano_model.inference import load_estimator
         from mtpano_ros.camera.opening import open_source
+        from mtpano_ros.frames.loops import load_loops
         from mtpano_ros.outputs.publishers import Publishers
         from mtpano_ros.outputs.table import OUTPUTS
 
@@ -220,6 +221,7 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
         )
         info = self._estimator.info
         outputs = [output(info, settings) for output in OUTPUTS]
+        load_loops(settings)
         for note in [one.note for one in outputs if one.note not in self._noted]:
             self.get_logger().info(note)
             self._noted.add(note)
@@ -229,8 +231,7 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
             f"{info.path.name} ({info.preset}, {size_text(info.input_size)}) on "
             f"{info.backend}, {info.device}, {info.precision}"
         )
-        self._advice = None
-        self._advise()
+        self._advise(earlier="")
 
     def _deactivate(self, timeout: float) -> bool:
         """False if an image under way does not end within `timeout` seconds."""
@@ -254,16 +255,16 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
 
     # --- parameters and the state of things -----------------------------------------------------
 
-    def _advise(self) -> None:
-        """Say if an output may be too large for the transport, unless that has been said."""
+    def _advise(self, earlier: str | None = None) -> None:
+        """Say if an output may be too large for the transport, unless that was said earlier."""
         # A transition in another thread may take them away.
         estimator, publishers = self._estimator, self._output_publishers
         if estimator is not None and publishers is not None:
             from mtpano_ros.outputs.transport_advice import transport_advice
 
-            size, earlier = estimator.info.input_size, self._advice
+            size, said = estimator.info.input_size, self._advice if earlier is None else earlier
             self._advice = transport_advice(publishers.outputs, self._settings.current, size)
-            if self._advice and self._advice != earlier:
+            if self._advice and self._advice != said:
                 self.get_logger().warning(self._advice)
 
     def _tick(self) -> None:

@@ -14,8 +14,8 @@ import pytest
 pytest.importorskip("numba", reason="numba is not installed: pip install numba")
 
 _RUN = """
-import logging, sys
-logging.basicConfig(format="%(message)s")
+import logging, os, sys
+logging.basicConfig(format="%(message)s", level=os.environ.get("LEVEL", "WARNING"))
 from mtpano_model.inference.compiled import compiled_loops
 loops = compiled_loops("doubling")
 hits = loops and sum(loops.double.stats.cache_hits.values())
@@ -106,6 +106,26 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+def test_compiling_is_announced_with_the_folder_and_loading_is_silent(cache: Cache) -> None:
+    assert cache.run(LEVEL="INFO") == ("42.0 1", "")
+    for file in cache.files(".nbi"):
+        file.unlink()
+    result, log = cache.run(LEVEL="INFO")
+    assert result == "42.0 0"
+    assert log.startswith("numba compiles the loops of doubling")
+    assert f"kept in {cache.folder}" in log
+    assert log.count("\n") == 1
+    assert cache.run(LEVEL="INFO") == ("42.0 1", "")
+
+
+def test_a_source_that_is_newer_than_the_cache_is_announced_too(cache: Cache) -> None:
+    """As after an update of the package; numba looks at the time, not at the text."""
+    os.utime(cache.modules / "doubling.py", (2e9, 2e9))
+    result, log = cache.run(LEVEL="INFO")
+    assert (result, log.count("\n")) == ("42.0 0", 1)
+    assert cache.run(LEVEL="INFO") == ("42.0 1", "")
+
+
 def test_a_part_that_changes_in_another_module_is_compiled_anew(cache: Cache) -> None:
     part = cache.modules / "parts.py"
     part.write_text(_PART.replace("return x", "return 2 * x"))
@@ -147,6 +167,8 @@ def test_a_cache_that_cannot_be_written_is_named_once_and_done_without(
     assert str(cache.folder) in log
     assert "set NUMBA_CACHE_DIR" in log
     assert log.count("\n") == 1
+    _, log = cache.run(LEVEL="INFO")
+    assert log.splitlines()[-1].endswith("minutes on a busy machine")  # and nothing of being kept
 
 
 def _add_one(x: float) -> float:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -75,7 +75,8 @@ def compiled(signature: Any) -> Callable[[Loop], Loop]:
             cache = _CacheFiles(loop, Path(kept.stats.cache_path))
             if not cache.whole():
                 cache.remove()
-            kept = _fix(kept, signature)
+            with _telling(loop, cache.folder):
+                kept = _fix(kept, signature)
             cache.seal()
             return kept
         except Exception as error:  # unpickling can raise anything, a full disk OSError
@@ -86,9 +87,36 @@ def compiled(signature: Any) -> Callable[[Loop], Loop]:
                 f"({one_line(error)}), so each start compiles anew, which takes seconds: check "
                 "that folder's permissions and free space, or set NUMBA_CACHE_DIR to another one"
             )
-        return _fix(numba.njit(**_OPTIONS)(loop), signature)
+        with _telling(loop, None):
+            return _fix(numba.njit(**_OPTIONS)(loop), signature)
 
     return compile_loop
+
+
+@contextmanager
+def _telling(loop: Callable[..., Any], folder: Path | None) -> Iterator[None]:
+    """Log that a module's loops are compiled, if numba finds that they have to be.
+
+    folder: where the machine code will be kept.
+    """
+    from numba.core import event
+
+    module = loop.__module__.rpartition(".")[2]
+    kept = "" if folder is None else f"; kept in {folder}, so that it is done once"
+
+    class Compiling(event.Listener):  # type: ignore[misc]  # numba has no types
+        def on_start(self, _event: Any) -> None:
+            _once(
+                f"numba compiles the loops of {module}, which takes seconds, and minutes on a busy "
+                f"machine{kept}",
+                log.info,
+            )
+
+        def on_end(self, _event: Any) -> None:
+            pass
+
+    with event.install_listener("numba:compile", Compiling()):
+        yield
 
 
 def _fix(dispatcher: Any, signature: Any) -> Any:
@@ -147,6 +175,10 @@ def _sources_of_parts(loop: Callable[..., Any]) -> set[Path]:
 
 
 def _warn_once(text: str) -> None:
+    _once(text, log.warning)
+
+
+def _once(text: str, tell: Callable[[str, str], None]) -> None:
     if text not in _already_said:
         _already_said.add(text)
-        log.warning("%s", text)
+        tell("%s", text)
