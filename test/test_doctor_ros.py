@@ -83,6 +83,25 @@ def test_shared_memory(
     assert re.search(words, text(transport.check({}), level))
 
 
+@pytest.mark.parametrize(
+    ("environment", "total", "words"),
+    [
+        ({}, 512, ""),
+        ({}, 64, "three processes with panoramas need 192: .*--shm-size=512m"),
+        ({transport.BUILTIN_VARIABLE: "UDPv4"}, 64, "over UDP, .*: /dev/shm has 64 MiB"),
+        ({transport.BUILTIN_VARIABLE: "UDPv4"}, 512, "over UDP, .*: /dev/shm had no room at the"),
+        ({"RMW_IMPLEMENTATION": "rmw_zenoh_cpp"}, 64, ""),
+    ],
+)
+def test_a_transport_that_loses_large_messages_is_known(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], total: int, words: str
+) -> None:
+    shared_memory(monkeypatch, total, 0)
+    said = transport.lossy_transport(environment)
+    assert bool(said) == bool(words)
+    assert re.search(words, said)
+
+
 def test_no_shared_memory_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(transport, "SHARED_MEMORY", tmp_path / "absent")
     assert "mount a tmpfs" in text(transport.check({}), "fix")

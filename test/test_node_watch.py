@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or install extra 'ros'")
 
+from diagnostic_msgs.msg import DiagnosticStatus
 from fake_model import write_fake_model
 from node_harness import image, parameters, robot, wait_until
 from rclpy.duration import Duration
@@ -97,6 +98,9 @@ def test_too_little_shared_memory_is_named_where_images_are_missing(
         assert ("/dev/shm" in told) == bool(said)
         assert said in told
         assert transport_trouble() in told
+        level = DiagnosticStatus.WARN if said else DiagnosticStatus.OK
+        wait_until(lambda: bot.level("engine") == level, 5)
+        assert said in bot.message("engine")
 
 
 @pytest.mark.parametrize(("reach", "said"), [("OFF", "no node finds another"), ("SUBNET", "")])

@@ -20,6 +20,7 @@ PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
 # What Fast DDS 2 reads (Humble to Jazzy); later distributions warn at its sight.
 OLD_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 BUILTIN_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
+UDP = "UDPv4"  # of its values, the one without shared memory
 _RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
 _ENOUGH_BUFFER = 16 << 20  # what docs/deployment.md lets Cyclone DDS ask for
 _HIGHEST_DOMAIN, _EPHEMERAL_DOMAIN = 232, 102
@@ -97,6 +98,18 @@ def check_shared_memory(more: int = SEGMENTS) -> Finding:
             f"rm {SHARED_MEMORY}/fastdds_* {SHARED_MEMORY}/fastrtps_*",
         )
     return ok(f"{sizes}: room for {free // SEGMENT} processes with panoramas")
+
+
+def lossy_transport(environment: Mapping[str, str] = os.environ) -> str:
+    """Why this process's large messages may be lost on this host; empty if nothing is wrong."""
+    if "fastrtps" not in rmw(environment):
+        return ""
+    found = check_shared_memory(more=0)
+    why = str(found) if found.level == "fix" else ""
+    if environment.get(BUILTIN_VARIABLE) != UDP:
+        return why
+    why = why or f"{SHARED_MEMORY} had no room at the start, or {BUILTIN_VARIABLE}={UDP} was set"
+    return f"messages go over UDP, which loses large images: {why}"
 
 
 def _receive_buffer() -> Finding:

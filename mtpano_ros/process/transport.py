@@ -18,6 +18,7 @@ from mtpano_ros.doctor.transport import (
     PROFILE_VARIABLE,
     SEGMENT,
     SHARED_MEMORY,
+    UDP,
     check_profile,
     check_shared_memory,
 )
@@ -71,7 +72,7 @@ def prepare_transport(environment: MutableMapping[str, str] = os.environ) -> lis
         return [f"large messages may be lost: {found}"]
     for name in (PROFILE_VARIABLE, OLD_PROFILE_VARIABLE):
         environment.pop(name, None)
-    environment[BUILTIN_VARIABLE] = "UDPv4"
+    environment[BUILTIN_VARIABLE] = UDP
     return [f"messages go over UDP, which loses large images: {found}"]
 
 

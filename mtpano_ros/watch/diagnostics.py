@@ -13,6 +13,7 @@ engine
     progress            last line of a load or an engine build
     problem             why the last configure or activate failed, or why images do not get through
                         the network; empty if all is well
+    transport           good, or why large messages may be lost on this host (Fast DDS only; WARN)
 frames
     rate_hz             processed images a second, over the last seconds or the last two images
     age_s               since the last processed image, empty before the first

@@ -10,8 +10,7 @@ from rclpy.node import Node
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from mtpano_model.pictures.messages import PICTURE_TYPES
-from mtpano_ros.doctor.ros import rmw
-from mtpano_ros.doctor.transport import check_discovery, check_shared_memory
+from mtpano_ros.doctor.transport import check_discovery, lossy_transport
 from mtpano_ros.watch.qos_watch import full_name, incompatibility, own_qos
 
 _RAW, _COMPRESSED, *_VIDEO = PICTURE_TYPES
@@ -127,9 +126,9 @@ def _settings_for(topic: str, types: list[str]) -> str:
 
 
 def transport_trouble() -> str:
-    """What is wrong with this host's shared memory, as the end of a sentence; empty if nothing."""
-    found = check_shared_memory(more=0)
-    return f"; {found}" if found.level == "fix" and "fastrtps" in rmw() else ""
+    """What keeps large messages from their way, as the end of a sentence; empty if nothing."""
+    found = lossy_transport()
+    return f"; {found}" if found else ""
 
 
 def _discovery_trouble() -> str:

@@ -11,6 +11,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from mtpano_model.errors import one_line
 from mtpano_model.pictures.size import size_text
+from mtpano_ros.doctor.transport import lossy_transport
 from mtpano_ros.topics import DIAGNOSTICS, overridable, publisher_events
 from mtpano_ros.watch.diagnostics import UNKNOWN, Statistics, status
 
@@ -91,9 +92,13 @@ class Reporter:
                 "classes": str(len(model.classes)),
                 "input_size": size_text(model.input_size),
             }
-        values |= {"progress": self._progress, "problem": problem}
-        level = DiagnosticStatus.ERROR if problem else DiagnosticStatus.OK
-        return level, problem or self._state, values
+        lossy = lossy_transport()
+        values |= {"progress": self._progress, "problem": problem, "transport": lossy or "good"}
+        if problem:
+            return DiagnosticStatus.ERROR, problem, values
+        if lossy:
+            return DiagnosticStatus.WARN, f"{self._state}; {lossy}", values
+        return DiagnosticStatus.OK, self._state, values
 
     def _frames(self, silence: float, resting: bool) -> tuple[bytes, str, dict[str, str]]:
         counts = self._statistics.counts()
