@@ -10,8 +10,10 @@ leading slash follow the namespace that an including launch file has pushed.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import os
+import signal
 
 from ament_index_python.packages import get_package_share_path, get_packages_with_prefixes
 from launch import LaunchContext, LaunchDescription
@@ -67,6 +69,7 @@ SHOWN = ("points", "scan", "depth/color", "normals/color", "semantic/color")
 
 def generate_launch_description() -> LaunchDescription:
     """The arguments, the transport profile, the node and, if wished, RViz."""
+    hear_ctrl_c()
     arguments = [
         DeclareLaunchArgument(
             name, default_value=default, description=description, choices=CHOICES.get(name)
@@ -75,6 +78,16 @@ def generate_launch_description() -> LaunchDescription:
     ]
     profile = [SetEnvironmentVariable(name, value) for name, value in large_messages().items()]
     return LaunchDescription([*arguments, *profile, OpaqueFunction(function=start)])
+
+
+def hear_ctrl_c() -> None:
+    """Let launch hear SIGINT where a script has started it with `&`, whose jobs ignore it.
+
+    The node ends at SIGINT in any case, and a launch that is deaf to it would start it again.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        with contextlib.suppress(ValueError):  # of a thread, where launch takes no signals either
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
