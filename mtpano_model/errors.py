@@ -29,10 +29,12 @@ def one_line(error: BaseException) -> str:
 
 
 def nearest(wrong: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """The known word that `wrong` may have been meant for; empty if none is alike."""
+    """The known word that `wrong`, in upper or lower case, may have been meant for; empty if none."""
     from difflib import get_close_matches  # takes longer to load than all else that --help needs
 
-    return next(iter(get_close_matches(wrong[:100], list(known), 1, likeness)), "")
+    words = {word.lower(): word for word in known}
+    found = get_close_matches(wrong[:100].lower(), list(words), 1, likeness)
+    return words[found[0]] if found else ""
 
 
 def did_you_mean(wrong: str, known: Iterable[str]) -> str:

@@ -32,7 +32,12 @@ def test_the_version(capsys):
 
 @pytest.mark.parametrize(
     ("typed", "words"),
-    [("predct", "did you mean 'predict'"), ("exprot", "'export'"), ("xyzzy", "--help")],
+    [
+        ("predct", "did you mean 'predict'"),
+        ("PREDICT", "did you mean 'predict'"),
+        ("exprot", "'export'"),
+        ("xyzzy", "--help"),
+    ],
 )
 def test_an_unknown_command_suggests_the_nearest(capsys, typed, words):
     assert main([typed]) == 2

@@ -94,6 +94,8 @@ def test_a_whole_number_will_do_for_a_float():
         ({"cloud.stride": 1000}, "cloud.stride is 1000, expected 1 to 64"),
         ({"cloud.stride": "two"}, "cloud.stride is 'two', expected a value of type int"),
         ({"max_range": -3}, "max_range is -3.0"),
+        ({"max_range": "5.0"}, "expected a value of type float such as 0.0, without quotes"),
+        ({"cloud.classes": ["wall", "door"]}, "expected one text in quotes, and no list of YAML"),
         ({"outputs.size": "10x10"}, "'10x10' is not 2:1"),
         ({"min_range": 4.0, "max_range": 2.0}, "max_range is 2.0"),
     ],

@@ -12,7 +12,7 @@ from processes import running
 from rclpy.context import Context
 from rclpy.node import Node
 
-from mtpano_ros.parameters.files import unread_files
+from mtpano_ros.parameters.files import odd_files
 
 NODE = "/mtpano/pano_node"
 READ = [
@@ -41,7 +41,7 @@ def assert_told_as_rcl_reads(file, expected):
     read = bool(node._parameter_overrides)
     node.destroy_node()
     rclpy.shutdown(context=context)
-    told = list(unread_files(arguments, NODE))
+    told = list(odd_files(arguments, NODE))
     assert read == expected
     assert bool(told) == (not read)
     if told:
@@ -68,15 +68,40 @@ def test_files_of_several_documents_and_other_encodings_are_read_as_rcl_does(tmp
     assert_told_as_rcl_reads(file, "/**" in keys)
 
 
+@pytest.mark.parametrize("text", ["", "# nothing", "5", "--- \n---\n", "/**:", "a:\n  b:"])
+def test_a_file_that_sets_nothing_is_told(tmp_path, text):
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    (told,) = odd_files(["--params-file", str(file)], NODE)
+    assert f"{file}' sets nothing: expected {NODE}: {{ros__parameters: {{NAME: VALUE}}" in told
+
+
 @pytest.mark.parametrize(
-    "text", ["", "a: 1", "[1, 2]", "\x00", "/**:\n  - a", "a: [", "1:\n  2: 3"]
+    ("text", "twice"),
+    [
+        ("{0}    max_range: 5.0\n    max_range: 6.0\n", "max_range"),
+        ("{0}    max_range: 5.0\n{0}    max_range: 6.0\n", "max_range"),
+        ("{0}    cloud.stride: 1\n    cloud:\n      stride: 2\n", "cloud.stride"),
+        ("{0}    cloud:\n      stride: 1\n    cloud:\n      voxel_size: 2.0\n", ""),
+        ("{0}    max_range: 6.0\n/mtpano/pano_node:\n  ros__parameters: {{max_range: 5.0}}", ""),
+        ("{0}    a: 1\n/other:\n  ros__parameters: {{a: 5.0, a: 2.0}}", ""),
+    ],
 )
+def test_a_parameter_that_is_set_twice_is_told(tmp_path, text, twice):
+    file = tmp_path / "a.yaml"
+    file.write_text(text.format("/**:\n  ros__parameters:\n"))
+    told = list(odd_files(["--params-file", str(file)], NODE))
+    expected = [f"parameter file '{file}' sets {twice} 2 times: the last one counts"]
+    assert told == (expected if twice else [])
+
+
+@pytest.mark.parametrize("text", ["\x00", "a: [", "a: &a\n  b: *a"])
 def test_what_is_no_parameter_file_is_left_to_rcl(tmp_path, text):
     file = tmp_path / "a.yaml"
     file.write_text(text)
-    assert not list(unread_files(["--params-file", str(file)], NODE))
-    assert not list(unread_files(["--params-file", str(tmp_path / "none.yaml")], NODE))
-    assert not list(unread_files(["--params-file"], NODE))
+    assert not list(odd_files(["--params-file", str(file)], NODE))
+    assert not list(odd_files(["--params-file", str(tmp_path / "none.yaml")], NODE))
+    assert not list(odd_files(["--params-file"], NODE))
 
 
 def test_the_node_says_so_when_it_is_configured(tmp_path):

@@ -213,7 +213,11 @@ def test_the_player_takes_a_rig(rig_file, pictures, tmp_path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "word"),
-    [({"topic": "/front"}, "leave --topic out"), ({"every": 0}, "expected 1 or more")],
+    [
+        ({"topic": "/front"}, "leave --topic out"),
+        ({"every": 0}, "expected 1 to"),
+        ({"every": 10**20}, "expected 1 to"),
+    ],
 )
 def test_settings_that_do_not_fit_are_refused(arguments, word, rig_file, pictures, tmp_path):
     bag = rig_bag(tmp_path / "bag", pictures)

@@ -89,7 +89,9 @@ def _found(place: Path, below: bool) -> list[Path]:
     try:
         mode = place.stat().st_mode
     except (OSError, ValueError) as error:
-        why = "does not exist" if isinstance(error, FileNotFoundError) else f"is closed ({error})"
+        why = "does not exist"
+        if not isinstance(error, FileNotFoundError):
+            why = f"cannot be opened ({getattr(error, 'strerror', None) or error})"
         raise MtpanoError(
             f"'{readable(place)}' {why}: give a picture or a folder of pictures"
         ) from error

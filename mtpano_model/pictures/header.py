@@ -31,7 +31,10 @@ _FOREIGN = (
     (rb"....ftyp(hei|hev)", "HEIC"),
     (rb"....ftyp(mif1|msf1)", "HEIF"),
     (rb"....ftypavi", "AVIF"),
-    (rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ", "a video file"),
+    (
+        rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ",
+        "a video file (ffmpeg -i FILE %05d.jpg takes it apart)",
+    ),
     (rb"\0\0\0\x0cjP  |\xffO\xffQ", "JPEG 2000"),
     (rb"\0\0\0\x0cJXL |\xff\n", "JPEG XL"),
     (rb"(II\+\0|MM\0\+)", "BigTIFF"),

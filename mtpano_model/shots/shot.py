@@ -21,6 +21,8 @@ from mtpano_model.shots.bag import BagPicture, find_images, read_pictures
 from mtpano_model.shots.recording import is_recording
 from mtpano_model.shots.rig import RigMoment, RigMoments
 
+MOST_EVERY = 10**9  # islice takes no more than a word of the machine
+
 
 @dataclass(frozen=True)
 class Shot:
@@ -57,8 +59,8 @@ def open_shots(
     topic, every: of a bag, which topic and every how many pictures. MtpanoError where there is
     nothing to be read, or a setting is for something else.
     """
-    if every < 1:
-        raise MtpanoError(f"every {every}: expected 1 or more")
+    if not 1 <= every <= MOST_EVERY:
+        raise MtpanoError(f"every {every}: expected 1 to {MOST_EVERY}")
     if rig_file is not None:
         if topic is not None:
             raise MtpanoError("the topics are the rig file's: leave --topic out")

@@ -1,20 +1,20 @@
-"""Parameter files whose keys name other nodes: rcl reads nothing in them and does not say so."""
+"""What rcl does not say of parameter files: nothing in them is for the node, or is said twice."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from mtpano_model.stored_files import parse_yaml
+import yaml
 
 VALUES = "ros__parameters"
 
 
-def unread_files(arguments: Sequence[str], node: str) -> Iterator[str]:
-    """One line for each `--params-file` of a command line that has nothing for `node`.
+def odd_files(arguments: Sequence[str], node: str) -> Iterator[str]:
+    """One line for each thing that is odd about the `--params-file`s of a command line.
 
     node: the fully qualified name. A file that cannot be read is rcl's to refuse.
     """
@@ -23,27 +23,51 @@ def unread_files(arguments: Sequence[str], node: str) -> Iterator[str]:
             continue
         try:
             # As rcl does: every document in it, UTF-16 too.
-            documents = parse_yaml(Path(path).read_bytes(), many=True)
-        except (OSError, ValueError):
+            documents = list(yaml.compose_all(Path(path).read_bytes(), yaml.SafeLoader))
+            given = [one for document in documents for one in _given(document)]
+        except (OSError, ValueError, RecursionError, yaml.YAMLError):
             continue
-        keys = [key for document in documents for key in _keys(document)]
-        if keys and not any(_names(key, node) for key in keys):
+        keys = list(dict.fromkeys(key for key, _ in given))
+        if not keys:
+            yield (
+                f"parameter file '{path}' sets nothing: expected {node}: {{{VALUES}: {{NAME: "
+                "VALUE}}, or /** in the place of the node"
+            )
+        elif not any(_names(key, node) for key in keys):
             yield (
                 f"parameter file '{path}' has parameters for {', '.join(keys)} and none for "
                 f"{node}, which reads nothing of it: write /** or {node} as the key"
             )
+        for (key, name), count in Counter(given).items():
+            if count > 1 and name and _names(key, node):
+                yield f"parameter file '{path}' sets {name} {count} times: the last one counts"
 
 
-def _keys(document: Any, prefix: str = "") -> Iterator[str]:
-    """Names of nodes, absolute; a namespace may be a mapping of its own."""
-    if not isinstance(document, dict):
-        return
-    for key, value in document.items():
-        name = f"{prefix}/{str(key).strip('/')}"
-        if isinstance(value, dict) and VALUES in value:
-            yield name
-        else:
-            yield from _keys(value, name)
+def _given(document: yaml.Node | None, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """(node, parameter) as they come; a section without parameters gives its node and "".
+
+    Names are absolute; a namespace may be a mapping of its own.
+    """
+    for key, value in _items(document):
+        name = f"{prefix}/{key.strip('/')}"
+        sections = [inner for word, inner in _items(value) if word == VALUES]
+        for section in sections:
+            yield from ((name, leaf) for leaf in _leaves(section) or [""])
+        if not sections:
+            yield from _given(value, name)
+
+
+def _leaves(section: yaml.Node, prefix: str = "") -> list[str]:
+    found = []
+    for key, value in _items(section):
+        is_group = isinstance(value, yaml.MappingNode)
+        found += _leaves(value, f"{prefix}{key}.") if is_group else [prefix + key]
+    return found
+
+
+def _items(node: yaml.Node | None) -> Iterator[tuple[str, yaml.Node]]:
+    if isinstance(node, yaml.MappingNode):
+        yield from ((str(key.value), value) for key, value in node.value)
 
 
 def _names(key: str, node: str) -> bool:

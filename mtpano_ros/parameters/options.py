@@ -7,7 +7,8 @@ The ROS name of an option in a group is `group.option`. parameters.py holds the 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from mtpano_model.errors import MtpanoError
 
 G = TypeVar("G", bound="Group")
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d+)?", re.IGNORECASE)
 
 
 def option(
@@ -90,7 +92,7 @@ class Option:
         """MtpanoError with the reason unless the value is of the right type and within limits."""
         given = f"parameter {self.name} is {value!r:.200}"
         if not self._fits(value):
-            raise MtpanoError(f"{given}, expected {self._expected()}")
+            raise MtpanoError(f"{given}, expected {self._expected(value)}")
         if self.choices and value not in self.choices:
             raise MtpanoError(f"{given}, expected {' or '.join(self.choices)}")
         if self.between:
@@ -102,10 +104,14 @@ class Option:
         # Not isinstance: True would be an int.
         return type(value) is self.kind
 
-    def _expected(self) -> str:
+    def _expected(self, value: Any) -> str:
         if self.kind is bool:
             return "true or false"
-        return f"a value of type {self.kind.__name__} such as {self.default!r}"
+        if self.kind is str and isinstance(value, Sequence):
+            return "one text in quotes, and no list of YAML"
+        number = self.kind is not str and isinstance(value, str) and _NUMBER.fullmatch(value)
+        quoted = ", without quotes" if number else ""
+        return f"a value of type {self.kind.__name__} such as {self.default!r}{quoted}"
 
     @property
     def descriptor(self) -> ParameterDescriptor:

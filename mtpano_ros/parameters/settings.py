@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from mtpano_model.errors import MtpanoError, nearest, one_line
-from mtpano_ros.parameters.files import unread_files
+from mtpano_ros.parameters.files import odd_files
 from mtpano_ros.parameters.options import value_of, with_values
 from mtpano_ros.parameters.ros_options import QOS, ros_option
 from mtpano_ros.parameters.table import OLD_NAMES, OPTIONS, Parameters
@@ -79,7 +79,7 @@ class Settings:
                 self.problems[OLD_NAMES.get(near, near)] = _unknown(given, near)
             elif not given.startswith(QOS):
                 self._tell(given, f"{_unknown(given)}, so it is not used")
-        for line in unread_files(sys.argv, self._node.get_fully_qualified_name()):
+        for line in odd_files(sys.argv, self._node.get_fully_qualified_name()):
             self._tell(line, line)
 
     def look_for_unread_qos(self) -> None:

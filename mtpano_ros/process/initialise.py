@@ -32,6 +32,8 @@ INVALID_NAME = "invalid node name"
 _REMEDIES = {
     "Error opening": "expected the path of a readable file; a shell expands ~, rcl does not",
     "remap rule": "expected FROM:=TO, with names of letters, digits, _ and /",
+    "aliasing": "rcl knows no anchors of YAML: write the values out",
+    "parsing a event": "it is no YAML in UTF-8, or is indented with tabs",
     "params file": "expected a YAML file with NODE_NAME: {ros__parameters: {NAME: VALUE}}",
     "log level": "expected debug, info, warn, error or fatal",
     "resolve peer": "mend ROS_STATIC_PEERS",
