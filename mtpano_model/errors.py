@@ -29,7 +29,7 @@ def one_line(error: BaseException) -> str:
 
 
 def nearest(wrong: str, known: Iterable[str], likeness: float = 0.6) -> str:
-    """The known word that `wrong`, in upper or lower case, may have been meant for; empty if none."""
+    """The known word that `wrong`, in either case, may have been meant for; empty if none."""
     from difflib import get_close_matches  # takes longer to load than all else that --help needs
 
     words = {word.lower(): word for word in known}

@@ -76,3 +76,12 @@ def test_the_player_reads_streams_but_no_address_of_a_file(capfd):
 
     assert player(["file:///data/my%20room.mp4"]) == 1
     assert "is an address, and a path is expected: give /data/my room.mp4" in capfd.readouterr().err
+
+
+def test_the_player_says_that_ffmpeg_knows_no_such_address(capfd):
+    pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or install 'ros'")
+    pytest.importorskip("av", reason="PyAV is not installed: pip install av")
+    from mtpano_ros.tools.player import main as player
+
+    assert player(["s3://bucket/a.mp4", "--frames", "1"]) == 1
+    assert "FFmpeg knows no addresses that begin with s3:, so copy it" in capfd.readouterr().err

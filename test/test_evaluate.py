@@ -98,7 +98,7 @@ def test_median_alignment_is_beside_and_on_top_when_asked(
 def test_a_size_reduces_the_ground_truth(rooms: Path, model: Path, tmp_path: Path) -> None:
     metrics = evaluate_with(rooms, model, tmp_path, size="32x64", limit=2, pictures=0)
     assert metrics["semseg"]["pixel_accuracy"] > 0.9  # edges blur as the picture shrinks
-    with pytest.raises(MtpanoError, match=r"size 'big' is not understood"):
+    with pytest.raises(MtpanoError, match=r"size 'big' is not HEIGHTxWIDTH"):
         run(Args("rooms", rooms, str(model), tmp_path, size="big"))
 
 

@@ -210,6 +210,9 @@ def test_confidence_is_low_where_the_answer_contradicts_itself(model):
     ("given", "said"),
     [
         ({"cloud.frame": "a b"}, "expected the name of a TF frame"),
+        ({"cloud.frame": "/odom"}, "which tf2 refuses: expected 'odom', without the slash"),
+        ({"scan.frame": "/odom"}, "which tf2 refuses: expected 'odom', without the slash"),
+        ({"outputs.frame_id": "/cam"}, "which tf2 refuses: expected 'cam', without the slash"),
         ({"cloud.classes": "floor, unicorn"}, "the model knows no class 'unicorn'"),
         ({"obstacles.min_height": 3.0}, "expected 0 <= minimum < maximum"),
     ],

@@ -25,7 +25,7 @@ ARGUMENTS = {
     ("-r", f"__ns:=/{'a' * 300}"): "invalid node namespace: ",
     ("--params-file", "/nope.yaml"): "/nope.yaml",
     ("--params-file", "~/nope.yaml"): "a shell expands ~, rcl does not",
-    ("--params-file", "/tmp"): "expected a YAML file",
+    ("--params-file", "/tmp"): "it is no YAML",
     ("--nonsense",): "ROS arguments ['--nonsense'] are not known",
     ("-p", b"outputs.frame_id:=caf\xe9"): "is not UTF-8",
     ("--log-level", "loud"): "--log-level loud",
@@ -34,6 +34,7 @@ ARGUMENTS = {
 SETTINGS = [
     ("player", "--timeout", "nan"),
     ("player", "--timeout", "-1"),
+    ("player", "--size", "99999x199998"),
     ("player", "--topic", "/image"),
     ("snapshot", "--timeout", "nan"),
     ("snapshot", "--idle", "-1"),
@@ -72,6 +73,29 @@ def test_a_keystore_that_is_not_there_is_one_line():
     assert_refused(("node",), "ROS_SECURITY_", CANNOT_START, **security)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero")])
+def test_a_parameter_file_that_never_ends_is_one_line(make, tmp_path):
+    file = tmp_path / "a.yaml"
+    make(file)
+    words = ("node", "--ros-args", "--params-file", file)
+    assert_refused(words, f"{file} is a pipe or a device", CANNOT_START)
+
+
+def test_a_parameter_file_from_the_shell_is_read(tmp_path):
+    """And read once: a second look would find it empty, and say so."""
+    text = "/**: {ros__parameters: {max_range: -1.0}}"
+    words = (
+        f"exec {sys.executable} -m mtpano_ros.start node --ros-args --params-file <(echo '{text}')"
+    )
+    with subprocess.Popen(
+        ["bash", "-c", words], cwd=ROOT, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stderr is not None
+        line = next(line for line in process.stderr if "pano_node" in line)
+        process.terminate()
+    assert "parameter max_range is -1.0" in line
+
+
 @pytest.mark.parametrize("words", [(), ("nope",)], ids=["none", "nope"])
 def test_an_executable_that_is_not_known_is_one_line(words):
     assert_refused(words, "expected node, demo, lenses, player, snapshot", 1)
@@ -90,7 +114,8 @@ def test_a_wrong_argument_of_a_tool_is_one_line(executable):
 
 @pytest.mark.parametrize("words", SETTINGS, ids=" ".join)
 def test_a_wrong_setting_of_a_tool_is_one_line(words):
-    expected = "is no rosbag2" if "--topic" in words else f"{words[1]} {words[2]}"
+    said = {"--topic": "is no rosbag2", "--size": "is too large"}
+    expected = said.get(words[1], f"{words[1]} {words[2]}")
     assert_refused(words, expected, 1)
 
 
@@ -113,7 +138,7 @@ def test_a_wrong_domain_is_one_line(domain):
 
 def test_a_wrong_domain_of_the_demo_is_one_line(tmp_path):
     words = ("demo", "--out", tmp_path)
-    assert_refused(words, "ROS_DOMAIN_ID=abc is no domain", 1, MTPANO_DOMAIN_ID="abc")
+    assert_refused(words, "MTPANO_DOMAIN_ID=abc is no domain", 1, MTPANO_DOMAIN_ID="abc")
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,6 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.size import parse_size
 
 INPUT_HEIGHT_CAP = 512
-# Some 3 GB of depth, normals and labels; memory would end before the sentence that says so.
-MAX_ROWS = 8192
 
 
 def parse_output_size(setting: str) -> tuple[int, int] | None:
@@ -16,19 +14,12 @@ def parse_output_size(setting: str) -> tuple[int, int] | None:
         return None
     try:
         height, width = parse_size(setting)
-    except MtpanoError:
-        raise MtpanoError(
-            f"output size '{setting[:40]}' is not understood: expected input, network or "
-            "HEIGHTxWIDTH such as 256x512"
-        ) from None
+    except MtpanoError as error:
+        raise MtpanoError(f"output {error}, or input or network") from None
     if width != 2 * height:
         raise MtpanoError(
             f"output size '{setting[:40]}' is not 2:1: expected HEIGHTxWIDTH with twice as many "
             "columns as rows, such as 256x512"
-        )
-    if height > MAX_ROWS:
-        raise MtpanoError(
-            f"output size '{setting[:40]}' is too large: expected at most {MAX_ROWS}x{2 * MAX_ROWS}"
         )
     return height, width
 

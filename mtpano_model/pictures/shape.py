@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from mtpano_model.pictures.picture import BadPicture, Note
-from mtpano_model.pictures.size import Size, size_text
+from mtpano_model.pictures.size import MAX_SIZE, Size, size_text
 
-# The largest panoramas that cameras give; more is refused before it is decoded or copied.
-MAX_SIZE = (8192, 16384)
 # Stitchers round: 2047 columns for 1024 rows are a panorama. Both bounds hold.
 _HAIR_PIXELS, _HAIR_SHARE = 2, 0.01
 

@@ -7,6 +7,8 @@ import re
 from mtpano_model.errors import MtpanoError
 
 Size = tuple[int, int]  # (H, W)
+# The largest panoramas that cameras give; more is refused before it is decoded, made or copied.
+MAX_SIZE = (8192, 16384)
 
 
 def parse_size(text: str) -> Size:
@@ -16,7 +18,13 @@ def parse_size(text: str) -> Size:
         raise MtpanoError(
             f"size '{text[:40]}' is not HEIGHTxWIDTH: expected something like 256x512"
         )
-    return int(match[1]), int(match[2])
+    size = int(match[1]), int(match[2])
+    if size[0] * size[1] > MAX_SIZE[0] * MAX_SIZE[1]:
+        raise MtpanoError(
+            f"size '{text[:40]}' is too large: expected at most as many pixels as "
+            f"{size_text(MAX_SIZE)} has"
+        )
+    return size
 
 
 def size_text(size: Size) -> str:

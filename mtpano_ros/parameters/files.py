@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,8 @@ def odd_files(arguments: Sequence[str], node: str) -> Iterator[str]:
     node: the fully qualified name. A file that cannot be read is rcl's to refuse.
     """
     for flag, path in pairwise(arguments):
-        if flag != "--params-file":
+        # What is no regular file, such as bash's <(...), can be read only once.
+        if flag != "--params-file" or not os.path.isfile(path):
             continue
         try:
             # As rcl does: every document in it, UTF-16 too.

@@ -59,7 +59,7 @@ class OutputOptions(Group):
                 f"{MAX_OUTPUT_HEIGHT}x{2 * MAX_OUTPUT_HEIGHT}"
             )
         if self.frame_id:
-            check_frame("outputs.frame_id", self.frame_id)
+            check_frame("outputs.frame_id", self.frame_id, sent=True)
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class CloudOptions(Group):
                 f"{FINEST_VOXEL}"
             )
         if self.frame:
-            check_frame("cloud.frame", self.frame)
+            check_frame("cloud.frame", self.frame, sent=True)
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ class ScanOptions(Group):
 
     def __post_init__(self) -> None:
         if self.frame:
-            check_frame("scan.frame", self.frame)
+            check_frame("scan.frame", self.frame, sent=True)
         rules = ScanRules(self.min_height, self.max_height, self.min_range, self.max_range)
         object.__setattr__(self, "rules", rules)
 

@@ -20,8 +20,16 @@ Rotation = NDArray[np.float64]
 _FRAME = re.compile(r"/?[A-Za-z_][A-Za-z0-9_/.-]*")
 
 
-def check_frame(parameter: str, name: str) -> str:
-    """The name of a TF frame; MtpanoError where none can be called so."""
+def check_frame(parameter: str, name: str, sent: bool = False) -> str:
+    """The name of a TF frame; MtpanoError where none can be called so.
+
+    sent: it stands in messages. Looking up, we do without a slash at its start; tf2 does not.
+    """
+    if sent and name.startswith("/"):
+        raise MtpanoError(
+            f"parameter {parameter} is {name[:80]!r}, which tf2 refuses: expected {name[1:81]!r}, "
+            "without the slash"
+        )
     if not _FRAME.fullmatch(name):
         raise MtpanoError(
             f"parameter {parameter} is {name[:80]!r}, expected the name of a TF frame such as "

@@ -6,7 +6,9 @@ import contextlib
 import ctypes
 import os
 import re
+import stat
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,6 +51,7 @@ def initialise(name: str, ros_args: Sequence[str]) -> list[str]:
     rclpy refuses.
     """
     given, notices = list(ros_args), prepare_transport()
+    _refuse_endless_files(given)
     if trouble := _log_folder_trouble():
         given += ["--ros-args", "--disable-external-lib-logs"]
         notices.append(trouble)
@@ -86,6 +89,21 @@ def split_ros_args(argv: Sequence[str]) -> tuple[list[str], list[str]]:
         if argument == "--" and inside:
             inside = False
     return own, ros
+
+
+def _refuse_endless_files(arguments: Sequence[str]) -> None:
+    """rcl would read a pipe or a device for ever; the pipes of bash's <(...) are below /dev."""
+    for flag, path in pairwise(arguments):
+        if flag not in ("--params-file", "--log-config-file"):
+            continue
+        try:
+            mode = os.stat(path).st_mode
+        except (OSError, ValueError):  # rcl's to refuse
+            continue
+        pipe = stat.S_ISFIFO(mode) and not path.startswith(("/dev/", "/proc/"))
+        device = stat.S_ISCHR(mode) and not os.path.samefile(path, os.devnull)
+        if pipe or device or stat.S_ISBLK(mode):
+            raise MtpanoError(f"{flag} {path} is a pipe or a device: expected a regular file")
 
 
 def _log_folder_trouble() -> str:

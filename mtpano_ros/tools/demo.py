@@ -99,7 +99,8 @@ def run_chain(args: Args, panels: int, camera: Camera, node_options: Sequence[ob
     environment = {**os.environ, **private_graph(), **large_messages()}
     for finding in check_domain(environment):
         if finding.level == "fix":
-            raise MtpanoError(str(finding))
+            variable = "MTPANO_DOMAIN_ID" if "MTPANO_DOMAIN_ID" in os.environ else "ROS_DOMAIN_ID"
+            raise MtpanoError(str(finding).replace("ROS_DOMAIN_ID", variable))
     print(f"demo: domain {environment['ROS_DOMAIN_ID']}, this host only", flush=True)
     with signals() as received, Children(environment) as children:
         children.start("node", "mtpano_ros.start", "node", *ROS_ARGS, *node_parameters(args),

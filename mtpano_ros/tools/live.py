@@ -168,6 +168,11 @@ def _stream_pictures(address: str, name: str, clock: Callable[[], int]) -> Itera
                     data = setup + data  # which RTSP gives beside the stream
                 for picture in decoder.feed(data, stamp):
                     yield Taken(picture.rgb(), stamp)
+    except av.error.ProtocolNotFoundError as error:
+        raise MtpanoError(
+            f"'{name}' cannot be read: FFmpeg knows no addresses that begin with "
+            f"{name.partition(':')[0]}:, so copy it to this machine and give the copy"
+        ) from error
     except (av.FFmpegError, OSError, ValueError) as error:
         why = one_line(error).replace(address, name)
         raise MtpanoError(
