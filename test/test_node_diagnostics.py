@@ -12,7 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from fake_model import write_fake_model
 from node_harness import TYPES, compressed, image, parameters, robot, wait_until
 
-from mtpano_ros.watch.diagnostics import SKIP_REASONS, STAGES
+from mtpano_ros.watch.diagnostics import SKIP_REASONS, STAGES, Statistics, slow_publishing
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,21 @@ def test_diagnostics_tell_state_counts_and_times(model):
         assert levels["frames"] == DiagnosticStatus.WARN, "an image has just been skipped"
         bot.process(image())
         wait_until(lambda: bot.level("frames") == DiagnosticStatus.OK)
+
+
+@pytest.mark.parametrize(
+    ("publish", "inference", "held"),
+    [(700, 50, True), (700, 600, False), (300, 5, False), (700, None, True), (None, 900, False)],
+)
+def test_publishing_that_holds_everything_up_is_said(publish, inference, held):
+    """As a stopped subscriber of a large cloud makes it; a busy machine slows both."""
+    statistics = Statistics()
+    times = {"publish": publish, "inference": inference}
+    for _ in range(20):
+        statistics.processed({s: ms for s, ms in times.items() if ms is not None}, (64, 128))
+    said = slow_publishing(statistics.latency())
+    assert bool(said) == held
+    assert not held or "up to 700 ms" in said
 
 
 def test_diagnostics_come_once_a_second_in_every_state(model):

@@ -75,6 +75,7 @@ SKIP_REASONS = (
 RATE_SECONDS = 5.0
 SAMPLES = 100
 UNKNOWN = "unknown"
+_SLOW_PUBLISHING = 400.0  # milliseconds; 0.3 s was measured on a busy machine without any fault
 
 
 class Statistics:
@@ -153,6 +154,17 @@ class Statistics:
             values[f"{stage}_median_ms"] = f"{np.median(known):.3f}" if known else UNKNOWN
             values[f"{stage}_p95_ms"] = UNKNOWN if p95 is None else f"{p95:.3f}"
         return values
+
+
+def slow_publishing(latency: Mapping[str, str]) -> str:
+    """What to say where publishing takes so long that the network waits for it; empty if not."""
+    publish, network = (float(latency.get(f"{s}_p95_ms", 0)) for s in ("publish", "inference"))
+    if publish < _SLOW_PUBLISHING or publish < 2 * network:
+        return ""
+    return (
+        f"publishing takes up to {publish:.0f} ms, which holds up every subscriber: is one of them "
+        "stopped (a frozen RViz, a debugger)? Kill it, or set cloud.stride"
+    )
 
 
 def _rate(moments: list[float], now: float) -> float:

@@ -13,7 +13,7 @@ from mtpano_model.errors import one_line
 from mtpano_model.pictures.size import size_text
 from mtpano_ros.doctor.transport import lossy_transport
 from mtpano_ros.topics import DIAGNOSTICS, overridable, publisher_events
-from mtpano_ros.watch.diagnostics import UNKNOWN, Statistics, status
+from mtpano_ros.watch.diagnostics import UNKNOWN, Statistics, slow_publishing, status
 
 if TYPE_CHECKING:
     from mtpano_model.graph.model_info import ModelInfo
@@ -120,4 +120,6 @@ class Reporter:
         if values.get("transport_median_ms") == UNKNOWN:
             why = "unknown: the stamps of the camera are 0 or of another clock than the node's"
             return DiagnosticStatus.WARN, why, values
+        if held := slow_publishing(values):
+            return DiagnosticStatus.WARN, held, values
         return DiagnosticStatus.OK, "milliseconds", values
