@@ -14,8 +14,8 @@ import pytest
 from mtpano_ros.tools.children import Children
 
 ROOT = Path(__file__).parents[1]
-# `-m this` sleeps without minding SIGINT, as a process stuck in its work would.
-STUBBORN = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); time.sleep(60)"
+# `-m this` sleeps without minding SIGTERM, as a process stuck in its work would.
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
 
 
 @pytest.fixture
@@ -61,6 +61,17 @@ def test_leaving_the_block_ends_every_child_even_a_stubborn_one(environment, mon
         fail_with_children_running()
     assert children.status("a") != 0
     assert children.status("b") == -signal.SIGKILL
+
+
+def test_a_child_that_has_not_begun_yet_ends_without_a_word(environment, tmp_path):
+    """Python itself prints a traceback at a SIGINT that comes while it starts."""
+    with open(tmp_path / "log", "w+b") as log:
+        for moment in range(8):
+            with Children(environment, log) as children:
+                children.start("a", "sleeper")
+                time.sleep(moment * 0.01)
+        log.seek(0)
+        assert log.read() == b""
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a promise of Linux")

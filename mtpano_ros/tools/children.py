@@ -63,10 +63,13 @@ class Children:
         return None
 
     def stop(self, *names: str) -> None:
-        """SIGINT to these, SIGKILL to those that have not ended ten seconds later."""
+        """SIGTERM to these, SIGKILL to those that have not ended ten seconds later.
+
+        SIGINT does the same, but Python has a traceback for it before a program has its own say.
+        """
         for name in names:
             if self.status(name) is None:
-                self._processes[name].send_signal(signal.SIGINT)
+                self._processes[name].send_signal(signal.SIGTERM)
         deadline = time.monotonic() + PATIENCE_SECONDS
         for name in names:
             process = self._processes[name]
