@@ -187,10 +187,14 @@ def test_the_command_writes_what_was_asked_for(tmp_path, capsys, caplog):
         (["--size", "100x200"], "100x200"),
         (["--size", "big"], "'big'"),
         (["--out", "."], "--out . is a folder"),
+        (["--out", "/proc/model.onnx"], "/proc/model.onnx cannot be written"),
+        (["--out", "net.json/model.onnx"], "net.json/model.onnx cannot be written"),
     ],
 )
 def test_bad_requests_say_what_to_do(tmp_path, monkeypatch, capsys, arguments, said):
+    """And before the minutes that an export takes."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("mtpano_model.export.onnx_graph.export_cpu_tail", None)
     save_pretrained(seeded(tiny("nano")), tmp_path / "net")
     assert main(["export", str(tmp_path / "net.safetensors"), *arguments]) == 1
     assert said in capsys.readouterr().err
