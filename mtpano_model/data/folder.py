@@ -28,18 +28,20 @@ class FolderPanoramas:
         found = find_pictures_below(root)
         folder = root.parent if root.is_file() else root
         self.root = folder.resolve()  # "." has no name
-        self.files = [self.root / file.relative_to(folder) for file in found]
+        below = [file.relative_to(folder) for file in found]
+        self.files = [self.root / path for path in below]
+        # Here, not when they are asked for: a job asks for every name once a task.
+        self.names = [readable((self.root.name / path).as_posix()) for path in below]
 
     def __len__(self) -> int:
         return len(self.files)
 
     def identity(self) -> str:
-        return "\n".join(map(self._name, self.files))
+        return "\n".join(self.names)
 
     def panoramas(self, done: Collection[str] = ()) -> Iterator[Panorama | Skipped]:
         notes = NoteTeller(log)
-        for file in self.files:
-            name = self._name(file)
+        for name, file in zip(self.names, self.files, strict=True):
             if name in done:
                 continue
             try:
@@ -49,6 +51,3 @@ class FolderPanoramas:
                 continue
             notes.tell(name, picture)
             yield checked_panorama(name, picture)
-
-    def _name(self, file: Path) -> str:
-        return readable(file.relative_to(self.root.parent).as_posix())

@@ -70,7 +70,8 @@ class StoreWriter:
         self._count = 0
         with self._disk_errors_are_told():
             self._resume()
-        self.names = (names or StoreNames(self.root)).refresh()
+        # Not `names or`: one that holds nothing yet is false, and has to be filled.
+        self.names = (StoreNames(self.root) if names is None else names).refresh()
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
