@@ -31,7 +31,7 @@ EXTRAS = {
     "video": ["av>=12.1"],
     # Packs the cloud in one compiled pass; without it numpy and OpenCV do it in several.
     "speed": ["numba>=0.57", "llvmlite"],
-    # Reading ZüriPano (parquet) and PanoInfinigen (LMDB).
+    # Reading ZüriPano (parquet) and PanoInfinigen (parquet, LMDB).
     "data": ["lmdb>=1.3", "pyarrow>=12"],
     # `mtpano label --on ray`.
     "ray": ["ray>=2.9"],

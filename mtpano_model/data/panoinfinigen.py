@@ -1,33 +1,32 @@
-"""PanoInfinigen: rendered nature and interiors, in the LMDB shards that its makers publish."""
+"""PanoInfinigen: rendered nature, interiors and towns, in either form in which it is published."""
 
 from __future__ import annotations
 
-import os
-from functools import cache
-from pathlib import Path
-from typing import Any
+import logging
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mtpano_model.classes import IGNORE
 from mtpano_model.data import panorama_files as files
+from mtpano_model.data.panoinfinigen_views import LAYOUT, find_views
 from mtpano_model.data.public_data import PublicDataset
 from mtpano_model.data.sample import Sample
-from mtpano_model.errors import MtpanoError, needed_module
-from mtpano_model.geometry.sphere import frame_matrix
-from mtpano_model.pictures.decode import decode_picture
-from mtpano_model.pictures.resize import resize_image
+from mtpano_model.errors import MtpanoError
+from mtpano_model.geometry.sphere import frame_matrix, rays
+from mtpano_model.pictures.resize import resize_image, resize_nearest
 
-_MAX_DEPTH = 500.0  # metres: what is farther is sky
-_LAYOUT = "{indoor,outdoor}/{train,val,test}/shard_NNNNN.lmdb"
+log = logging.getLogger(__name__)
+
+_ENDS = 0.999  # of the farthest depth, which is stored with some 10 bits
+_FACING = 0.75  # share of the normals that have to look at the camera
 
 
 class PanoInfinigenDataset(PublicDataset):
-    """Views of all scenes: keys `SCENE/VIEW#{rgb,depth,normal}` in `{indoor,outdoor}/SPLIT/*.lmdb`.
+    """All views of a split; there are no classes. Normals are in Structured3D's frame (x forward,
+    y up, z left): those of a view most of which look away from the camera are left out.
 
-    Depth: a .npy of metres along the ray. Normals: a .npy in Structured3D's frame (x forward, y up,
-    z left). There are no classes. The shards' own list, index.npy, is a pickle and is not
-    read. Needs the library lmdb.
+    Needs pyarrow for the parquet form, lmdb for the other.
     """
 
     own_set = "outdoor19"
@@ -37,56 +36,42 @@ class PanoInfinigenDataset(PublicDataset):
     )
 
     def _list(self, split: str) -> list[str]:
-        self._views: list[tuple[Path, str]] = []
-        skipped = 0
-        for shard in sorted(self.root.glob(f"*/{'*' if split == 'all' else split}/shard_*.lmdb")):
-            with _open(shard).begin() as transaction:
-                keys = [key.decode() for key in transaction.cursor().iternext(values=False)]
-            whole = [key[: -len("#rgb")] for key in keys if key.endswith("#rgb")]
-            complete = [v for v in whole if {f"{v}#depth", f"{v}#normal"} <= set(keys)]
-            skipped += len(whole) - len(complete)
-            self._views += [(shard, view) for view in complete]
-        if not self._views:
+        self._views = find_views(self.root, split)
+        if not self._views.names:
             raise MtpanoError(
-                f"{self.root} holds no complete view of split '{split}' ({skipped} lack depth or "
-                f"normals): expected {_LAYOUT}"
+                f"{self.root} holds no complete view of split '{split}' ({self._views.skipped} "
+                f"lack depth or normals): expected {LAYOUT}"
             )
-        return [f"{s.parent.parent.name}/{s.stem}/{view}" for s, view in self._views]
+        return self._views.names
 
     def __getitem__(self, index: int) -> Sample:
-        shard, view = self._views[index]
-        with _open(shard).begin() as transaction:
-            rgb, depth_file, normal_file = (
-                bytes(transaction.get(f"{view}#{kind}".encode()))
-                for kind in ("rgb", "depth", "normal")
-            )
         name = self.names[index]
         try:
-            image = decode_picture(rgb).rgb
-        except (MtpanoError, ValueError) as error:
+            view = self._views.read(index)
+        except ValueError as error:
             raise MtpanoError(f"view '{name}' of {self.root} is damaged ({error})") from error
-        size = self.size or (image.shape[0], image.shape[1])
-        depth = files.read_array(depth_file, 2, size, f"depth of '{name}'")
-        depth[~((depth > 0) & (depth < _MAX_DEPTH))] = 0
-        stored = files.read_array(normal_file, 3, size, f"normals of '{name}'")
+        size = self.size or (view.image.shape[0], view.image.shape[1])
+        depth, stored = resize_nearest(view.depth, size), resize_nearest(view.normals, size)
+        depth = np.where((depth > 0) & (depth < _ENDS * view.farthest), depth, 0)
         normals = stored @ frame_matrix("released_normals", "optical").T.astype(np.float32)
         length = np.linalg.norm(normals, axis=-1, keepdims=True)
         valid = (length[..., 0] > 0.5) & (depth > 0)
         normals = np.where(valid[..., None], normals / np.maximum(length, 1e-6), 0)
+        valid &= _facing(normals, valid, name)
         semseg = np.full(size, IGNORE, np.uint8)
         return files.make_sample(
-            name, resize_image(image, size), depth, (normals.astype(np.float32), valid), semseg
+            name,
+            resize_image(view.image, size),
+            depth,
+            (np.where(valid[..., None], normals, 0).astype(np.float32), valid),
+            semseg,
         )
 
 
-def _open(shard: Path) -> Any:
-    return _opened(os.getpid(), shard.resolve())
-
-
-@cache  # a process may open a shard but once, and a forked one has to open its own
-def _opened(process: int, shard: Path) -> Any:
-    lmdb = needed_module("lmdb", str(shard))
-    try:
-        return lmdb.open(str(shard), readonly=True, lock=False)
-    except lmdb.Error as error:
-        raise MtpanoError(f"{shard} cannot be read ({error}): copy it again") from error
+def _facing(normals: NDArray[np.float32], valid: NDArray[np.bool_], name: str) -> NDArray[np.bool_]:
+    """All true, or, where most look away from the camera, all false: the frame is another."""
+    away = (normals * rays(*valid.shape)).sum(-1) > 0
+    if valid.any() and away[valid].mean() > 1 - _FACING:
+        log.warning("%s: most normals look away from the camera, they are left out", name)
+        return np.zeros_like(valid)
+    return np.ones_like(valid)

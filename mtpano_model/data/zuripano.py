@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mtpano_model.classes import IGNORE
 from mtpano_model.data import panorama_files as files
+from mtpano_model.data.parquet_rows import ParquetRows, cell_bytes
 from mtpano_model.data.public_data import PublicDataset
 from mtpano_model.data.sample import Sample
-from mtpano_model.errors import MtpanoError, needed_module
+from mtpano_model.errors import MtpanoError
 from mtpano_model.pictures.decode import decode_picture, decode_stored
 from mtpano_model.pictures.resize import resize_image, resize_nearest
 
@@ -35,24 +35,15 @@ class ZuriPanoDataset(PublicDataset):
                 f"{self.root} holds no panorama of split '{split}': expected data/test-*.parquet "
                 "of prs-eth/ZuriPano, which is a test set alone"
             )
-        self._rows: list[tuple[Any, int, int]] = []  # file, row group, row in it
-        names: list[str] = []
-        for path in paths:
-            file = _open(path)
-            for group in range(file.num_row_groups):
-                ids = file.read_row_group(group, columns=["id"]).column("id").to_pylist()
-                self._rows += [(file, group, row) for row in range(len(ids))]
-                names += [str(name).strip().replace(" ", "_") for name in ids]
-        return names
+        self._rows = ParquetRows(paths, _COLUMNS, "ZüriPano")
+        return [str(name).strip().replace(" ", "_") for name in self._rows.column("id")]
 
     def __getitem__(self, index: int) -> Sample:
-        file, group, row = self._rows[index]
-        table = file.read_row_group(group, columns=_COLUMNS).slice(row, 1).to_pylist()[0]
-        name = self.names[index]
+        row, name = self._rows[index], self.names[index]
         try:
-            rgb = decode_picture(table["rgb"]["bytes"]).rgb
-            stored, mask = (decode_stored(table[key]["bytes"]) for key in ("depth", "mask"))
-        except (MtpanoError, ValueError, TypeError, KeyError) as error:
+            rgb = decode_picture(cell_bytes(row["rgb"])).rgb
+            stored, mask = (decode_stored(cell_bytes(row[key])) for key in ("depth", "mask"))
+        except (MtpanoError, ValueError) as error:
             raise MtpanoError(f"panorama '{name}' of {self.root} is damaged ({error})") from error
         size = self.size or stored.shape[:2]
         depth, seen = (resize_nearest(np.ascontiguousarray(a), size) for a in (stored, mask))
@@ -64,15 +55,3 @@ class ZuriPanoDataset(PublicDataset):
 
 def _one(mask: Any) -> Any:
     return mask if mask.ndim == 2 else mask.max(-1)
-
-
-def _open(path: Path) -> Any:
-    parquet = needed_module("pyarrow.parquet", str(path))
-    try:
-        file = parquet.ParquetFile(path)
-    except (OSError, ValueError) as error:
-        raise MtpanoError(f"{path} cannot be read ({error}): copy it again") from error
-    missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
-    if missing:
-        raise MtpanoError(f"{path} has no column '{missing[0]}': expected those of ZüriPano")
-    return file
