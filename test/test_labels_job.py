@@ -7,7 +7,6 @@ what a picture's name says (dies, raises, takes its time).
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import time
@@ -167,13 +166,3 @@ def test_two_drivers_on_one_store_are_told_apart(alone, tmp_path):
     other = run(*arguments, "--seed", 7)
     assert other.returncode == 1
     assert "was made with labels.seed 0, now it is 7" in other.stderr
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nonsense"])
-def test_a_ray_that_does_not_answer_is_one_sentence_at_once(tmp_path, monkeypatch, address):
-    pytest.importorskip("ray")
-    folder = panoramas(tmp_path / "panos", 1)
-    monkeypatch.setitem(ENVIRONMENT, "RAY_ADDRESS", address)
-    done = run("--input", folder, "--out", tmp_path / "s", "--on", "ray", timeout=60)
-    assert done.returncode == 1
-    assert re.search(r"Ray cannot be reached \(.*\): check RAY_ADDRESS, or unset it", done.stderr)

@@ -1,18 +1,13 @@
-"""Plans of a job, its arguments, and other places to run: SLURM and Ray."""
+"""Plans of a job, its arguments, and SLURM."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import signal
-import subprocess
-import sys
 import time
 
 import label_jobs
 import pytest
-from label_jobs import ENVIRONMENT, PROGRAM, contents, held, panoramas, run, wait_until
+from label_jobs import contents, panoramas, run
 
 from mtpano_model.commands import main
 from mtpano_model.errors import MtpanoError
@@ -134,40 +129,3 @@ def test_what_is_left_of_a_note_never_stops_a_task(tmp_path):
         assert json.loads(plan.file(0, "running").read_text())["at"] == "x"
         note.close()
         assert not plan.file(0, "running").exists()
-
-
-def test_ray_labels_as_one_process_does(alone, tmp_path):
-    pytest.importorskip("ray")
-    folder, expected = alone
-    store = tmp_path / "store"
-    done = run("--input", folder, "--out", store, "--on", "ray:2", timeout=280)
-    assert done.returncode == 0, done.stderr
-    assert contents(store) == expected
-    assert job_state(store).done == list(range(12))
-
-
-@pytest.mark.slow
-def test_ray_survives_a_killed_worker_and_a_bad_picture(tmp_path, alone):
-    pytest.importorskip("ray")
-    folder = panoramas(tmp_path / "panos", 12, "die", "raise")
-    store = tmp_path / "store"
-    driver = subprocess.Popen(
-        [*PROGRAM, "--input", str(folder), "--out", str(store), "--on", "ray:2", "--slow", "0.3"],
-        text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, env=ENVIRONMENT,
-    )  # fmt: skip
-    wait_until(lambda: held(store) >= 2 and job_state(store).running, driver, 120)
-    running = job_state(store).running[0]
-    os.kill(Plan(store, 14).facts(running, "running")["pid"], signal.SIGKILL)
-    output = driver.communicate(timeout=240)[0]
-    assert driver.returncode == 0, output
-    assert contents(store) == alone[1]
-    assert len(job_state(store).skipped) == 2
-    assert re.search("12 panoramas labelled, 2 skipped", output)
-
-
-def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch, capsys):
-    monkeypatch.setitem(sys.modules, "ray", None)
-    folder = panoramas(tmp_path / "panos", 1)
-    assert main(["label", "--input", str(folder), "--out", str(tmp_path / "s"), "--teacher",
-                 "oracle", "--on", "ray"]) == 1  # fmt: skip
-    assert "needs the library 'ray'" in capsys.readouterr().err
