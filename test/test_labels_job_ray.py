@@ -15,8 +15,11 @@ import pytest
 from label_jobs import ENVIRONMENT, PROGRAM, contents, held, panoramas, run, wait_until
 
 from mtpano_model.commands import main
+from mtpano_model.errors import MtpanoError
+from mtpano_model.labels.job.job import Job
 from mtpano_model.labels.job.plan import Plan
 from mtpano_model.labels.job.ray_cluster import connected
+from mtpano_model.labels.job.ray_core import RayEngine
 from mtpano_model.labels.job.report import job_state
 
 
@@ -67,6 +70,30 @@ def test_a_ray_that_does_not_answer_is_one_sentence_at_once(tmp_path, monkeypatc
     done = run("--input", folder, "--out", tmp_path / "s", "--on", "ray", timeout=60)
     assert done.returncode == 1
     assert re.search(r"Ray cannot be reached \(.*\): check RAY_ADDRESS", done.stderr)
+
+
+class _NotThere:
+    """Something that only this process can unpickle, as code that other nodes lack."""
+
+    def __init__(self, pid: int):
+        if os.getpid() != pid:
+            raise ModuleNotFoundError("No module named 'mtpano_model'")
+        self._pid = pid
+
+    def __reduce__(self):
+        return _NotThere, (self._pid,)
+
+
+@pytest.mark.slow
+def test_a_node_without_mtpano_is_one_sentence(tmp_path, monkeypatch):
+    ray = pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    job = Job(Plan(tmp_path, 1), _NotThere(os.getpid()), "", gpu=False)
+    try:
+        with pytest.raises(MtpanoError, match=r"cannot take a task \(ModuleNotFound.*\): install"):
+            list(RayEngine(1).run(job, [0]))
+    finally:
+        ray.shutdown()
 
 
 def test_without_ray_it_says_what_to_install(tmp_path, monkeypatch, capsys):

@@ -20,6 +20,7 @@ from mtpano_model.labels.job.ray_cluster import connected
 log = logging.getLogger(__name__)
 
 _BUSY_PAUSE = 2.0  # seconds until a task that another process works on is looked at again
+_GRACE = 10.0  # seconds that a task has to end when it is told to
 _AT_HAND: list[Any] = []  # the worker of this process of Ray's; Ray uses a process for many tasks
 
 
@@ -58,8 +59,17 @@ class RayEngine:
                     full = full or end.state == "full"
                     yield end
         finally:
-            for future in running:
-                ray.cancel(future, force=True)
+            _stop(ray, list(running))
+
+
+def _stop(ray: Any, futures: list[Any]) -> None:
+    """End the tasks, wherever they are; first so that their workers can say it is no picture's
+    fault."""
+    for force in (False, True):
+        for future in futures:
+            ray.cancel(future, force=force)
+        if futures:
+            _, futures = ray.wait(futures, num_returns=len(futures), timeout=_GRACE)
 
 
 def _label(job: Job, task: int) -> TaskEnd:
@@ -73,9 +83,20 @@ def _label(job: Job, task: int) -> TaskEnd:
 def _result(ray: Any, future: Any, task: int, job: Job) -> TaskEnd:
     try:
         return ray.get(future)
+    except ray.exceptions.RayTaskError as error:  # before our code had the task
+        raise MtpanoError(
+            f"a worker of Ray cannot take a task ({_cause(error)}): install the same mtpano on "
+            "every node"
+        ) from error
     except (ray.exceptions.RayError, OSError) as error:
         why = job.plan.facts(task, "running").get("why") or one_line(error)
         reason = f"its worker died {ATTEMPTS} times, the last time: {why}"
         log.warning("task %d is given up: %s", task, reason)
         job.plan.write(task, "failed", {"reason": reason})
         return TaskEnd(task, "failed", reason=reason)
+
+
+def _cause(error: BaseException) -> str:
+    """What Ray's error says at its end: before it are the frames of a traceback."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^~")]
+    return (lines[-1] if lines else type(error).__name__)[:300]
