@@ -124,6 +124,34 @@ def test_dap_s_pickle_becomes_the_same_tensors_in_safetensors(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("command", "name", "content", "message"),
+    [
+        (["convert-weights", "dap"], "other.pth", {"x": torch.zeros(2)}, "has no tensor 'module."),
+        (["convert-released"], "cut.safetensors", b"nothing", "is truncated or no PyTorch"),
+        (["convert-released"], "list.pth", [1], "has no dictionary of tensors under the key"),
+    ],
+)
+def test_the_wrong_file_is_one_sentence_and_nothing_is_written(
+    tmp_path, capsys, command, name, content, message
+):
+    if isinstance(content, bytes):
+        (tmp_path / name).write_bytes(content)
+    else:
+        torch.save(content, tmp_path / name)
+    out = tmp_path / "out.safetensors"
+    assert main([*command, str(tmp_path / name), "--out", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert message in error
+    assert "fault of mtpano" not in error
+    assert not out.exists()
+
+
+def test_a_checkpoint_in_torch_s_older_format_is_read(tmp_path):
+    torch.save({"x": torch.ones(2)}, tmp_path / "x.pth", _use_new_zipfile_serialization=False)
+    assert read_state(tmp_path / "x.pth")["x"].tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
     ("state", "message"),
     [
         (encoder(width=768, depth=1), "an encoder of 1 blocks of width 768: expected ViT-S, 12 of"),
@@ -143,7 +171,8 @@ def test_other_networks_weights_are_one_sentence(state, message):
         ("x.pth", b"", "truncated or no PyTorch checkpoint"),
         ("x.safetensors", b"nothing", "cannot be read"),
         ("list.pth", [1], "has no tensors by name"),
-        ("code.pth", {"a": print}, "holds more than tensors and was not opened"),
+        ("code.pth", {"a": print}, "holds more than tensors, and was not opened"),
+        ("text.pth", b"<html>", "no checkpoint of PyTorch"),
     ],
 )
 def test_damaged_files_are_one_sentence_and_nothing_is_run(tmp_path, name, content, message):

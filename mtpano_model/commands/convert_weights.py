@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mtpano_model.errors import writing
+from mtpano_model.errors import MtpanoError, writing
 
 _LICENSES = {"depth-anything-v2": "Apache-2.0", "da360": "MIT"}
 
@@ -52,6 +52,12 @@ def _as_safetensors(state: dict, args: Args) -> int:
 
     from mtpano_model.network.foreign.files import without_prefix
 
+    # DAP's are those of a network that was trained in several processes.
+    if not any(name.startswith("module.") for name in state):
+        raise MtpanoError(
+            f"{args.checkpoint} has no tensor 'module. ...': expected model.pth of "
+            "Insta360-Research/DAP-weights"
+        )
     tensors = {
         name: value.contiguous().clone()
         for name, value in without_prefix(state, "module.").items()

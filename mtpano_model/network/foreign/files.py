@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,18 +23,25 @@ def read_pickle(file: Path, expected: str) -> Any:
     truncated, or holds more than tensors and plain values.
     """
     if not file.is_file():
-        raise MtpanoError(f"checkpoint {file} does not exist: expected {expected}")
+        raise MtpanoError(f"checkpoint {file} is no file, or does not exist: expected {expected}")
     try:
-        return torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        # Only today's format, a zip archive, can be mapped into memory.
+        mapped = zipfile.is_zipfile(file)
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise MtpanoError(
-            f"{file} holds more than tensors and was not opened (it could run code): expected "
-            f"{expected}"
+            f"{file} is no checkpoint of PyTorch, or holds more than tensors, and was not opened "
+            f"(it could run code): expected {expected}"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, SafetensorError) as error:
         raise MtpanoError(
-            f"{file} is truncated or no PyTorch checkpoint ({one_line(error)}): download it again"
+            f"{file} is truncated or no PyTorch checkpoint ({_short(error)}): download it again"
         ) from error
+
+
+def _short(error: Exception) -> str:
+    """The first sentence: torch's go on with guesses and links."""
+    return one_line(error).split(". ")[0]
 
 
 def read_state(file: Path) -> dict[str, Any]:
