@@ -1,8 +1,9 @@
 """`mtpano label` with one more teacher, which does what the pictures' names say.
 
-python job_program.py [--slow SECONDS] [--largest-file BYTES] ARGUMENTS OF mtpano label
+python job_program.py [--slow SECONDS] [--largest-file BYTES] [--broken STATUS] ARGUMENTS
 
---slow: each panorama takes so long. --largest-file stands in for a full disk.
+ARGUMENTS: of mtpano label. --slow: each panorama takes so long. --largest-file stands in for a full
+disk. --broken: a worker ends with this status before it has its teachers.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from mtpano_model.labels.teacher import TeacherLabels
 
 SLOW = "JOB_PROGRAM_SLOW"
 FULL = "JOB_PROGRAM_LARGEST_FILE"
+BROKEN = "JOB_PROGRAM_BROKEN"
 
 
 class Obedient:
@@ -41,6 +43,8 @@ class Obedient:
 
 def open_all(request):
     """The real one, with the teacher above; it travels to the workers, Ray's too."""
+    if BROKEN in os.environ:
+        os._exit(int(os.environ[BROKEN]))
     opening.open_teacher = lambda *_: Obedient()
     return getattr(opening, "real_open_all", opening.open_all)(request)
 
@@ -54,7 +58,7 @@ if FULL in os.environ:
 
 def _arguments(words: list[str]) -> list[str]:
     """The arguments of `mtpano label`; ours go into the environment, which workers inherit."""
-    for word, variable in (("--slow", SLOW), ("--largest-file", FULL)):
+    for word, variable in (("--slow", SLOW), ("--largest-file", FULL), ("--broken", BROKEN)):
         if word in words:
             place = words.index(word)
             os.environ[variable] = words[place + 1]

@@ -130,6 +130,15 @@ def test_a_picture_that_kills_or_breaks_its_worker_is_named_and_the_rest_goes_on
 
 
 @pytest.mark.slow
+def test_workers_that_cannot_start_end_the_job_with_a_sentence(alone, tmp_path):
+    done = run("--input", alone[0], "--out", tmp_path / "s", "--on", "local:2", "--broken", 3)
+    assert done.returncode == 1
+    assert "10 workers died one after another before they had a picture" in done.stderr
+    assert "it ended with status 3" in done.stderr
+    assert job_state(tmp_path / "s").failed == {}
+
+
+@pytest.mark.slow
 def test_a_full_disk_stops_it_with_a_sentence_and_loses_nothing(alone, tmp_path):
     folder, expected = alone
     store = tmp_path / "store"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import time
 
 import label_jobs
 import pytest
-from label_jobs import contents, panoramas, run
+from label_jobs import contents, panoramas
 
 from mtpano_model.commands import main
+from mtpano_model.data.store import StoreNames
 from mtpano_model.errors import MtpanoError
 from mtpano_model.labels.job.plan import Plan, joined, task_of, usual_tasks
 from mtpano_model.labels.job.report import job_state
+from mtpano_model.whole_files import write_json
 
 alone = label_jobs.alone
 SBATCH = """#!/bin/bash
@@ -60,6 +64,33 @@ def test_slurm_runs_an_array_whose_elements_take_each_others_tasks(tmp_path, mon
 
 
 @pytest.mark.parametrize(
+    ("sbatch", "answer"),
+    [
+        ("echo 'Welcome!'; echo '4242;main'", "SLURM job 4242 with"),
+        ("echo 'Welcome!'", "named no job ('Welcome!'): see `squeue --me`"),
+        (r"printf '\xff'", "named no job"),
+        ("echo 'Invalid account' >&2; exit 1", "sbatch refused"),
+        ("kill -9 $$", "(exit status -9)"),
+        (None, "'sbatch' cannot be run (No such file or directory)"),
+    ],
+)
+def test_whatever_sbatch_answers_is_told_in_a_sentence(
+    tmp_path, monkeypatch, capsys, sbatch, answer
+):
+    head = "#!/bin/bash\n" if sbatch else "#!/no/such/interpreter\n"
+    (tmp_path / "sbatch").write_text(f"{head}{sbatch}\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    folder = panoramas(tmp_path / "panos", 1)
+    status = main(["label", "--input", str(folder), "--teacher", "oracle", "--out",
+                   str(tmp_path / "store"), "--on", "slurm"])  # fmt: skip
+    said = capsys.readouterr()
+    assert answer in said.out + said.err
+    assert status == (0 if "4242" in answer else 1)
+    assert (tmp_path / "store" / "tasks" / "slurm.id").exists() == (status == 0)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--on", "kubernetes"], "unknown engine 'kubernetes': expected local:N, slurm:N or ray"),
@@ -87,6 +118,57 @@ def test_a_store_of_one_process_has_no_status(alone, capsys):
     store = alone[0].parent / "store"
     assert main(["label", "--status", "--out", str(store)]) == 1
     assert "was not labelled in tasks" in capsys.readouterr().err
+
+
+@pytest.fixture
+def done(alone, tmp_path) -> Path:
+    """A store that was labelled in two tasks."""
+    shutil.copytree(alone[0].parent / "store", tmp_path / "store")
+    (tmp_path / "store" / "tasks").mkdir()
+    write_json(tmp_path / "store" / "tasks" / "plan.json", {"tasks": 2, "digest": "a"})
+    for task in range(2):
+        Plan(tmp_path / "store", 2).write(task, "done", {"held": 12 * (task == 0), "skipped": {}})
+    return tmp_path / "store"
+
+
+@pytest.mark.parametrize("text", ["", "\xff", "[" * 100_000, '{"skipped": [1]}', "fifo", "folder"])
+def test_notes_of_any_kind_never_stop_the_status(done, capsys, text):
+    for state in ("done", "running", "failed"):
+        path = Plan(done, 2).file(1, state)
+        path.unlink(missing_ok=True)
+        if text == "fifo":
+            os.mkfifo(path)
+        elif text == "folder":
+            path.mkdir()
+        else:
+            path.write_text(text, encoding="latin-1")
+    assert main(["label", "--status", "--failed", "--out", str(done)]) == 0
+    assert "12 panoramas in the store, 0 skipped" in capsys.readouterr().out
+
+
+def test_the_status_of_a_store_that_cannot_be_read_is_one_sentence(done, capsys):
+    (done / "store.json").write_text("{")
+    assert main(["label", "--status", "--out", str(done)]) == 1
+    assert "store.json is damaged" in capsys.readouterr().err
+    (done / "store.json").unlink()
+    assert main(["label", "--status", "--out", str(done)]) == 1
+    assert "is no label store" in capsys.readouterr().err
+    for index in done.glob("shard-*"):
+        index.unlink()
+    assert main(["label", "--status", "--out", str(done)]) == 0, "a job that only begins"
+
+
+def test_a_task_whose_shards_are_gone_is_taken_again(done, caplog):
+    plan, names = Plan(done, 2), StoreNames(done)
+    names.refresh()
+    plan.retry_unfinished(names)
+    assert plan.undone() == []
+    index = next(done.glob("shard-0-*.jsonl"))
+    index.write_bytes(b"".join(index.read_bytes().splitlines(keepends=True)[:7]))
+    names.refresh()
+    plan.retry_unfinished(names)
+    assert plan.undone() == [0]
+    assert "task 0 is taken again: of its 12 panoramas 7 are left" in caplog.text
 
 
 def test_a_plan_that_is_damaged_is_one_sentence(tmp_path):

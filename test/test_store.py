@@ -16,7 +16,8 @@ from box_rooms import BoxRooms, box_data, quick_config
 from store_prefix import check_prefix
 from store_program import META, members
 
-from mtpano_model.data.store import Store
+from mtpano_model.data import store
+from mtpano_model.data.store import Store, StoreNames
 from mtpano_model.data.store_writer import StoreWriter
 from mtpano_model.errors import MtpanoError
 from mtpano_model.training.origin import origin_of
@@ -147,6 +148,19 @@ def test_two_writers_keep_apart(tmp_path):
             first.add("a", members(0))
             second.add("b", members(1))
     assert Store(tmp_path).names == ["a", "b"]
+
+
+def test_names_that_are_kept_over_many_writers_are_read_once(tmp_path, monkeypatch):
+    names, read = StoreNames(tmp_path), []
+    index = store.read_index
+    monkeypatch.setattr(store, "read_index", lambda path: read.append(path.name) or index(path))
+    for worker in range(4):
+        with StoreWriter(tmp_path, META, worker, names=names) as writer:
+            assert len(writer.names) == worker
+            writer.add(f"room/{worker}", members(worker))
+    assert sorted(read) == [f"shard-{worker}-000000.jsonl" for worker in range(3)]
+    names.refresh()
+    assert [names.held_by(worker) for worker in range(5)] == [1, 1, 1, 1, 0]
 
 
 def test_another_description_is_refused(tmp_path):

@@ -249,6 +249,11 @@ class StoreNames:
     def __len__(self) -> int:
         return sum(map(len, self._names.values()))
 
+    def held_by(self, writer: int) -> int:
+        """Panoramas that the writer of this number added."""
+        own = f"shard-{writer}-"
+        return sum(len(names) for index, names in self._names.items() if index.name.startswith(own))
+
     def refresh(self) -> set[str]:
         """All names by now."""
         for index in self._root.glob("shard-*.jsonl"):

@@ -97,6 +97,10 @@ class StoreWriter:
         """Panoramas in the store by now, those of other writers included."""
         return sum(len(index_lines(index)) for index in self._indices())
 
+    def added(self) -> int:
+        """Panoramas that this writer, and earlier ones of its number, added."""
+        return sum(map(len, map(index_lines, self.root.glob(f"shard-{self.worker}-*.jsonl"))))
+
     def finish_shard(self) -> None:
         """Close the growing shard under its final name; the next panorama begins a new one."""
         if self._tar is None or self._index is None:

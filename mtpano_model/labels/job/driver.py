@@ -27,7 +27,7 @@ def label_in_tasks(
     nothing can be labelled at all.
     """
     share = worker_share(request.worker) if request.worker is not None else None
-    digest = request.digest(source.identity())
+    digest, names = request.digest(source.identity()), StoreNames(request.out)
     with ExitStack() as held:
         plan = held.enter_context(
             joined(request.out, usual_tasks(len(source)), request.tasks, digest)
@@ -39,12 +39,13 @@ def label_in_tasks(
             assert request.on is not None
             engine = open_engine(request.on, request.command())
             held.enter_context(only_driver(plan))
-            plan.retry_skipped()
+            names.refresh()
+            plan.retry_unfinished(names)
             tasks = plan.undone()
         gpu = {"auto": None, "cuda": True}.get(request.device, False)
         job = Job(plan, partial(open_all, request), digest, request.limit, request.threads, gpu)
         ends = engine.run(job, tasks)
-        return _collect(request, source, ends) if engine.waits else None
+        return _collect(request, source, names, ends) if engine.waits else None
 
 
 def _from_own_share(plan: Plan, worker: int, workers: int) -> Sequence[int]:
@@ -53,9 +54,10 @@ def _from_own_share(plan: Plan, worker: int, workers: int) -> Sequence[int]:
     return sorted(plan.undone(), key=lambda task: (task - start) % plan.tasks)
 
 
-def _collect(request: LabelRequest, source: PanoramaSource, ends: Iterator[TaskEnd]) -> Outcome:
+def _collect(
+    request: LabelRequest, source: PanoramaSource, names: StoreNames, ends: Iterator[TaskEnd]
+) -> Outcome:
     outcome, failed = Outcome(), []
-    names = StoreNames(request.out)
     held = len(names.refresh())
     total = min(len(source), request.limit or len(source))
     with progress(total, held, request.patches) as advance:

@@ -62,6 +62,7 @@ class _Run:
         self._attempts: Counter[int] = Counter()
         self._processes: list[_Process] = []
         self._full = False
+        self._early = 0  # workers that died, one after another, before they had a picture
 
     def is_open(self) -> bool:
         if any(p.task is not None for p in self._processes):
@@ -118,6 +119,7 @@ class _Run:
             self._later.append((time.monotonic() + _BUSY_PAUSE, end.task))
             return
         self._full = self._full or end.state == "full"
+        self._early = 0
         yield end
 
     def _died(self, worker: _Process) -> Iterator[TaskEnd]:
@@ -128,7 +130,14 @@ class _Run:
         if task is None:  # nothing was lost
             self.start(worker.slot)
             return
-        why = self._job.plan.facts(task, "running").get("why") or why
+        note = self._job.plan.facts(task, "running")
+        why = note.get("why") or why
+        self._early = 0 if note.get("at") else self._early + 1
+        if self._early >= ATTEMPTS:
+            raise MtpanoError(
+                f"{ATTEMPTS} workers died one after another before they had a picture, the last "
+                f"time: {why}; see what they say above, or try it in one process, without --on"
+            )
         self._attempts[task] += 1
         if self._attempts[task] >= ATTEMPTS:
             reason = f"its worker died {ATTEMPTS} times, the last time: {why}"

@@ -13,15 +13,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
-import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mtpano_model.data.store import StoreNames
 from mtpano_model.errors import MtpanoError, writing
-from mtpano_model.stored_files import read_json
+from mtpano_model.stored_files import open_regular, parse_json, read_json
 from mtpano_model.whole_files import write_json
+
+log = logging.getLogger(__name__)
 
 MOST_TASKS = 1024  # by default: of 400,000 panoramas, each is about 300 MB of labels
 MOST_TASKS_ASKED = 100_000
@@ -68,7 +71,8 @@ class Plan:
     def facts(self, task: int, state: str) -> dict[str, Any]:
         """What the file of a state says; nothing where it is missing or being written."""
         try:
-            facts = json.loads(self.file(task, state).read_bytes())
+            with open_regular(self.file(task, state)) as file:
+                facts = parse_json(file.read())
         except (OSError, ValueError):
             return {}
         return facts if isinstance(facts, dict) else {}
@@ -82,10 +86,27 @@ class Plan:
         with writing(self.folder, _ADVICE), contextlib.suppress(FileNotFoundError):
             self.file(task, state).unlink()
 
-    def retry_skipped(self) -> None:
-        """Take again the tasks in which pictures were skipped: what was wrong may be mended."""
+    def skipped(self, task: int) -> dict[str, str]:
+        """Pictures that a finished task skipped, and why."""
+        skipped = self.facts(task, "done").get("skipped")
+        return skipped if isinstance(skipped, dict) else {}
+
+    def retry_unfinished(self, names: StoreNames) -> None:
+        """Take again the tasks in which pictures were skipped, for what was wrong may be mended,
+        and those whose panoramas are no longer in the store.
+
+        names: of the store, refreshed.
+        """
         for task in range(self.tasks):
-            if self.is_done(task) and self.facts(task, "done").get("skipped"):
+            if not self.is_done(task):
+                continue
+            facts = self.facts(task, "done")
+            held, left = facts.get("held"), names.held_by(task)
+            if isinstance(held, int) and left < held:
+                log.warning("task %d is taken again: of its %d panoramas %d are left", task, held,
+                            left)  # fmt: skip
+                self.remove(task, "done")
+            elif facts.get("skipped"):
                 self.remove(task, "done")
 
 
@@ -149,6 +170,11 @@ def _renew(root: Path, usual: int, wanted: int | None, digest: str) -> None:
         return
     earlier = read_plan(root)
     plan = Plan(root, wanted or (earlier.tasks if earlier else usual))
+    if earlier is not None:
+        log.info(
+            "%s: the pictures, the settings or the number of tasks are not those of the last run: "
+            "every task is looked at again, and what the store holds is kept", root,
+        )  # fmt: skip
     with writing(plan.folder, _ADVICE):
         for state in ("done", "failed", "running"):
             for path in plan.folder.glob(f"*.{state}"):

@@ -41,15 +41,16 @@ def job_state(root: Path) -> JobState:
     noted = [task for task in open_tasks if plan.file(task, "running").exists()]
     running = [task for task in noted if _is_locked(plan, task)]
     failed = {
-        task: str(plan.facts(task, "failed").get("reason"))
+        task: str(plan.facts(task, "failed").get("reason", "its reason was not kept"))
         for task in open_tasks
         if task not in running and plan.file(task, "failed").exists()
     }
     skipped: dict[str, str] = {}
     for task in done:
-        skipped |= plan.facts(task, "done").get("skipped", {})
+        skipped |= plan.skipped(task)
     names = StoreNames(root)
-    names.refresh()
+    if names.refresh() or (root / "store.json").exists():  # not where it only begins
+        read_meta(root)
     lost = [task for task in noted if task not in running and task not in failed]
     return JobState(plan.tasks, done, running, lost, failed, skipped, len(names))
 

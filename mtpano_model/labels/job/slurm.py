@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.labels.job.job import Job, TaskEnd
 
 
@@ -34,17 +35,25 @@ class SlurmEngine:
         note = job.plan.folder / "slurm.id"
         _refuse_a_second(note)
         script = job.plan.folder / "slurm.sh"
-        script.write_text(self._script(job, min(self._count, len(tasks))), encoding="utf-8")
-        done = subprocess.run(
-            ["sbatch", "--parsable", str(script)], capture_output=True, text=True, check=False
-        )
+        with writing(script):
+            script.write_text(self._script(job, min(self._count, len(tasks))), encoding="utf-8")
+        done = _run("sbatch", "--parsable", str(script))
         if done.returncode:
+            why = _words(done.stderr) or f"exit status {done.returncode}"
             raise MtpanoError(
-                f"sbatch refused {script} ({' '.join(done.stderr.split())[:300]}): set what it "
-                "asks for in the environment, such as SBATCH_PARTITION"
+                f"sbatch refused {script} ({why}): set what it asks for in the environment, such "
+                "as SBATCH_PARTITION"
             )
-        note.write_text(done.stdout.strip().split(";")[0], encoding="utf-8")
-        print(f"SLURM job {note.read_text()} with {script}: `mtpano label --status` tells of it")
+        # JOB or JOB;CLUSTER, behind whatever the site's own sbatch has to say.
+        numbers = re.findall("^([0-9]+)(?:;.*)?$", done.stdout, re.MULTILINE)
+        if not numbers:
+            raise MtpanoError(
+                f"sbatch took {script} and named no job ('{_words(done.stdout)}'): see `squeue "
+                "--me` whether there is one, and make sbatch answer to --parsable"
+            )
+        with writing(note):
+            note.write_text(numbers[-1], encoding="utf-8")
+        print(f"SLURM job {numbers[-1]} with {script}: `mtpano label --status` tells of it")
         return iter(())
 
     def _script(self, job: Job, count: int) -> str:
@@ -68,12 +77,29 @@ class SlurmEngine:
 def _refuse_a_second(note: Path) -> None:
     if not note.exists() or shutil.which("squeue") is None:
         return
-    number = note.read_text(encoding="utf-8").strip()
-    queued = subprocess.run(
-        ["squeue", "--noheader", "--jobs", number], capture_output=True, text=True, check=False
-    )
+    number = note.read_text(encoding="utf-8", errors="replace").strip()
+    if not (number.isascii() and number.isdecimal()):
+        return
+    queued = _run("squeue", "--noheader", "--jobs", number)  # fails for one that is long over
     if queued.returncode == 0 and queued.stdout.strip():
         raise MtpanoError(
             f"SLURM job {number} labels this store already: wait for it, or `scancel {number}` "
             "first"
         )
+
+
+def _run(*command: str) -> subprocess.CompletedProcess[str]:
+    """What a command of SLURM answers, whatever bytes it prints."""
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False
+        )
+    except OSError as error:
+        raise MtpanoError(
+            f"'{command[0]}' cannot be run ({error.strerror}): mend SLURM's installation here, or "
+            "use --on local:N"
+        ) from error
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())[:300]

@@ -57,7 +57,7 @@ class Worker:
                     log.warning("skipped %s: %s", skipped.name, skipped.reason)
                     outcome.skipped.append(skipped)
             writer.finish_shard()
-            end = self._end(task, outcome)
+            end = self._end(task, outcome, writer.added())
         self.note = None
         return end
 
@@ -67,12 +67,12 @@ class Worker:
             self._tasks_of_names[name] = task_of(name, self.job.plan.tasks)
         return self._tasks_of_names[name]
 
-    def _end(self, task: int, outcome: Outcome) -> TaskEnd:
+    def _end(self, task: int, outcome: Outcome, held: int) -> TaskEnd:
         assert self.note is not None
         plan, skipped = self.job.plan, tuple(outcome.skipped)
         if outcome.is_complete:
             reasons = {item.name: item.reason for item in skipped}
-            plan.write(task, "done", {"labelled": outcome.labelled, "skipped": reasons})
+            plan.write(task, "done", {"held": held, "skipped": reasons})
             plan.remove(task, "failed")
         self.note.close()
         return TaskEnd(task, "done" if outcome.is_complete else "full", outcome.labelled, skipped)
