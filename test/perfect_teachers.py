@@ -49,7 +49,7 @@ class Whole:
             depth[None],
             TRUTH.normals[None],
             TRUTH.semseg[None, None],
-            torch.full((1, 1, 1, 1), 0.5),
+            torch.full((1, 1, *size), 0.5),
         )
 
 

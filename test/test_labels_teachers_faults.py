@@ -13,6 +13,7 @@ from teacher_room import ROOM, opened_by_name
 from mtpano_model.data.panorama import Panorama
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.perspective import Views
+from mtpano_model.labels.asking import TeacherFailed
 from mtpano_model.labels.config import LabelConfig
 from mtpano_model.labels.engine import LabelEngine
 from mtpano_model.labels.out_of_memory import Batches, TeacherOutOfMemory
@@ -86,9 +87,47 @@ def test_a_panorama_that_is_too_much_for_memory_is_named_and_the_next_one_goes_o
 def test_other_errors_are_not_taken_for_a_lack_of_memory():
     views = Views.look([0.0], [0.0], [1.5], (8, 8))
     hungry = Hungry(0, RuntimeError("shapes differ"))
-    with pytest.raises(RuntimeError, match="shapes"):
+    with pytest.raises(TeacherFailed, match=r"failed at 'room' \(RuntimeError: shapes dif"):
         Batches().label(hungry, torch.zeros(1, 3, 8, 8, dtype=torch.uint8), ROOM, views)
     assert not issubclass(TeacherOutOfMemory, RuntimeError)
+
+
+# --- what it answers -----------------------------------------------------------------------------
+
+
+def answer(**fields) -> TeacherLabels:
+    whole = {"depth": torch.ones(2, 1, 32, 32), "normals": torch.ones(2, 3, 32, 32),
+             "classes": torch.zeros(2, 1, 32, 32, dtype=torch.uint8)}  # fmt: skip
+    return TeacherLabels(**{**whole, **fields})
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (None, "gave NoneType: expected TeacherLabels"),
+        (answer(normals=None), r"gave normals NoneType: expected a tensor \(2, 3, 32, 32\)"),
+        (answer(depth=torch.ones(2, 1, 31, 32)), r"gave depth \(2, 1, 31, 32\): expected a tensor"),
+        (answer(depth=torch.ones(1, 1, 32, 32)), r"gave depth \(1, 1, 32, 32\): expected a tensor"),
+        (answer(depth=np.ones(3)), "gave depth ndarray: expected a tensor"),
+        (answer(classes=torch.rand(2, 1, 32, 32)), r"gave classes torch.float32: expected ids"),
+        (answer(confidence=torch.ones(2, 32, 32)), r"gave confidence \(2, 32, 32\)"),
+    ],
+)
+def test_an_answer_of_another_form_is_one_sentence(labels, message):
+    teacher = Hungry(99)
+    teacher.tasks, teacher.label = ("depth", "normals", "semseg"), lambda *_: labels
+    engine = LabelEngine([teacher], LabelConfig(height=64, patches=2, patch_size=32))
+    with pytest.raises(MtpanoError, match=f"teacher 'hungry' {message}"):
+        engine.label(ROOM)
+
+
+def test_a_teacher_that_fails_as_it_is_opened_is_one_sentence(monkeypatch):
+    def fail(*_):
+        raise KeyError("encoder.weight")
+
+    monkeypatch.setattr("mtpano_model.labels.teachers.moge.MoGe2", fail)
+    with pytest.raises(MtpanoError, match=r"'moge2' cannot be opened \(KeyError: 'encoder.wei"):
+        open_teacher("moge2", "indoor18")
 
 
 # --- what is missing -----------------------------------------------------------------------------

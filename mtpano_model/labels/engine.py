@@ -25,11 +25,12 @@ from mtpano_model.geometry.perspective import (
     to_patches,
     z_to_range,
 )
+from mtpano_model.labels.asking import ask
 from mtpano_model.labels.config import LabelConfig
 from mtpano_model.labels.depth_teachers import DepthMap, combine_depths
 from mtpano_model.labels.edges import depth_edges, erode
 from mtpano_model.labels.merging import ClassVotes, DepthPatches, NormalMean, Seen
-from mtpano_model.labels.out_of_memory import Batches, TeacherOutOfMemory, attempt
+from mtpano_model.labels.out_of_memory import Batches, TeacherOutOfMemory
 from mtpano_model.labels.sampling import sample_angles, views_of
 from mtpano_model.labels.teacher import (
     PanoramaTeacher,
@@ -244,7 +245,9 @@ class LabelEngine:
     # --- whole panoramas -------------------------------------------------------------------------
 
     def _take_whole(self, teacher: PanoramaTeacher, panorama: Panorama, merged: _Canvas) -> None:
-        labels = attempt(partial(teacher.label_panorama, panorama, self.config.size))
+        size = self.config.size
+        asked = partial(teacher.label_panorama, panorama, size)
+        labels = ask(teacher, asked, panorama.name, 1, size)
         if labels is None:
             raise TeacherOutOfMemory(f"teacher '{teacher.name}' ran out of memory")
         if "semseg" in teacher.tasks:

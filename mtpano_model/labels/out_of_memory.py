@@ -1,10 +1,9 @@
-"""Gives a teacher smaller batches when it runs out of memory, and stops with a sentence at last."""
+"""Gives a teacher smaller batches when it runs out of memory, and gives the picture up at last."""
 
 from __future__ import annotations
 
-import gc
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
 
@@ -13,23 +12,14 @@ from torch import Tensor
 
 from mtpano_model.data.panorama import Panorama
 from mtpano_model.geometry.perspective import Views
+from mtpano_model.labels.asking import ask
 from mtpano_model.labels.teacher import Teacher, TeacherLabels
 
 log = logging.getLogger(__name__)
 
-# What torch says where a CPU has no memory left; it has a class of its own for GPUs alone.
-_CPU_SIGNS = ("can't allocate memory", "not enough memory", "Cannot allocate memory")
-
 
 class TeacherOutOfMemory(Exception):
     """A teacher cannot label even one patch, or one whole panorama."""
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory, of a GPU or the machine, does not suffice."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _CPU_SIGNS)
 
 
 class Batches:
@@ -49,7 +39,8 @@ class Batches:
         start = 0
         while start < len(views):
             part = slice(start, start + (self._most or len(views)))
-            labels = attempt(partial(teacher.label, patches[part], views[part], panorama))
+            asked = partial(teacher.label, patches[part], views[part], panorama)
+            labels = ask(teacher, asked, panorama.name, len(views[part]), views.size)
             if labels is not None:
                 done.append(labels)
                 start = part.stop
@@ -73,17 +64,3 @@ def _joined(parts: Sequence[TeacherLabels]) -> TeacherLabels:
         values = [getattr(part, field.name) for part in parts]
         maps[field.name] = None if values[0] is None else torch.cat(values)
     return TeacherLabels(**maps)
-
-
-def attempt(label: Callable[[], TeacherLabels]) -> TeacherLabels | None:
-    """What `label` returns, None where memory does not suffice, freed by then."""
-    try:
-        return label()
-    except Exception as error:
-        if not is_out_of_memory(error):
-            raise
-    # Here, not above: the error holds on to all that its frames do.
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return None

@@ -82,6 +82,34 @@ def is_metric(teacher: Teacher | PanoramaTeacher) -> bool:
     return getattr(teacher, "metric", True)
 
 
+_FIELDS = {"depth": ("depth", 1), "normals": ("normals", 3), "semseg": ("classes", 1)}
+
+
+def check_labels(
+    labels: object, teacher: Teacher | PanoramaTeacher, count: int, size: tuple[int, int]
+) -> None:
+    """MtpanoError where an answer is not what `TeacherLabels` promises of the teacher's tasks.
+
+    count, size: how many pictures it was given, and their (h, w).
+    """
+    if not isinstance(labels, TeacherLabels):
+        raise MtpanoError(
+            f"teacher '{teacher.name}' gave {type(labels).__name__}: expected TeacherLabels"
+        )
+    fields = [_FIELDS[task] for task in teacher.tasks]
+    if labels.confidence is not None:
+        fields.append(("confidence", 1))
+    for name, channels in fields:
+        values, expected = getattr(labels, name), (count, channels, *size)
+        given = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        if given != expected:
+            raise MtpanoError(
+                f"teacher '{teacher.name}' gave {name} {given}: expected a tensor {expected}"
+            )
+        if name == "classes" and (values.is_floating_point() or values.is_complex()):
+            raise MtpanoError(f"teacher '{teacher.name}' gave classes {values.dtype}: expected ids")
+
+
 def known_depth(depth: Tensor) -> Tensor:
     """Where a depth is a number of metres above 0, bool."""
     return torch.isfinite(depth) & (depth > 0)

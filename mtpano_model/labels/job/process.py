@@ -31,15 +31,21 @@ def serve(job: Job, pipe: Connection, slot: int) -> None:
 def label_task(job: Job, task: int, at_hand: list[Any]) -> TaskEnd:
     """One task by this process's worker, which is made at the first and kept in `at_hand`.
 
-    An error that no one foresaw ends the process: what it leaves behind, such as a GPU in an
-    undefined state, harms no other picture, and the picture at hand is noted with the reason.
+    An error that no one foresaw, or a teacher's, ends the process: what it leaves behind, such as a
+    GPU in an undefined state, harms no other picture, and the picture at hand is noted with the
+    reason.
     """
+    from mtpano_model.labels.asking import TeacherFailed
     from mtpano_model.labels.job.worker import Worker
 
     try:
         if not at_hand:
             at_hand.append(Worker(job))
         return at_hand[0].label(task)
+    except TeacherFailed as error:
+        log.warning("%s", error)
+        note_of(at_hand).died(one_line(error.__cause__ or error))
+        os._exit(1)
     except MtpanoError as error:
         if (note := note_of(at_hand)) is not None:
             note.close()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from mtpano_model.errors import MtpanoError, did_you_mean
+from mtpano_model.errors import MtpanoError, did_you_mean, one_line
+from mtpano_model.last_resort import TRACEBACK
 
 if TYPE_CHECKING:
     from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
@@ -64,7 +66,17 @@ def open_teacher(
     if name == "oracle":
         return teacher(class_set, scale_drift)
     place = device if source.endswith(".onnx") else torch_device(device)
-    return teacher(source or None, class_set, place)
+    try:
+        return teacher(source or None, class_set, place)
+    except MtpanoError:
+        raise
+    except Exception as error:  # what others' code makes of weights of another version
+        if os.environ.get(TRACEBACK):
+            raise
+        raise MtpanoError(
+            f"teacher '{spec}' cannot be opened ({one_line(error)}): see docs/labels.md for the "
+            f"weights and the package it needs; {TRACEBACK}=1 shows where"
+        ) from error
 
 
 def describe(teachers: Sequence[Teacher | PanoramaTeacher]) -> list[dict[str, str]]:
