@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -206,6 +207,24 @@ def test_rows_are_named_read_in_any_order_and_an_empty_cell_is_one_sentence(tmp_
     (tmp_path / "data" / "indoor").rename(tmp_path / "data" / "moon")
     with pytest.raises(MtpanoError, match="in a folder 'moon': expected one of indoor, nature"):
         SOURCES["panoinfinigen"].open(tmp_path, "train", None, "outdoor19")
+
+
+def test_a_shard_that_is_cut_off_is_one_sentence_and_kills_nothing(tmp_path, room):
+    write_panoinfinigen(tmp_path, room)
+    data = next(tmp_path.rglob("data.mdb"))
+    data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
+    with pytest.raises(MtpanoError, match=r"is cut off .* copy it again"):
+        SOURCES["panoinfinigen"].open(tmp_path, "all", None, "outdoor19")
+
+
+@pytest.mark.parametrize("kind", ["zuripano", "panoinfinigen"])
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path, room, kind):
+    WRITERS[kind](tmp_path, room)
+    for file in [*tmp_path.rglob("*.parquet"), *tmp_path.rglob("data.mdb")]:
+        file.unlink()
+        os.mkfifo(file)
+    with pytest.raises(MtpanoError, match="it is no regular file"):
+        SOURCES[kind].open(tmp_path, "all", None, "outdoor19")
 
 
 def test_normals_of_another_frame_are_left_out_with_a_word(tmp_path, room, caplog):

@@ -15,6 +15,7 @@ from mtpano_model.data.panorama_files import read_array
 from mtpano_model.data.parquet_rows import ParquetRows, cell_bytes
 from mtpano_model.errors import MtpanoError, needed_module
 from mtpano_model.pictures.decode import decode_picture, decode_stored
+from mtpano_model.stored_files import open_regular
 
 LAYOUT = (
     "data/{indoor,nature,urban}/{train,val,test}-*.parquet, or "
@@ -146,6 +147,12 @@ def _open(shard: Path) -> Any:
 def _opened(process: int, shard: Path) -> Any:
     lmdb = needed_module("lmdb", str(shard))
     try:
-        return lmdb.open(str(shard), readonly=True, lock=False)
-    except lmdb.Error as error:
+        with open_regular(shard / "data.mdb") as file:  # at a pipe, lmdb would wait for ever
+            length = os.fstat(file.fileno()).st_size
+        opened = lmdb.open(str(shard), readonly=True, lock=False)
+        wanted = (opened.info()["last_pgno"] + 1) * opened.stat()["psize"]
+    except (OSError, lmdb.Error) as error:
         raise MtpanoError(f"{shard} cannot be read ({error}): copy it again") from error
+    if length < wanted:  # reading on would end the process with SIGBUS, for the file is mapped
+        raise MtpanoError(f"{shard} is cut off ({length} of {wanted} bytes): copy it again")
+    return opened

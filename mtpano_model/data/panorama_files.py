@@ -132,7 +132,9 @@ def read_array(
                 source = file.read()
         array = np.load(io.BytesIO(source), allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise MtpanoError(f"{what} cannot be read ({error}): copy it again") from error
+        # numpy takes anything else for a pickle, and tells how to load it unsafely.
+        why = "it is no .npy file" if "pickle" in str(error) else error
+        raise MtpanoError(f"{what} cannot be read ({why}): copy it again") from error
     array = np.asarray(array).squeeze()
     if array.ndim != dimensions or not np.issubdtype(array.dtype, np.number):
         raise MtpanoError(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mtpano_model.errors import MtpanoError, needed_module
+from mtpano_model.stored_files import open_regular
 
 
 class ParquetRows:
@@ -84,6 +85,7 @@ def _open(path: Path) -> Any:
 def _opened(process: int, path: Path) -> Any:
     parquet = needed_module("pyarrow.parquet", str(path))
     try:
+        open_regular(path).close()  # at a pipe, pyarrow would wait for ever
         return parquet.ParquetFile(path, memory_map=False)
     except (OSError, ValueError) as error:
         raise MtpanoError(f"{path} cannot be read ({error}): copy it again") from error
