@@ -182,6 +182,7 @@ def test_a_plan_that_is_damaged_is_one_sentence(tmp_path):
 
 def test_the_work_is_cut_into_many_tasks_that_are_not_tiny():
     assert [usual_tasks(n) for n in (1, 12, 300, 1000, 408_000)] == [1, 12, 19, 63, 1024]
+    assert [usual_tasks(n, whole_reading=True) for n in (3, 408_000)] == [3, 16]
     shares = [task_of(f"room/{n}.jpg", 63) for n in range(1000)]
     assert min(map(shares.count, range(63))) >= 5
     assert max(map(shares.count, range(63))) <= 35

@@ -35,9 +35,12 @@ _ADVICE = (
 )
 
 
-def usual_tasks(panoramas: int) -> int:
-    """Number of tasks for so many panoramas: many more than workers, none of them tiny."""
-    wanted = max(_FEWEST_TASKS, -(-panoramas // _PANORAMAS))
+def usual_tasks(panoramas: int, whole_reading: bool = False) -> int:
+    """Number of tasks for so many panoramas: many more than workers, none of them tiny.
+
+    whole_reading: each task reads all of the source, as that of a video does; so there are few.
+    """
+    wanted = max(_FEWEST_TASKS, 0 if whole_reading else -(-panoramas // _PANORAMAS))
     return max(1, min(wanted, panoramas, MOST_TASKS))
 
 
