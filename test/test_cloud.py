@@ -17,10 +17,10 @@ from mtpano_model.inference import Frame
 LOW, HIGH = np.array([-2.0, -1.6, -3.0]), np.array([3.5, 0.9, 4.0])
 
 
-def box_room(height: int = 128) -> Frame:
+def box_room(height: int = 128, low: np.ndarray = LOW, high: np.ndarray = HIGH) -> Frame:
     ray = rays(height, 2 * height).astype(np.float64)
     with np.errstate(divide="ignore"):
-        distance = np.where(ray > 0, HIGH / ray, LOW / ray)
+        distance = np.where(ray > 0, high / ray, low / ray)
     axis = distance.argmin(axis=-1)
     normals = -np.sign(ray) * (np.arange(3) == axis[..., None])
     return Frame(

@@ -48,6 +48,30 @@ def test_from_above_one_looks_through_the_ceiling_on_the_floor():
     assert share * 200 * 200 * per_pixel**2 == pytest.approx(area, rel=0.06)
 
 
+def test_the_far_floor_of_a_hall_is_drawn():
+    """Seen under three degrees, its neighbouring points lie as far apart as those of a step.
+
+    All but the last row before the walls, where two rows are two metres apart: a fifth was drawn
+    by distances alone.
+    """
+    frame = box_room(512, np.array([-20.0, -4.0, -20.0]), np.array([20.0, 1.0, 20.0]))
+    cloud = cloud_from_frame(frame, CLASSES.palette_array[frame.labels])
+    above = Viewpoint((0, -60.0, 0), 0.0, -np.pi / 2 + 1e-4, 1.0)
+    floor = (render(cloud, above, (200, 200)) == CLASSES.palette[3]).all(axis=2).mean()
+    assert 0.85 * 40**2 < floor * 61**2 < 40**2  # a picture of 61 m at the floor
+
+
+def test_a_step_in_depth_is_not_drawn_over():
+    frame = box_room(128)
+    frame.depth[40:70, 110:146] *= 0.5  # a screen before the wall ahead, with its normals
+    cloud = cloud_from_frame(frame, colored(128, 256))
+    side = Viewpoint((-1.0, 0.0, 0.0), 0.3, 0.0, 0.7)
+    picture = render(cloud, side, (100, 200))
+    cloud.normals[:] = np.nan  # by distances alone
+    assert (picture == render(cloud, side, (100, 200))).all()
+    assert (picture == BACKGROUND).all(axis=2).sum() > 100
+
+
 @pytest.mark.parametrize("yaw", [0.5, 2.0, 3.6])
 def test_the_dollhouse_has_the_room_in_view_and_closed(yaw):
     frame = box_room(128)

@@ -25,6 +25,7 @@ _BLOCK = 4096  # quads at a time: the samples' arrays then stay in the cache
 _OVERSAMPLING = 2
 _NEAREST = 0.05  # metres in front of the camera
 _LEAST_SLANT = 0.1  # sine of the angle under which a surface is still told from a jump in depth
+_FLAT = 0.2  # a surface seen under a smaller angle is told by lying across its own normals
 _SPACING = 0.7  # pixels between a quad's samples: a diagonal step then stays below one pixel
 _MAX_STEPS = 128
 
@@ -87,7 +88,8 @@ def render(cloud: Cloud, view: Viewpoint, size: tuple[int, int]) -> Rgb:
         screen = local[..., :2] / depth[..., None] * np.float32(view.focal * width)
     screen += np.array([width / 2, height / 2], np.float32)
 
-    quads = _visible(points, screen, depth, (height, width))
+    normals = _closed(cloud.normals.reshape(*cloud.grid, 3))
+    quads = _visible(points, normals, screen, depth, (height, width))
     quads = quads[np.argsort(-depth[quads[:, 0], quads[:, 1]], kind="stable")]
     packed = colors.astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
     canvas = np.full(height * width, np.int32(_PACKED_BACKGROUND))
@@ -110,8 +112,19 @@ def _corners(grid: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     return grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]
 
 
+def _flat(points: Floats, normals: Floats) -> NDArray[np.bool_]:
+    """Quads [h, w] that lie across the mean normal of their corners, as a far floor does."""
+    a, b, c, d = _corners(points)
+    normal = np.sum(_corners(normals), axis=0)
+    across = [np.abs(np.sum(normal * line, -1)) for line in (c - a, d - b)]
+    long = [np.linalg.norm(line, axis=-1) for line in (c - a, d - b)]
+    alike = np.linalg.norm(normal, axis=-1)  # 4 where the four normals are one
+    flat = np.logical_and(*(x < _FLAT * alike * r for x, r in zip(across, long, strict=True)))
+    return np.asarray(flat & (alike > 4 - _FLAT))
+
+
 def _visible(
-    points: Floats, screen: Floats, depth: Floats, size: tuple[int, int]
+    points: Floats, normals: Floats, screen: Floats, depth: Floats, size: tuple[int, int]
 ) -> NDArray[np.int64]:
     """(row, column) of the quads to draw, [N, 2]: whole, one surface, seen from inside, in view."""
     ranges = np.linalg.norm(points, axis=-1)
@@ -122,6 +135,7 @@ def _visible(
     with np.errstate(invalid="ignore"):
         across, down = c - a, d - b
         whole = corner_ranges.max(axis=0) < jump * corner_ranges.min(axis=0)
+        whole |= _flat(points, normals)
         ahead = np.stack(_corners(depth)).min(axis=0) > _NEAREST
         # The order of the corners on the screen turns over when a quad is seen from behind.
         same_side = across[..., 0] * down[..., 1] - across[..., 1] * down[..., 0] > 0
