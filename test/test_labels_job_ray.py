@@ -8,11 +8,19 @@ import signal
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from types import SimpleNamespace
 
+import label_jobs
 import pytest
-from label_jobs import ENVIRONMENT, PROGRAM, contents, held, panoramas, run, wait_until
+from label_jobs import (
+    ENVIRONMENT,
+    PROGRAM,
+    contents,
+    held,
+    panoramas,
+    run,
+    wait_until,
+)
 
 from mtpano_model.commands import main
 from mtpano_model.errors import MtpanoError
@@ -22,15 +30,7 @@ from mtpano_model.labels.job.ray_cluster import connected
 from mtpano_model.labels.job.ray_core import RayEngine
 from mtpano_model.labels.job.report import job_state
 
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory) -> tuple[Path, dict[str, dict[str, bytes]]]:
-    """Twelve panoramas, and what one process makes of them."""
-    root = tmp_path_factory.mktemp("alone")
-    folder = panoramas(root / "panos", 12)
-    done = run("--input", folder, "--out", root / "store")
-    assert done.returncode == 0, done.stderr
-    return folder, contents(root / "store")
+alone = label_jobs.alone
 
 
 def test_ray_labels_as_one_process_does(alone, tmp_path):
