@@ -167,7 +167,9 @@ class ViewSampler:
             found = self.labels(depth, out)
             return np.multiply(found, cosines, out=found)
         out = np.empty(self.view.size, np.float32) if out is None else out
-        self._loops.take_depth(depth.reshape(-1), *self._at(depth.shape).pixels, cosines, out)
+        bytes_of, bytes_out = (a.reshape(-1).view(np.uint8) for a in (depth, out))
+        tables = self._at(depth.shape)
+        self._loops.take_depth(bytes_of, *tables.pixels, cosines, bytes_out, out)
         return out
 
     def labels(self, labels: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
