@@ -150,7 +150,7 @@ def test_two_pictures_of_one_name_do_not_overwrite_each_other(model, folder, tmp
 @pytest.mark.parametrize(
     ("more", "words"),
     [
-        (("--output-size", "huge"), "expected input, network or HEIGHTxWIDTH"),
+        (("--output-size", "huge"), "expected something like 256x512, or input or network"),
         (("--output-size", "512x256"), "twice as many columns"),
         (("--threads", "0"), "threads 0: expected 1 to 1024"),
         (("--threads", "9" * 30), "expected 1 to 1024"),
