@@ -43,12 +43,12 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("it nests too deeply") from None
 
 
-def parse_yaml(text: str | bytes, many: bool = False) -> Any:
-    """The value of a YAML text, or the list of its documents; ValueError, in one line."""
+def parse_yaml(text: str | bytes) -> Any:
+    """The value of a YAML text; ValueError, in one line."""
     import yaml
 
     try:
-        return list(yaml.safe_load_all(text)) if many else yaml.safe_load(text)
+        return yaml.safe_load(text)
     except RecursionError:
         raise ValueError("it nests too deeply") from None
     # What PyYAML raises for text that is not YAML, or whose tags do not fit what they stand before.

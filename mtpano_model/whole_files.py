@@ -40,6 +40,14 @@ def write_whole(path: Path, *parts: bytes | memoryview, durable: bool = False) -
         raise
 
 
+def try_folder(folder: Path) -> None:
+    """OSError where no file can be written into a folder, which is made if it is missing."""
+    import tempfile  # not at the start of every program
+
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+
+
 def write_whole_text(path: Path, lines: Iterable[str]) -> None:
     """Write lines of text as UTF-8 in the same way."""
     write_whole(path, "".join(f"{line}\n" for line in lines).encode())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Annotated, Literal
 
 import tyro
@@ -13,6 +12,7 @@ import tyro
 from mtpano_model.addresses import refuse_address
 from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.pictures.size import parse_size, size_text
+from mtpano_model.whole_files import try_folder
 
 
 @dataclass
@@ -67,8 +67,7 @@ def run(args: Args) -> int:
     if out.is_dir():
         raise MtpanoError(f"--out {out} is a folder: give the name of an ONNX file in it")
     with writing(out):  # which is found out before the minute that an export takes
-        out.parent.mkdir(parents=True, exist_ok=True)
-        TemporaryFile(dir=out.parent).close()
+        try_folder(out.parent)
     said = {**UNKNOWN_ORIGIN, **read_facts(checkpoint)["extra"]}
     facts = ModelFacts(args.license or said["license"], args.trained_on or said["trained_on"])
 

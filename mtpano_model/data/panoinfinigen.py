@@ -56,7 +56,7 @@ class PanoInfinigenDataset(PublicDataset):
         normals = stored @ frame_matrix("released_normals", "optical").T.astype(np.float32)
         length = np.linalg.norm(normals, axis=-1, keepdims=True)
         valid = (length[..., 0] > 0.5) & (depth > 0)
-        normals = np.where(valid[..., None], normals / np.maximum(length, 1e-6), 0)
+        normals /= np.maximum(length, 1e-6)
         valid &= _facing(normals, valid, name)
         semseg = np.full(size, IGNORE, np.uint8)
         return files.make_sample(

@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -245,14 +246,14 @@ class StoreNames:
         self._root = Path(root)
         self._names: dict[Path, list[str]] = {}
         self._read: dict[Path, int] = {}  # bytes of each index that are read
+        self._held: Counter[str] = Counter()  # names by writer
 
     def __len__(self) -> int:
         return sum(map(len, self._names.values()))
 
     def held_by(self, writer: int) -> int:
         """Panoramas that the writer of this number added."""
-        own = f"shard-{writer}-"
-        return sum(len(names) for index, names in self._names.items() if index.name.startswith(own))
+        return self._held[str(writer)]
 
     def refresh(self) -> set[str]:
         """All names by now."""
@@ -264,8 +265,9 @@ class StoreNames:
             if length == self._read.get(index):
                 continue
             # One that shrank was cut by its writer, and may have grown since.
-            self._names[index] = [place.name for place in read_index(index)]
-            self._read[index] = length
+            names = [place.name for place in read_index(index)]
+            self._held[index.name.split("-")[1]] += len(names) - len(self._names.get(index, ()))
+            self._names[index], self._read[index] = names, length
         return {name for names in self._names.values() for name in names}
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from pathlib import Path
 
 from mtpano_model.doctor.finding import Finding, fix, note, ok
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference.engines.cache import EngineCache
 from mtpano_model.inference.engines.tensorrt.library import find_gpu, load_cuda, load_tensorrt
+from mtpano_model.whole_files import try_folder
 
 _LITTLE_ROOM = 2 << 30  # bytes; the engine of the largest model and its scratch files
 
@@ -19,8 +19,8 @@ def check(cache: EngineCache | None = None) -> list[Finding]:
     cache = cache or EngineCache()
     existing = _nearest_folder(cache.folder)
     try:
-        with tempfile.TemporaryFile(dir=existing):
-            free = shutil.disk_usage(existing).free
+        try_folder(existing)
+        free = shutil.disk_usage(existing).free
     except OSError as error:
         return [
             fix(

@@ -116,11 +116,11 @@ def _flat(points: Floats, normals: Floats) -> NDArray[np.bool_]:
     """Quads [h, w] that lie across the mean normal of their corners, as a far floor does."""
     a, b, c, d = _corners(points)
     normal = np.sum(_corners(normals), axis=0)
-    across = [np.abs(np.sum(normal * line, -1)) for line in (c - a, d - b)]
-    long = [np.linalg.norm(line, axis=-1) for line in (c - a, d - b)]
     alike = np.linalg.norm(normal, axis=-1)  # 4 where the four normals are one
-    flat = np.logical_and(*(x < _FLAT * alike * r for x, r in zip(across, long, strict=True)))
-    return np.asarray(flat & (alike > 4 - _FLAT))
+    flat = alike > 4 - _FLAT
+    for line in (c - a, d - b):
+        flat &= np.abs((normal * line).sum(-1)) < _FLAT * alike * np.linalg.norm(line, axis=-1)
+    return np.asarray(flat)
 
 
 def _visible(

@@ -168,10 +168,8 @@ class Postprocessor:
             if self._labels_kernel is None:
                 border_labels(array, low, unlabelled, frame.labels)
             else:
-                logits, taps = (
-                    np.ascontiguousarray(array, np.float32),
-                    find_taps(low.shape, frame.size),
-                )
+                logits = np.ascontiguousarray(array, np.float32)
+                taps = find_taps(low.shape, frame.size)
                 self._labels_kernel.border_labels(logits, low, *taps, unlabelled, frame.labels)
 
     def _ids(self, array: NDArray[Any]) -> tuple[NDArray[Any], int]:

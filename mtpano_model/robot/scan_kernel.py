@@ -76,11 +76,8 @@ def scan(turn, turned, first, latitudes, longitudes, bands, depth, floor, ranges
     across = np.empty((3, count), np.float32)
     columns, rows = np.empty(count, np.float32), np.empty(count, np.float32)
     pixels, opposite = np.empty(count, np.uint32), np.empty(count, np.uint32)
-    seen, free, nearest = (
-        np.empty(count, np.float32),
-        np.ones(count, np.uint8),
-        np.full(count, _INFINITY),
-    )
+    seen, nearest = np.empty(count, np.float32), np.full(count, _INFINITY)
+    free = np.ones(count, np.uint8)
     metres = np.empty(height * width if turned else 0, np.float32)
     if turned:
         _marked(depth.reshape(-1), floor.reshape(-1), metres)
@@ -92,7 +89,7 @@ def scan(turn, turned, first, latitudes, longitudes, bands, depth, floor, ranges
             _take(seen, cosine, near, far, end, free, nearest)
             continue
         # The row of the rays the other way is known with this one: half of the work.
-        other = height - 1 - first - i - first
+        other = height - 1 - 2 * first - i
         paired = 0 <= other < n and other != i and count % 2 == 0
         if paired and other < i:
             continue

@@ -21,6 +21,7 @@ PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
 OLD_PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 BUILTIN_VARIABLE = "FASTDDS_BUILTIN_TRANSPORTS"
 UDP = "UDPv4"  # of its values, the one without shared memory
+OVER_UDP = "messages go over UDP, which loses large images"
 _RANGES = ("SUBNET", "LOCALHOST", "OFF", "SYSTEM_DEFAULT")
 _ENOUGH_BUFFER = 16 << 20  # what docs/deployment.md lets Cyclone DDS ask for
 _HIGHEST_DOMAIN, _EPHEMERAL_DOMAIN = 232, 102
@@ -109,7 +110,7 @@ def lossy_transport(environment: Mapping[str, str] = os.environ) -> str:
     if environment.get(BUILTIN_VARIABLE) != UDP:
         return why
     why = why or f"{SHARED_MEMORY} had no room at the start, or {BUILTIN_VARIABLE}={UDP} was set"
-    return f"messages go over UDP, which loses large images: {why}"
+    return f"{OVER_UDP}: {why}"
 
 
 def _receive_buffer() -> Finding:

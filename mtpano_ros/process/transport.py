@@ -15,6 +15,7 @@ from mtpano_ros.doctor.ros import rmw
 from mtpano_ros.doctor.transport import (
     BUILTIN_VARIABLE,
     OLD_PROFILE_VARIABLE,
+    OVER_UDP,
     PROFILE_VARIABLE,
     SEGMENT,
     SHARED_MEMORY,
@@ -73,7 +74,7 @@ def prepare_transport(environment: MutableMapping[str, str] = os.environ) -> lis
     for name in (PROFILE_VARIABLE, OLD_PROFILE_VARIABLE):
         environment.pop(name, None)
     environment[BUILTIN_VARIABLE] = UDP
-    return [f"messages go over UDP, which loses large images: {found}"]
+    return [f"{OVER_UDP}: {found}"]
 
 
 def _has_room() -> bool:

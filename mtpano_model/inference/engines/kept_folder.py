@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 from pathlib import Path
 
 from mtpano_model.inference.engines.cache import default_folder
+from mtpano_model.whole_files import try_folder
 
 log = logging.getLogger(__name__)
 
@@ -19,9 +19,7 @@ def kept_folder(library: str) -> Path | None:
     """
     folder = default_folder().with_name(library)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        try_folder(folder)
     except OSError as error:
         log.warning(
             "what %s compiles cannot be kept in %s (%s), so each start compiles again: free space "
