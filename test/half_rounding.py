@@ -14,6 +14,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from mtpano_model.graph.attention import attention_weights
+
 FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 
 
@@ -77,3 +79,10 @@ def _rounded(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, str]]:
     graph.node.extend(nodes)
     del graph.value_info[:]
     return result, peaks
+
+
+def softmax_types(model: onnx.ModelProto) -> list[int]:
+    """The element type of every Softmax that attends."""
+    weights = attention_weights(model.graph)
+    inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
+    return [v.type.tensor_type.elem_type for v in inferred.value_info if v.name in weights]

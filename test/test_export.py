@@ -11,6 +11,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+from half_rounding import run_rounded, softmax_types
 from networks import seeded, tiny
 from operator_check import unsupported_operators
 
@@ -19,10 +20,13 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.export.onnx_graph import check_size, export_cpu_tail
 from mtpano_model.geometry.sphere import frame_matrix
 from mtpano_model.graph import save
+from mtpano_model.graph.attention import is_vision_transformer, scale_queries_first
 from mtpano_model.graph.gpu_tail import join_gpu_tail
 from mtpano_model.graph.half_precision import compute_in_half
+from mtpano_model.graph.model_info import read_model_info
 from mtpano_model.graph.save import save_model, store_weights_in_half
 from mtpano_model.inference import load_estimator
+from mtpano_model.inference.engines.tensorrt.graph import prepare_graph
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.network.pretrained import save_pretrained
 
@@ -111,6 +115,29 @@ def test_every_form_is_valid_and_fit_for_tensorrt(tmp_path, name):
         modes = {a.s for n in model.graph.node if n.op_type == "Pad" for a in n.attribute}
         assert b"wrap" not in modes
     assert forms["stored"].stat().st_size < 0.75 * forms["fp32"].stat().st_size
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["base", "large", "released"])
+def test_no_transformer_has_an_unscaled_score(tmp_path, name):
+    exported = _model(name)
+    assert scale_queries_first(exported.graph) == 0
+    assert is_vision_transformer(exported.graph)
+    save_model(exported, tmp_path / "m.onnx")
+    prepare_graph(read_model_info(tmp_path / "m.onnx"), "fp16", tmp_path / "prepared.onnx")
+    assert unsupported_operators(tmp_path / "prepared.onnx") == []
+    prepared = onnx.load(tmp_path / "prepared.onnx")
+    assert scale_queries_first(prepared.graph) == 0
+    assert set(softmax_types(prepared)) == {onnx.TensorProto.FLOAT16}
+    image = np.random.default_rng(0).integers(0, 256, (1, 64, 128, 3), np.uint8)
+    (found,), largest = run_rounded(prepared, [image])
+    assert max(largest.values()) < 65504 / 8
+    join_gpu_tail(exported)
+    session = ort.InferenceSession(exported.SerializeToString())
+    labels, normals = session.run(["labels", "normals"], {"image": image})
+    assert np.mean(found["labels"] != labels) < 0.02
+    cosines = (found["normals"] * normals).sum(-1)
+    assert np.degrees(np.arccos(np.clip(np.percentile(cosines, 1), -1, 1))) < 1
 
 
 def test_one_layer_normalization_node_a_norm():
