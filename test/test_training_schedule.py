@@ -12,6 +12,7 @@ from box_rooms import BoxRooms, box_data, quick_config
 from killed_training import ALL_STAGES, Killed, kill_at
 
 from mtpano_model.data.sample import collate
+from mtpano_model.errors import MtpanoError
 from mtpano_model.network import PDBridgeNet, preset
 from mtpano_model.network.pretrained import (
     from_pretrained,
@@ -51,12 +52,13 @@ def test_the_heads_warm_up_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert torch.equal(net.state_dict()[mean], after[mean])
 
 
-def test_a_frozen_backbone_keeps_every_bit(tmp_path: Path) -> None:
+def test_frozen_parts_keep_every_bit(tmp_path: Path) -> None:
     """Also in the moving average that is shipped; everything else learns."""
+    frozen = ("backbone", "bridges")
     save_pretrained(PDBridgeNet(preset("nano")), tmp_path / "start")
     before = read_tensors(tmp_path / "start")
     config = quick_config(
-        stages=(Stage(32, 64, 3, 2),), network="", freeze_backbone=True,
+        stages=(Stage(32, 64, 3, 2),), network="", freeze=frozen,
         optimizer=OptimizerConfig(ema=0.9),
     )  # fmt: skip
     train(config, box_data(), tmp_path / "run", init=tmp_path / "start.safetensors")
@@ -64,8 +66,14 @@ def test_a_frozen_backbone_keeps_every_bit(tmp_path: Path) -> None:
     for name in ("net", "average"):
         after = read_tensors(step / name)
         same = {key for key, tensor in before.items() if torch.equal(tensor, after[key])}
-        assert {key for key in before if key.startswith("backbone.")} <= same
-        assert {key.split(".")[0] for key in set(before) - same} >= {"bridges", "decoders", "heads"}
+        assert {key for key in before if key.split(".")[0] in frozen} <= same
+        assert {key.split(".")[0] for key in set(before) - same} >= {"decoders", "heads"}
+
+
+def test_a_part_that_does_not_exist_cannot_be_frozen(tmp_path: Path) -> None:
+    config = quick_config(network="nano", freeze=("backbone", "bridge"))
+    with pytest.raises(MtpanoError, match=r"no part 'bridge'.*bridges"):
+        train(config, box_data(), tmp_path / "run")
 
 
 def test_schedules() -> None:

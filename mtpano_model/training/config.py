@@ -122,7 +122,8 @@ class TrainConfig:
     keep_unlabelled: where a panorama has no labels at all of a task, teach what the network said
         before training, so that it forgets nothing.
     freeze_norm: leave batch normalisation as it is (small data sets, small batches).
-    freeze_backbone: leave the backbone as it is: a step is cheaper, and fewer weights change.
+    freeze: parts of the network that stay as they are, by their names in the checkpoint, such as
+        backbone and bridges: a step is cheaper, and fewer weights change.
     accumulate: batches a step adds up.
     precision: "bf16-mixed" computes the network in bfloat16; losses stay in float32.
     workers: processes that load and augment; 0 = in the training process.
@@ -148,7 +149,7 @@ class TrainConfig:
     patch_depth: bool = False
     keep_unlabelled: bool = False
     freeze_norm: bool = False
-    freeze_backbone: bool = False
+    freeze: tuple[str, ...] = ()
     accumulate: int = 1
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     workers: int = 1

@@ -29,7 +29,7 @@ from mtpano_model.training.masking import ReduceCount, one_process
 from mtpano_model.training.multi_task import multi_task_loss, with_point_map
 from mtpano_model.training.optimizer import (
     build_optimizer,
-    freeze_backbone,
+    freeze,
     set_learning,
     set_learning_rate,
 )
@@ -69,8 +69,7 @@ def train(
     fabric = start_fabric(config)
     torch.manual_seed(config.seed)
     net = starting_network(config, init)
-    if config.freeze_backbone:
-        freeze_backbone(net)
+    freeze(net, config.freeze)
     licence = licence_of(config, init, checkpoint)
     layout = memory_format(fabric.device)
     net.to(memory_format=layout)  # type: ignore[call-overload]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from mtpano_model.errors import MtpanoError, did_you_mean
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.training.config import OptimizerConfig, Stage
 
@@ -17,7 +19,7 @@ _HEADS = ("aggregators.", "heads.")
 def build_optimizer(net: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Four groups: (backbone, rest) x (weights that decay, biases and norms that do not).
 
-    Without parameters that need no gradient, such as those of a frozen backbone.
+    Without parameters that need no gradient, such as those of frozen parts.
     """
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in net.named_parameters():
@@ -59,9 +61,16 @@ def _factor(config: OptimizerConfig, step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def freeze_backbone(net: PDBridgeNet) -> None:
-    """For a whole run, and before the network is sharded or its optimizer is built."""
-    net.backbone.requires_grad_(False)
+def freeze(net: PDBridgeNet, parts: Sequence[str]) -> None:
+    """For a whole run, and before the network is sharded or its optimizer is built.
+
+    parts: names of the network's children; MtpanoError where one does not exist.
+    """
+    modules = dict(net.named_children())
+    for part in parts:
+        if part not in modules:
+            raise MtpanoError(f"the network has no part '{part}': {did_you_mean(part, modules)}")
+        modules[part].requires_grad_(False)
 
 
 def set_learning(net: PDBridgeNet, stage: Stage, *, freeze_norm: bool) -> list[nn.Parameter]:
@@ -76,8 +85,10 @@ def set_learning(net: PDBridgeNet, stage: Stage, *, freeze_norm: bool) -> list[n
             module.train()
         if freeze_norm and isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
-    if not any(p.requires_grad for p in net.backbone.parameters()):
-        net.backbone.eval()
+    for module in net.children():
+        parameters = list(module.parameters())
+        if parameters and not any(p.requires_grad for p in parameters):
+            module.eval()
     if stage.learn == "all":
         return []
     return [p for name, p in net.named_parameters() if not name.startswith(_HEADS)]
