@@ -9,21 +9,26 @@
 #   .venv/bin/pip install git+https://github.com/microsoft/MoGe
 # and load their weights from the Hugging Face hub. LABEL and TRAIN add options to labelling and
 # training, EXPORT replaces the export's --half-weights, INIT the default model that training starts
-# from and is compared with. Run it again to go on where it stopped.
+# from and is compared with. ALSO names what else is trained on, as --also of mtpano train does: by
+# default the rendered worlds beside this script, in three of ten panoramas, because the teachers
+# know no metres. ALSO= mixes nothing in. Run the script again to go on where it stopped.
 set -euo pipefail
 if [[ $# -lt 2 ]]; then
-    sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
     exit 2
 fi
 bag=$1 out=$2
 shift 2
 teachers=("${@:-moge2}")
 [[ $# -gt 0 ]] || teachers+=(mask2former)
+worlds=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/worlds
+[[ -n ${ALSO+set} || ! -d $worlds ]] || ALSO=rooms:0.3:$worlds
 
-# shellcheck disable=SC2086 # LABEL, TRAIN and EXPORT hold several options each
+# shellcheck disable=SC2086 # LABEL, ALSO, TRAIN and EXPORT hold several options each
 mtpano label --input "$bag" --teacher "${teachers[@]}" --out "$out/labels" ${LABEL:-}
 # shellcheck disable=SC2086
-mtpano train --preset finetune_bag --data-root "$out/labels" --out "$out/run" --init "${INIT:-default}" --resume ${TRAIN:-}
+mtpano train --preset finetune_bag --data-root "$out/labels" --out "$out/run" --init "${INIT:-default}" --resume \
+    ${ALSO:+--also $ALSO} ${TRAIN:-}
 # shellcheck disable=SC2086
 mtpano export "$out/run" --out "$out/model.onnx" ${EXPORT:---half-weights}
 for model in before:${INIT:-default} after:$out/model.onnx; do
