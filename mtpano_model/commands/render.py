@@ -55,7 +55,7 @@ class Args:
     """Number that decides the worlds: the same seed and settings give the same worlds."""
     split: Literal["train", "heldout"] = "train"
     """Which models, textures and skies to use; heldout is a quarter of them, for measuring."""
-    samples: int = 8
+    samples: int = 4
     """Number of light paths through each pixel, before the denoiser."""
     processes: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     """Number of Blender processes, each with one thread; the default is the number of cores."""
