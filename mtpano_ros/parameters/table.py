@@ -129,8 +129,8 @@ class Parameters(Group):
     )
     edge_filter: float = option(
         DEFAULT_DEGREES,
-        "Degrees. A point whose surface is seen at a smaller angle than this, towards both of its "
-        "neighbours, hangs between foreground and background. It becomes NaN in clouds, scan and "
+        "Degrees. A point hangs between foreground and background if the lines to both of its "
+        "neighbours are seen at a smaller angle than this. It becomes NaN in clouds, scan and "
         "views. 0: off.",
         between=(0.0, 89.0),
     )
