@@ -75,7 +75,15 @@ def page(results: Mapping[str, Any]) -> str:
         "The first two lines are medians over the rounds; the others were measured once. Rates are "
         "not measured with three subscribers.",
         table(
-            ("camera", "cloud", "subscribers", "node", "images/s", "latency ms", "CPU ms per image"),
+            (
+                "camera",
+                "cloud",
+                "subscribers",
+                "node",
+                "images/s",
+                "latency ms",
+                "CPU ms per image",
+            ),
             (
                 (
                     row["camera"],
@@ -113,8 +121,8 @@ def page(results: Mapping[str, Any]) -> str:
             ),
         ),
         "## Where each millisecond goes",
-        "One image of 512x1024, each step by itself: the CPU time of one thread, and for the network "
-        "the time by the clock.",
+        "One image of 512x1024, each step by itself: the CPU time of one thread, and for the "
+        "network the time by the clock.",
         table(("step", "ms"), results["profile_ms"].items()),
         "## What to expect on GPUs: computed, not measured",
         f"A roofline over the {results['roofline']['gflop']} GFLOP and "

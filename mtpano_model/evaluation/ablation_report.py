@@ -129,7 +129,15 @@ def write_ablation_report(
 
 def _table(rows: Sequence[Row]) -> list[str]:
     titles = [title for _, _, title, *_ in COLUMNS]
-    header = ["", *titles, "Δ single %", "Δ plain %", "M parameters", "s per step", "ms per picture"]
+    header = [
+        "",
+        *titles,
+        "Δ single %",
+        "Δ plain %",
+        "M parameters",
+        "s per step",
+        "ms per picture",
+    ]
     base = {row.variant.name: row for row in rows}
     lines = []
     for row in rows:

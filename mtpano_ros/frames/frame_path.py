@@ -193,7 +193,7 @@ class FramePath:
         self._statistics.count(f"skipped_{reason}")
         self._tell.error(
             reason,
-            f"skipped an image: to {stage} it raised {type(error).__name__}: {lines[-1]}",
+            f"skipped an image: the stage '{stage}' raised {type(error).__name__}: {lines[-1]}",
         )
 
     # --- helpers --------------------------------------------------------------------------------

@@ -165,7 +165,7 @@ class Intake:
             self._source.take(endpoint, message)
         except Exception as error:  # one message must not leave the node deaf
             self._statistics.count("received")
-            self._skipped(f"to take it raised {one_line(error)}")
+            self._skipped(f"taking it raised {one_line(error)}")
 
     def _on_broken_message(self, error: Exception) -> None:
         self._statistics.count("received")
@@ -178,7 +178,7 @@ class Intake:
         try:
             self._take(shot)
         except Exception as error:  # nor must one image
-            self._skipped(f"to take it raised {one_line(error)}")
+            self._skipped(f"taking it raised {one_line(error)}")
 
     def _take(self, shot: Shot) -> None:
         stamp = nanoseconds(shot.header.stamp)
@@ -189,7 +189,7 @@ class Intake:
             self._tell.warn(
                 "stamp",
                 f"skipped an image: its stamp {stamp / 1e9:.3f} s is before the last one's, "
-                f"{earlier / 1e9:.3f} s, expected stamps that grow; the next is taken again"
+                f"{earlier / 1e9:.3f} s, expected stamps that grow; the next image is taken again"
                 f"{self._rivals()}",
             )
         elif not plan.wanted:
