@@ -1,8 +1,8 @@
-"""Takes the camera's images while somebody listens to an output, and hands them to the frame path.
+"""Takes the camera's images while an output has a subscriber, and hands them to the frame path.
 
-While nobody listens the node has no subscription to the camera, so that no image crosses the
-middleware in vain. rclpy has no event for a new subscriber on Humble, and an executor wakes up for
-milliseconds of work; so a thread looks at the publishers a few times a second.
+While no output has one, the node has no subscription to the camera, so that no image crosses the
+middleware for nothing. On Humble rclpy has no event for a new subscriber, and each wake-up of an
+executor costs milliseconds. A thread therefore looks at the publishers a few times a second.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ POLL_SECONDS = 0.1
 class Intake:
     """The camera's side of one active node, from activate to deactivate.
 
-    The constructor subscribes, and raises what the middleware or a qos_override refuses; while
-    nobody listens it leaves again at once.
+    The constructor subscribes, and raises if the middleware or a qos_override is refused. If no
+    output has a subscriber, it unsubscribes at once.
     """
 
     def __init__(

@@ -202,7 +202,7 @@ def stages(latency: Mapping[str, str]) -> dict[str, dict[str, float]]:
 
 
 def print_summary(summary: Mapping[str, Any], out: Path) -> None:
-    """A few lines for the one who waits."""
+    """Print a few lines for the user."""
     lost = summary["sent"] - summary["processed"] - summary["dropped"] - summary["skipped"]
     print(
         f"demo: {summary['sent']} panoramas sent, {summary['processed']} processed, "

@@ -1,10 +1,10 @@
-"""Play panoramas as the two raw fisheyes of a camera would: what `demo --rig` looks through.
+"""Plays panoramas as the two raw fisheyes of a camera, for `demo --rig`.
 
     python -m mtpano_ros.start lenses --write-rig rig.yaml
     python -m mtpano_ros.start lenses my_panoramas/ --form h264
 
 Publishes `front` and `back`, as sensor_msgs/Image or as H.264 in CompressedImage, both with one
-stamp; and on `image` the panorama itself with the same stamp, for whoever draws it.
+stamp; and on `image` the panorama itself with the same stamp, for drawing.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@
 Subscribes to the outputs of the node, puts them together by their exact stamp, and ends by
 itself. It subscribes to the camera's `image` last, when all outputs are matched: a player started
 with `--wait-for-subscribers 2` (node and snapshot) then loses nothing. Files are written after
-the last image, so that writing them does not slow down what is being looked at.
+the last image, so that writing them does not slow down the node.
 """
 
 from __future__ import annotations
