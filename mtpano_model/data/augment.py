@@ -1,8 +1,8 @@
 """Augmentation that keeps the geometry true.
 
-Turning and mirroring move every target with the picture, and turn the vectors; metres stay.
-Stretching makes another room, whose metres are worked out anew. Colours
-change as cameras change them: exposure, tone, white balance, blur, noise, JPEG.
+Rotating and mirroring move every target with the picture, and turn the vectors; metres stay.
+Stretching makes another room, whose depth and normals are computed anew. Colours change as in
+cameras: exposure, tone, white balance, blur, noise, JPEG.
 """
 
 from __future__ import annotations

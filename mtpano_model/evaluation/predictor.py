@@ -1,4 +1,4 @@
-"""One door to every model: an ONNX file through the engines, a checkpoint through torch."""
+"""One interface to all models: an ONNX file runs on an engine, a checkpoint in torch."""
 
 from __future__ import annotations
 
