@@ -28,7 +28,7 @@ from mtpano_model.training.validation import known_maps
 
 
 class Predictor(Protocol):
-    """A model that turns a picture into maps. classes: of its labels; about: facts for reports."""
+    """A model that turns a picture into maps. classes: of its labels. about: facts for reports."""
 
     classes: ClassSet
     about: dict[str, str]
