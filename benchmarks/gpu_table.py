@@ -54,11 +54,12 @@ def row(name: str, size: Size) -> list[object]:
 
 _HEAD = """# What to expect on GPUs
 
-These milliseconds are computed, not measured: every node takes at least as long as its arithmetic
-at the data sheet's dense fp16 peak (sums in fp32) and as moving its inputs and outputs once,
-whichever is longer. Engines fuse nodes and move less, and they reach a part of the peaks only, so
-read the figures as an order of magnitude. The graphs are those that TensorRT gets, with the GPU
-tail. `python -m benchmarks.gpu_table` writes this page.
+These milliseconds are computed, not measured. Every node is assumed to take as long as its
+arithmetic at the data sheet's dense fp16 peak (sums in fp32), or as moving its inputs and outputs
+once, whichever is longer. Engines fuse nodes and therefore move less, but they reach only a part
+of the peaks, so the figures are an order of magnitude. The graphs are rewritten for TensorRT and
+have the GPU tail. Sizes are HEIGHTxWIDTH.
+`python -m benchmarks.gpu_table --out docs/benchmarks/gpu.md` writes this page.
 
 """
 

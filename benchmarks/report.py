@@ -13,9 +13,9 @@ from mtpano_model.evaluation.charts import bar_chart
 
 # key -> (what it says, the goal)
 RATIOS = {
-    "throughput_vs_naive": ("images a second, ours / naive", ">= 4"),
+    "throughput_vs_naive": ("images per second, ours / naive", ">= 4"),
     "latency_vs_naive": ("camera to last output, ours / naive", "<= 0.33"),
-    "cpu_vs_naive": ("CPU time an image, ours / naive", "<= 0.33"),
+    "cpu_vs_naive": ("CPU time per image, ours / naive", "<= 0.33"),
     "path_over_memcpy": ("CPU time of the frame path / one copy of all published bytes", "<= 8"),
     "pack_over_memcpy": ("packing the cloud / one copy of it", "<= 2"),
     "latency_over_parts": (
@@ -25,19 +25,22 @@ RATIOS = {
 }
 
 TERMS = """\
-- **ours, naive**: `pano_node` as shipped; `benchmarks/naive_node.py`, the node that people write:
-  all in one callback, libraries' defaults throughout.
-- **images/s**: complete sets of outputs a second while the camera sends more than the node can
-  take; what it **sustains**. **Latency**: from the camera's stamp to the last output at a
-  subscriber, the median image. **CPU time**: of the node's process, all threads. Both at half of
-  what the node sustains at 512x1024 (all sizes are HEIGHTxWIDTH).
+All sizes are HEIGHTxWIDTH.
+
+- **ours**: `pano_node` as shipped. **naive**: `benchmarks/naive_node.py`, a node as people write
+  it by hand, with everything in one callback and the defaults of all libraries.
+- **images/s**: complete sets of outputs per second while the camera sends more images than the
+  node can process. This is the rate that the node sustains.
+- **Latency**: from the camera's stamp to the last output at a subscriber, for the median image.
+  **CPU time**: of all threads of the node's process. Both are measured at half of the rate that
+  the node sustains at 512x1024.
 - **Engine alone**: the network without a node. **Frame path**: our node with
-  `benchmarks/stub_node.py`, an engine that answers at once, so that only path and transport are
-  left. **One copy**: numpy copies as many bytes as are published.
-- Other programs disturb a shared machine, so all take turns, in rounds. A ratio to the naive node
-  is made within each round and is the median of the rounds. The table below has the median of
-  each node alone; the quotient of two of its lines is therefore another number, and the
-  difference says how much rounds differ."""
+  `benchmarks/stub_node.py`, whose engine answers at once, so that only path and transport are
+  measured. **One copy**: numpy copies as many bytes as are published.
+- **Rounds**: other programs disturb a shared machine, so the nodes take turns, in several rounds.
+  Each ratio to the naive node is computed within a round; the median of the rounds is shown. The
+  table of cameras shows the median of each node by itself, so the quotient of two of its lines
+  differs from the ratio by as much as rounds differ."""
 
 
 def write_report(folder: Path, results: Mapping[str, Any]) -> None:
@@ -60,8 +63,8 @@ def page(results: Mapping[str, Any]) -> str:
         "weights in PyTorch eager, float32.",
         TERMS,
         "![images a second](throughput.svg)",
-        "## Ours in relation to",
-        "Camera 512x1024, cloud on, one subscriber.",
+        "## Ratios",
+        "Camera of 512x1024, with the cloud, one subscriber.",
         table(
             ("ratio", "value", "goal"),
             ((what, results[key], goal) for key, (what, goal) in RATIOS.items()),
@@ -69,9 +72,18 @@ def page(results: Mapping[str, Any]) -> str:
         f"Engine alone {details['engine_ms']} ms, one copy of the published bytes "
         f"{details['memory_copy_ms']} ms, frame path {details['stub_cpu_ms']} ms of CPU time.",
         "## Every camera, cloud on and off, one and three subscribers",
-        "The first two lines are medians of the rounds; the others were measured once.",
+        "The first two lines are medians over the rounds; the others were measured once. Rates are "
+        "not measured with three subscribers.",
         table(
-            ("camera", "cloud", "subscribers", "node", "images/s", "latency ms", "CPU ms an image"),
+            (
+                "camera",
+                "cloud",
+                "subscribers",
+                "node",
+                "images/s",
+                "latency ms",
+                "CPU ms per image",
+            ),
             (
                 (
                     row["camera"],
@@ -109,13 +121,14 @@ def page(results: Mapping[str, Any]) -> str:
             ),
         ),
         "## Where each millisecond goes",
-        "One image of 512x1024, every step alone: CPU time of one thread, time that passes for the "
-        "network.",
+        "One image of 512x1024, each step by itself: the CPU time of one thread, and for the "
+        "network the time by the clock.",
         table(("step", "ms"), results["profile_ms"].items()),
         "## What to expect on GPUs: computed, not measured",
         f"A roofline over the {results['roofline']['gflop']} GFLOP and "
-        f"{results['roofline']['megabytes_fp16']} MB (fp16) that the graph's nodes compute and "
-        "move; see benchmarks/roofline.py.",
+        f"{results['roofline']['megabytes_fp16']} MB (fp16) that the nodes of the exported graph "
+        "compute and move (benchmarks/roofline.py). [gpu.md](gpu.md) has other networks and sizes, "
+        "with the graphs rewritten for TensorRT, which move less.",
         table(("device", "ms, computed"), results["roofline"]["milliseconds"].items()),
         "## Machine",
         table(("fact", "value"), machine.items()),

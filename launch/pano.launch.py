@@ -3,8 +3,8 @@
     ros2 launch mtpano_ros pano.launch.py image:=/camera/image_raw
     ros2 launch mtpano_ros pano.launch.py rig:=my_rig.yaml
 
-Every parameter has its place in the parameter file; `model`, `backend`, `image_transport`, `rig`,
-`autostart` and `use_sim_time` can be said here too and then win over the file. Names without a
+Parameters are set in the parameter file. `model`, `backend`, `image_transport`, `rig`, `autostart`
+and `use_sim_time` are arguments as well, which override the file. Names without a
 leading slash follow the namespace that an including launch file has pushed.
 """
 
@@ -41,14 +41,14 @@ ARGUMENTS = {
     "compressed_image": ("", "topic of JPEG or PNG panoramas; empty: image, then /compressed"),
     "image_transport": ("", "raw, compressed or video; empty: as in params_file"),
     "rig": ("", "rig file: panoramas are made from its lenses; empty: as in params_file"),
-    "imu": ("imu", "topic of the IMU, where the parameter level is imu"),
-    "namespace": ("mtpano", "where the outputs stand"),
+    "imu": ("imu", "topic of the IMU, with the parameter level: imu"),
+    "namespace": ("mtpano", "namespace of the outputs"),
     "params_file": (str(SHARE / "config" / "pano.yaml"), "parameters of the node"),
     "model": ("", "a bundled model's name or an .onnx file; empty: as in params_file"),
     "backend": ("", "auto, openvino, onnxruntime or tensorrt; empty: as in params_file"),
     "autostart": ("", "false waits for lifecycle services; empty: as in params_file"),
     "use_sim_time": ("", "true takes the time from /clock; empty: as in params_file"),
-    "respawn": ("true", "start the node again, 2 s later, if it ever dies"),
+    "respawn": ("true", "start the node again 2 s after it has died"),
     "log_level": ("info", "debug, info, warn, error or fatal"),
     "rviz": ("false", "show the cloud and the coloured images, where rviz2 is installed"),
     "fixed_frame": ("map", "the frame that RViz draws in"),

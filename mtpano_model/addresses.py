@@ -1,4 +1,4 @@
-"""Addresses (http://, s3://, rtsp://, ...) where a path is expected: what to do instead."""
+"""Refuses addresses (http://, s3://, rtsp://, ...) where a path is expected."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The engines that run a model, where each runs, and how to get it; only words, no imports.
+"""The names of engines, the devices of each, and how to install it; no imports.
 
 The choices of commands, node and launch files come from here.
 """

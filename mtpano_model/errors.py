@@ -1,4 +1,4 @@
-"""The one exception for mistakes a user can mend, and what to say of others."""
+"""The one exception for mistakes that a user can correct, and the wording of others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One line instead of a traceback, for whatever ends a program. Loads nothing but Python."""
+"""One line instead of a traceback for unexpected errors. Imports only the standard library."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that a program reads back: whole and of the right kind, or one sentence about them."""
+"""Reads files back that a program wrote; a missing or damaged one is refused in one sentence."""
 
 from __future__ import annotations
 

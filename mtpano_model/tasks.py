@@ -1,4 +1,4 @@
-"""The one table of the six tasks: what each predicts, in how many channels, in which stream.
+"""The table of all tasks: what each predicts, in how many channels, in which stream.
 
 Invariant: rolling the panorama by a yaw rolls the target unchanged. Variant: the target is a
 vector field that must also be rotated about the vertical axis (arXiv 2602.05330, section 3).

@@ -1,4 +1,4 @@
-"""What an active node holds: the camera's side, the way of an image, the mounting and the bond."""
+"""The parts of an active node: camera intake, frame path, mounting and bond."""
 
 from __future__ import annotations
 

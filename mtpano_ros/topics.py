@@ -1,4 +1,4 @@
-"""What a topic is, and those of the node that are no outputs (these: outputs/table.py)."""
+"""The description of a topic, and the node's topics other than outputs (outputs/table.py)."""
 
 from __future__ import annotations
 

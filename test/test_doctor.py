@@ -148,7 +148,7 @@ def test_a_gpu_without_its_driver_is_to_be_fixed_and_no_gpu_is_fine(
 def test_a_gpu_without_tensorrt_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     install(monkeypatch, Machine(tensorrt="8.6.1"))
     findings = engines.check_gpu()
-    assert "idle for want of TensorRT: TensorRT 8.6.1 is too old" in text(findings, "fix")
+    assert "the GPU is not used: TensorRT 8.6.1 is too old" in text(findings, "fix")
     assert not any(finding.essential for finding in findings)
 
 

@@ -27,9 +27,9 @@ _PCD_FIELDS = ("x", "y", "z", "rgb", "normal_x", "normal_y", "normal_z", "label"
 
 
 def write_ply(path: Path, cloud: Cloud) -> None:
-    """Points with a surface only: PLY has no convention for missing points.
+    """Write the points that have a surface, since PLY has no convention for missing points.
 
-    Normals that are not known are written as zero vectors, since viewers choke on NaN.
+    Unknown normals are written as zero vectors, because some viewers cannot read NaN.
     """
     cloud = cloud.finite()
     records = np.empty(len(cloud), _PLY_RECORD)
@@ -55,7 +55,7 @@ def write_ply(path: Path, cloud: Cloud) -> None:
 
 
 def write_pcd(path: Path, cloud: Cloud) -> None:
-    """Every point, organised where the cloud is; points without a surface are NaN.
+    """Write every point, organised if the cloud is; points without a surface are NaN.
 
     The colour is packed as PCL does: 0x00RRGGBB in the bits of a float32.
     """

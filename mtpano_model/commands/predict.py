@@ -55,36 +55,38 @@ class Args:
     backend: Backend = "auto"
     """Engine that runs the network; auto takes the fastest that is installed."""
     device: Device = "auto"
-    """Where it runs: cpu, cuda (NVIDIA), gpu (Intel) or tensorrt (ONNX Runtime's provider)."""
+    """Device: cpu, cuda (NVIDIA), gpu (Intel) or tensorrt (ONNX Runtime's provider)."""
     threads: int | None = None
-    """Processor threads; the engine's own choice if not given."""
+    """CPU threads; by default the engine chooses."""
     precision: Precision | None = None
-    """Arithmetic of the network, where the engine has a choice."""
+    """Arithmetic of the network; by default the engine chooses."""
     output_size: str = "input"
     """input (the picture's size, at most 512 rows), network, or HEIGHTxWIDTH."""
     cloud: Literal["ply", "pcd", "none"] = "ply"
     """Format of the point cloud, in the optical frame: x right, y down, z forward."""
     cloud_stride: int = 1
-    """The cloud has a point for every Nth row and column."""
+    """The cloud has one point for every Nth row and every Nth column."""
     min_range: float = 0.0
     """Metres; nearer distances become -Inf (too near)."""
     max_range: float = float("inf")
     """Metres; farther distances become +Inf (open)."""
     depth_finish: DepthFinish = "off"
-    """normals: bend depth to the predicted normals, so that walls become flatter."""
+    """normals: correct depth by the predicted normals, so that walls become flatter."""
     mask: Path | None = None
-    """A 2:1 picture that is white where the robot itself is seen; nothing is measured there."""
+    """A 2:1 picture that is white where the camera sees the robot itself; depth and normals are
+    unknown there."""
     panels: bool = True
     """Write the panels, the slowest of the outputs."""
     sheet: bool = False
-    """Write sheet.jpg too: all pictures, a row each; above a hundred sheet_01.jpg and so on."""
+    """Also write sheet.jpg with a row for each picture; for more than a hundred pictures
+    sheet_01.jpg and so on."""
     level: bool = False
-    """Turn each picture upright first, by the tilt that its metadata (GPano) gives, else by the
-    floor and ceiling in it, and its results back."""
+    """Turn each picture upright before the network sees it, and the results back. The tilt is that
+    of its metadata (GPano), or else is measured from the floor and ceiling in it."""
     camera_height: float | None = None
     """Metres from the floor to the camera; depth is then scaled so that the floor lies there."""
     allow_non_2to1: bool = False
-    """Also take pictures that are not 2:1, and treat them as equirectangular."""
+    """Also read pictures that are not 2:1; they are stretched over the whole sphere."""
     rig: Path | None = None
     """A rig file (`mtpano rig template`, or Kalibr's camchain): the pictures are of its lenses."""
     topic: str | None = None
@@ -97,7 +99,7 @@ def run(args: Args) -> int:
     """Predict everything; 0 if any picture worked, 1 if none did."""
     parse_output_size(args.output_size)
     if args.cloud_stride < 1:
-        raise MtpanoError(f"cloud stride {args.cloud_stride} is too small: expected 1 or more")
+        raise MtpanoError(f"--cloud-stride {args.cloud_stride} is too small: expected 1 or more")
     shots = open_shots(args.pictures, args.topic, args.every, args.rig, args.allow_non_2to1)
     mask = None if args.mask is None else load_mask(args.mask, args.allow_non_2to1)
     rules = ValueRules(args.min_range, args.max_range, mask, args.depth_finish)

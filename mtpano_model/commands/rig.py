@@ -30,12 +30,12 @@ Pictures = dict[str, NDArray[np.uint8]]
 class Check:
     """Draw a rig's panorama and each lens's share of it, and measure how well they agree.
 
-    It writes panorama.png and shares.png, in which every lens has a colour and what no lens sees
-    is grey.
+    It writes panorama.png and shares.png. In shares.png every lens has a colour, and what no lens
+    sees is grey.
     """
 
     rig: Positional[Path]
-    """The rig file, ours or Kalibr's camchain."""
+    """A rig file (`mtpano rig template`) or Kalibr's camchain."""
     pictures: Positional[list[Path]]
     """One picture for every topic of the rig, in the order of its lenses."""
     out: Path = Path("out")
@@ -56,7 +56,7 @@ class Calibrate:
     rig: Positional[Path]
     """The rig file to start from, for example one that `mtpano rig template` printed."""
     pictures: Positional[list[Path]]
-    """Pictures of a few moments; with two topics: first and second lens in turn."""
+    """Pictures of three or more moments; with two topics, first and second lens in turn."""
     out: Path = Path("rig_refined.yaml")
     """The rig file to write."""
 

@@ -1,8 +1,8 @@
 """Augmentation that keeps the geometry true.
 
-Turning and mirroring move every target with the picture, and turn the vectors; metres stay.
-Stretching makes another room, whose metres are worked out anew. Colours
-change as cameras change them: exposure, tone, white balance, blur, noise, JPEG.
+Rotating and mirroring move every target with the picture, and turn the vectors; metres stay.
+Stretching makes another room, whose depth and normals are computed anew. Colours change as in
+cameras: exposure, tone, white balance, blur, noise, JPEG.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from mtpano_model.geometry.perspective import Places
 class AugmentConfig:
     """How much a training sample is changed; the default changes nothing.
 
-    yaw: roll the panorama by a random number of columns. mirror: probability of left-right.
-    tilt_probability, tilt_deg: probability of, and largest, pitch and roll each (uniform).
+    yaw: roll the panorama by a random number of columns. mirror: probability of swapping sides.
+    tilt_probability: of a tilt. tilt_deg: its largest pitch and roll in degrees (uniform).
     stretch: largest change of a room's extent along each of its walls, as a logarithm (uniform).
     exposure: largest change in stops. gamma, contrast, saturation, color: largest relative change
-        (color: gain of each channel).
+        (color: of the gain of each channel).
     blur: probability of a Gaussian blur of up to blur_sigma pixels.
     noise: probability of Gaussian noise of up to noise_sigma of 255.
-    stitch: probability of a seam where two pictures were joined, up to 2 stitch_step of 255 high.
+    stitch: probability of a seam as between two joined pictures, of up to 2 stitch_step of 255.
     jpeg: probability of a JPEG round trip at a quality from jpeg_quality to 95.
     """
 

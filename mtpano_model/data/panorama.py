@@ -1,4 +1,4 @@
-"""Unlabelled panoramas, one after another, from wherever they come."""
+"""Unlabelled panoramas, one after another, from any kind of source."""
 
 from __future__ import annotations
 

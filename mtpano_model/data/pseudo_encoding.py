@@ -122,43 +122,49 @@ def _every_kth(patch: NDArray[np.float32], width: int) -> NDArray[np.float32]:
 
 
 def encode_rgb(image: NDArray[np.uint8], quality: int = _JPEG_QUALITY) -> bytes:
+    """JPEG of RGB uint8 [H, W, 3]."""
     bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
     return cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
 
 
 def decode_rgb(data: bytes) -> NDArray[np.uint8]:
-    """RGB uint8 [H, W, 3]; BadPicture where it is damaged, as of all decoders below."""
+    """RGB uint8 [H, W, 3]; like all decoders below, BadPicture if the data are damaged."""
     return decode_picture(data).rgb
 
 
 def encode_depth(depth: NDArray[np.float32]) -> bytes:
-    """Metres -> 16-bit millimetres; what does not fit becomes 0, invalid."""
+    """Metres [H, W] -> PNG of 16-bit millimetres; what does not fit becomes 0, invalid."""
     return _png(millimetres(depth), _PNG)
 
 
 def decode_depth(data: bytes, size: Size | None = None) -> NDArray[np.float32]:
-    """Metres; all these decoders take the nearest pixel where `size` (H, W) is another."""
+    """Metres [H, W]; like all decoders of labels, by the nearest pixel at another `size` (H, W)."""
     return _label(data, size) / np.float32(1000)
 
 
 def encode_normals(normals: NDArray[np.float32]) -> bytes:
+    """PNG of unit vectors [H, W, 3] with 8 bits per component; 0 is invalid."""
     return _png(unit_vectors.encode_normals(normals)[..., ::-1], _PNG)
 
 
 def decode_normals(data: bytes, size: Size | None = None) -> NDArray[np.float32]:
+    """Unit vectors [H, W, 3], 0 where invalid."""
     return unit_vectors.decode_normals(_label(data, size)[..., ::-1])[0]
 
 
 def decode_classes(data: bytes, size: Size | None = None) -> NDArray[np.uint8]:
+    """Class ids [H, W]."""
     return _label(data, size)
 
 
 def encode_confidence(confidence: NDArray[np.float32]) -> bytes:
+    """PNG of confidence [H, W], 0..1, in 16 steps."""
     steps = (confidence * _CONFIDENCE_STEPS + 0.5).astype(np.uint8)
     return _png(steps * (255 // _CONFIDENCE_STEPS), _PNG_FEW_VALUES)
 
 
 def decode_confidence(data: bytes, size: Size | None = None) -> NDArray[np.float32]:
+    """Confidence [H, W], 0..1."""
     return _label(data, size) / np.float32(255)
 
 

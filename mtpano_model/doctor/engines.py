@@ -92,7 +92,7 @@ def check_gpu() -> list[Finding]:
     try:
         tensorrt = load_tensorrt()
     except MtpanoError as error:
-        return [*findings, _from_error("the GPU is idle for want of TensorRT", error)]
+        return [*findings, _from_error("the GPU is not used", error)]
     findings += [ok(f"TensorRT {tensorrt.__version__}"), _onnx_package()]
     return findings + (_room_to_build() if gpu.integrated else [])
 

@@ -1,4 +1,4 @@
-"""One finding of the doctor: fine, good to know, or to be mended."""
+"""One finding of the doctor: ok, note (good to know) or fix (what to do)."""
 
 from __future__ import annotations
 

@@ -24,16 +24,17 @@ _OVERSAMPLING = 4
 
 
 def paper(height: int, width: int) -> Rgb:
-    """An empty sheet [height, width, 3]."""
+    """An empty sheet, uint8 [height, width, 3] RGB."""
     return np.full((height, width, 3), PAPER, np.uint8)
 
 
 def put_text(
     picture: Rgb, text: str, x: int, y: int, height: int = _TEXT, color: Color = INK
 ) -> int:
-    """Write `text` with its line's top left at (x, y), letters in `height` rows, in place.
+    """Write `text` into `picture` [H, W, 3], in place; returns the column behind the last letter.
 
-    Returns the column behind the last letter. What does not fit in the picture is cut off.
+    x, y: column and row of the line's top left, in pixels. height: rows of the letters. What does
+    not fit in the picture is cut off.
     """
     coverage = _coverage(_drawable(text), height)
     rows = min(coverage.shape[0], picture.shape[0] - y)
@@ -46,7 +47,7 @@ def put_text(
 
 
 def text_width(text: str, height: int = _TEXT) -> int:
-    """Columns that `put_text` takes."""
+    """The width in pixels that `put_text` needs."""
     return _coverage(_drawable(text), height).shape[1]
 
 
@@ -80,7 +81,10 @@ def nice_limit(value: float) -> float:
 
 
 def color_bar(colors: Rgb, limit: float, unit: str, width: int) -> Rgb:
-    """A horizontal scale from 0 to `limit` with its numbers below; colors [N, 3] from 0 up."""
+    """A horizontal scale from 0 to `limit` with its numbers below, [38, width, 3] RGB.
+
+    colors: [N, 3], from 0 to `limit`. unit: written behind the last number.
+    """
     thick, margin = 14, 30
     bar = paper(thick + 24, width)
     index = np.linspace(0, len(colors) - 1, width - 2 * margin).round().astype(int)
@@ -94,7 +98,7 @@ def color_bar(colors: Rgb, limit: float, unit: str, width: int) -> Rgb:
 
 
 def swatches(entries: Sequence[tuple[str, Color]], width: int) -> Rgb:
-    """A legend: coloured squares with their words, broken into as many lines as it takes."""
+    """A legend of coloured squares with their words, in as many lines as needed, [h, width, 3]."""
     lines: list[list[tuple[str, Color]]] = [[]]
     used = 0
     for text, color in entries:

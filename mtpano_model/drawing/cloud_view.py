@@ -1,8 +1,8 @@
 """Renders an organised cloud from a viewpoint outside the room, as a surface of small quads.
 
-Neighbouring pixels of the panorama span a quad; it is drawn where its corners belong to one
-surface, as seen from the side that the panorama saw. So a camera outside a room looks through the
-near walls and the ceiling into it, as into a doll's house.
+Neighbouring pixels of the panorama span a quad. A quad is drawn if its corners belong to one
+surface and if it is seen from the side that the panorama saw. A camera outside a room therefore
+looks into it through the near walls and the ceiling, as into a doll's house.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ _MAX_STEPS = 128
 class Viewpoint:
     """A pinhole camera in the cloud's frame.
 
-    position: metres. yaw, pitch: radians, pitch > 0 looks up. focal: in widths of the picture.
+    position: metres. yaw, pitch: radians; yaw > 0 looks right, pitch > 0 up. focal: focal length in
+    widths of the picture.
     """
 
     position: tuple[float, float, float]
@@ -53,8 +54,8 @@ def dollhouse(
 ) -> Viewpoint:
     """A camera above and outside the room that fits it into a picture of `size` (H, W).
 
-    The room is what lies within three times the median range: a glimpse down a corridor must not
-    make everything else small.
+    yaw, pitch: radians. The room is what lies within three times the median range, so that the
+    view down a corridor does not make everything else small.
     """
     points = cloud.finite().points.astype(np.float64)
     if len(points) == 0:
@@ -76,7 +77,10 @@ def dollhouse(
 
 
 def render(cloud: Cloud, view: Viewpoint, size: tuple[int, int]) -> Rgb:
-    """Picture [H, W, 3] of an organised cloud of a whole panorama; `size` = (H, W)."""
+    """uint8 RGB [H, W, 3] of an organised cloud of a whole panorama; `size` = (H, W).
+
+    ValueError if the cloud is not organised.
+    """
     if cloud.grid is None:
         raise ValueError("the cloud is not organised: take it from `cloud_from_frame` as it is")
     height, width = size[0] * _OVERSAMPLING, size[1] * _OVERSAMPLING

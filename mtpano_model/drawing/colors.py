@@ -30,9 +30,10 @@ _DEPTH_COLORS = depth_colors()
 def colorize_depth(
     depth: NDArray[np.floating[Any]], max_depth: float = DEPTH_MAX, out: Rgb | None = None
 ) -> Rgb:
-    """Depth [H, W] in metres -> RGB; linear from 0 to `max_depth`, farther takes the last colour.
+    """Depth [H, W] in metres -> uint8 RGB [H, W, 3], into `out` if given.
 
-    NaN is UNKNOWN_COLOR, +Inf OPEN_COLOR, -Inf TOO_NEAR_COLOR.
+    The scale is linear from 0 to `max_depth` metres; greater depths have the last colour. NaN is
+    UNKNOWN_COLOR, +Inf OPEN_COLOR, -Inf TOO_NEAR_COLOR.
     """
     # One fused pass; what it makes of special values does not matter, they are painted over.
     index = np.asarray(cv2.convertScaleAbs(depth, alpha=255 / max_depth), np.uint8)
@@ -49,7 +50,10 @@ def colorize_labels(
     palette: Sequence[Sequence[int]] | NDArray[np.uint8],
     out: Rgb | None = None,
 ) -> Rgb:
-    """Class ids [H, W] -> RGB by `palette` [N, 3]; ids without a colour become UNKNOWN_COLOR."""
+    """Class ids [H, W] -> uint8 RGB [H, W, 3] by `palette` [N, 3], into `out` if given.
+
+    Ids without a colour become UNKNOWN_COLOR.
+    """
     colors = np.asarray(palette, np.uint8)
     table = np.tile(np.array(UNKNOWN_COLOR, np.uint8), (max(256, len(colors) + 1), 1))
     table[: len(colors)] = colors

@@ -56,9 +56,9 @@ def panel(
 ) -> Rgb:
     """RGB, depth, normals, semantics with a legend and two views of the cloud on one sheet.
 
-    rgb: the input picture [h, w, 3] of any size. title: the top line's words, for example the
-    file's name. max_depth: metres at the end of the depth scale, from the picture if None.
-    Returns uint8 RGB, `width` columns wide (from 800 it is legible).
+    rgb: the input picture, uint8 [h, w, 3] of any size. title: text of the top line, for example
+    the file's name. max_depth: metres at the end of the depth scale; None: `depth_limit(frame)`.
+    Returns uint8 RGB [H, width, 3], which is legible from a width of 800.
     """
     classes = info.classes if isinstance(info, ModelInfo) else info
     column = (width - 3 * _GAP) // 2
@@ -108,7 +108,10 @@ def panel(
 
 
 def legend(labels: NDArray[np.integer], classes: ClassSet, width: int) -> Rgb:
-    """Swatch, name and share of the sphere of every class in `labels` [H, W], largest first."""
+    """Swatch, name and share of the sphere of every class in `labels` [H, W], largest first.
+
+    Returns uint8 RGB [h, width, 3].
+    """
     areas = np.broadcast_to(solid_angles(*labels.shape), labels.shape)
     share = np.bincount(labels.ravel(), areas.ravel(), minlength=len(classes)) / (4 * np.pi)
     share = share[: len(classes)]
@@ -121,18 +124,18 @@ def legend(labels: NDArray[np.integer], classes: ClassSet, width: int) -> Rgb:
 
 
 def depth_limit(frame: Frame) -> float:
-    """Metres at the end of a depth scale that suits the frame."""
+    """A round number of metres, above 99.5 % of the frame's depths, to end its depth scale."""
     finite = frame.depth[np.isfinite(frame.depth)]
     return canvas.nice_limit(float(np.percentile(finite, 99.5))) if finite.size else DEPTH_MAX
 
 
 def view(cloud: Cloud, size: tuple[int, int], yaw: float) -> Rgb:
-    """The cloud from outside, [*size, 3]; yaw: radians, where the onlooker faces."""
+    """The cloud from outside, uint8 RGB [*size, 3]; yaw: radians, the direction of the camera."""
     return render(cloud, dollhouse(cloud, size, yaw), size)
 
 
 def fit(picture: Rgb, size: tuple[int, int]) -> Rgb:
-    """A picture [h, w, 3] at `size`. Colours of labels must not mix where a picture grows."""
+    """A picture [h, w, 3] at `size` (H, W); enlarged by nearest pixels, so labels do not mix."""
     if picture.shape[0] < size[0]:
         return resize_nearest(picture, size)
     return resize_image(picture, size)

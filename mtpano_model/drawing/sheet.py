@@ -27,7 +27,8 @@ PAGE_ROWS = 100  # a JPEG ends at 65,500 rows of pixels, some 400 of ours
 class SheetPages:
     """Contact sheets of PAGE_ROWS pictures each, written into `folder` as they fill.
 
-    total: how many pictures there may be: one page is sheet.jpg, several sheet_01.jpg and so on.
+    total: the largest number of pictures. It decides the names: sheet.jpg for one page, or else
+    sheet_01.jpg and so on.
     """
 
     def __init__(self, folder: Path, classes: ClassSet, total: int):
@@ -38,7 +39,7 @@ class SheetPages:
         self._labels: list[NDArray[np.integer]] = []
 
     def add(self, rgb: NDArray[np.uint8], frame: Frame) -> None:
-        """One picture more; OSError where its page cannot be written."""
+        """Add a picture, uint8 [h, w, 3]; OSError if a page is full and cannot be written."""
         self._rows.append(sheet_row(rgb, frame, self._classes))
         self._labels.append(frame.labels)
         if len(self._rows) == PAGE_ROWS:
@@ -58,7 +59,8 @@ class SheetPages:
 def sheet_row(rgb: NDArray[np.uint8], frame: Frame, classes: ClassSet, width: int = 1920) -> Rgb:
     """RGB, depth, normals, semantics and two views of the cloud side by side, `width` columns.
 
-    rgb: the input picture [h, w, 3] of any size. The depth scale's end is written into its tile.
+    rgb: the input picture [h, w, 3] of any size. The end of the depth scale is written in its tile.
+    Returns uint8 RGB [h, width, 3].
     """
     column = _column(width)
     size = (column // 2, column)
@@ -86,7 +88,7 @@ def contact_sheet(
 ) -> Rgb:
     """Rows of `sheet_row` under their titles, and a legend of the classes in `labels` below.
 
-    labels: the class ids [H, W] of each row.
+    rows: uint8 RGB of one width. labels: the class ids [H, W] of each row.
     """
     width = rows[0].shape[1]
     column = _column(width)

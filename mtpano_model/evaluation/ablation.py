@@ -1,6 +1,6 @@
 """The ablation: the paper's parts added one by one, the same steps for all, several seeds.
 
-The full network on fewer rooms is trained beside it, which tells what more rooms would bring.
+The full network is also trained on fewer rooms, which shows what more rooms would bring.
 
 Every run leaves `runs/VARIANT-seedN/` with its checkpoint and `result.json`; what is finished is
 not run again, and an interrupted run goes on where it stopped.

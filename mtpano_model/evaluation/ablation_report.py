@@ -103,11 +103,12 @@ def write_ablation_report(
     rows = rows_of(results, times)
     text = "\n".join(
         [
-            f"{config.network} at {config.height}x{config.width}, {config.steps} steps of "
-            f"{config.batch} panoramas each; mean ± standard deviation over "
-            f"{max(len(row.figures) for row in rows) if rows else 0} seeds, pooled over the "
-            "held-out rooms. Times: forward and backward of a batch, and one prediction, in "
-            "PyTorch on this machine's processor, all networks in turns.",
+            f"Network {config.network} at {config.height}x{config.width}, {config.steps} steps of "
+            f"{config.batch} panoramas each. Figures are pooled over the held-out rooms: mean ± "
+            f"standard deviation over {max(len(row.figures) for row in rows) if rows else 0} "
+            "seeds. Times are those of forward and backward of a batch, and of one prediction, in "
+            "PyTorch on this machine's processor, measured with all networks in turns. Δ is "
+            "Delta_MTL, against the single-task and the plain multi-task networks.",
             "",
             *_table(rows),
             "",
@@ -128,7 +129,15 @@ def write_ablation_report(
 
 def _table(rows: Sequence[Row]) -> list[str]:
     titles = [title for _, _, title, *_ in COLUMNS]
-    header = ["", *titles, "Δ single %", "Δ plain %", "M parameters", "s a step", "ms a picture"]
+    header = [
+        "",
+        *titles,
+        "Δ single %",
+        "Δ plain %",
+        "M parameters",
+        "s per step",
+        "ms per picture",
+    ]
     base = {row.variant.name: row for row in rows}
     lines = []
     for row in rows:
@@ -182,8 +191,9 @@ def _verdicts(rows: Sequence[Row]) -> list[str]:
     return [
         *table(["claim", "Δ_MTL", "mIoU", "AbsRel", "RMSE", "normals"], changes),
         "",
-        "Relative change in per cent, + is better, ± its standard deviation over seeds (each seed "
-        "against the same seed). A change inside that spread is reported as none.",
+        "Each cell is the relative change in per cent, where + is better, ± its standard deviation "
+        "over seeds. Each seed is compared with the same seed. A change that is not larger than "
+        "that deviation is reported as none.",
     ]
 
 

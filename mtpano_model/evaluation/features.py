@@ -1,7 +1,7 @@
-"""Do features turn with the panorama? Backbone, invariant and variant tokens under yaw roll.
+"""How features change when the panorama is rolled: backbone, invariant and variant tokens.
 
-After figure 5b of arXiv 2602.05330: the invariant stream should not care where the camera looks,
-the variant stream should.
+After figure 5b of arXiv 2602.05330: the invariant stream should not depend on where the camera
+looks, and the variant stream should.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One door to every model: an ONNX file through the engines, a checkpoint through torch."""
+"""One interface to all models: an ONNX file runs on an engine, a checkpoint in torch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from mtpano_model.training.validation import known_maps
 
 
 class Predictor(Protocol):
-    """A model that turns a picture into maps. classes: of its labels; about: facts for reports."""
+    """A model that turns a picture into maps. classes: of its labels. about: facts for reports."""
 
     classes: ClassSet
     about: dict[str, str]

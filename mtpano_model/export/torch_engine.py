@@ -1,7 +1,7 @@
 """A network in torch between the robot's own pre- and postprocessing.
 
-Whoever wants to know what a checkpoint says (evaluation, validation, the teacher of labels) runs it
-this way, so that it says what its export would.
+Evaluation, validation and the teacher of labels run a checkpoint in this way, so that it gives what
+its export would give.
 """
 
 from __future__ import annotations

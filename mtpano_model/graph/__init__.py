@@ -1,1 +1,1 @@
-"""ONNX graphs: what a model says of itself, its tails, precisions and files. No torch here."""
+"""ONNX graphs: metadata, tails, precisions and files of a model, without torch."""

@@ -1,4 +1,4 @@
-"""Attention whose queries are scaled before they meet the keys, as fp16 needs it.
+"""Attention whose queries are scaled before they are multiplied with the keys, for fp16.
 
 softmax(s (Q K)) and softmax((s Q) K) are the same numbers, but the unscaled products of a vision
 transformer leave the range of fp16 (65504), and TensorRT fuses the second form alone.

@@ -1,4 +1,4 @@
-"""Find a model, read what it says about itself, refuse what the rest of the code cannot trust."""
+"""Finds a model, reads and checks its metadata, and refuses a model whose metadata do not fit."""
 
 from __future__ import annotations
 

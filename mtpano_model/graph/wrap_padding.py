@@ -1,4 +1,4 @@
-"""Columns wrapped around the seam by one operator, where an engine has it.
+"""Wraps columns around the seam with one operator, for engines that have it.
 
 The network wraps by Slice, Slice and Concat, because OpenVINO has no Pad in wrap mode. TensorRT has
 (its parser maps the mode to a slice layer that wraps), and there one kernel takes the place of two

@@ -1,5 +1,5 @@
-"""Loops that numba compiles, which are optional: whatever is wrong with numba or with its cache on
-disk costs time, and never stops the program.
+"""Loops that numba compiles. They are optional: a fault of numba, or of its cache on disk, costs
+time and never stops the program.
 
 numba keeps the machine code in NUMBA_CACHE_DIR, or in `__pycache__` beside the module, or in the
 user's cache folder, and runs what it finds there unchecked: of six files with 512 zeroed bytes two

@@ -1,9 +1,9 @@
-"""Depth bent to the normals: what the normals call one plane becomes one.
+"""Depth corrected by the normals: surfaces that are planes by their normals become planes.
 
 For neighbouring rays p and q on a plane with normal n, log d(q) - log d(p) = log(n.r_p / n.r_q).
-Where two planes meet between them, the difference lies between what both normals say. The
-correction c of log depth makes up, between all neighbours, for what the network's depth lacks of
-that (t), and is small itself:
+Where two planes meet between them, the difference lies between those of both normals. Let t be what
+the network's depth lacks of this difference. The correction c of log depth makes up for t between
+all neighbours, and is small itself:
 
     sum over neighbours of w (c_q - c_p - t)^2  +  STIFFNESS * sum of c^2
 

@@ -1,4 +1,4 @@
-"""The one object a robot holds: it knows the model and turns pictures into frames."""
+"""`Estimator`: a model that is open on an engine, and turns pictures into frames."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 class Estimator:
     """Three stages, callable one by one (for pipelines) or together (`predict`).
 
-    Each stage may run in a thread of its own, one call at a time a stage. compiled: see
-    `Postprocessor`. promised: whether `info` comes from a file, whose word the engine is held to.
+    Each stage may run in a thread of its own, with one call at a time. compiled: see
+    `Postprocessor`. promised: whether `info` is from a file, with which the engine's arrays are
+    then compared.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class Estimator:
         return frame
 
     def close(self) -> None:
-        """Free the engine; the estimator is of no use afterwards. Calling it twice is fine."""
+        """Free the engine; the estimator cannot be used afterwards. May be called twice."""
         self.engine.close()
 
     def __enter__(self) -> Estimator:

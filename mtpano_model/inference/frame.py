@@ -22,8 +22,8 @@ class Frame:
         -Inf nearer than min_range (REP-117).
     normals: [H, W, 3] float32 unit vectors towards the camera, NaN where invalid.
     labels: [H, W] uint8 (uint16 from 255 classes) class ids, 255 (65535) unlabelled.
-    extras: what only some models predict, by name: [H, W] float32 ([H, W, 3] for directions), NaN
-        unknown. The optional tasks of `mtpano_model.tasks` say what the values mean.
+    extras: outputs that only some models have, by name: [H, W] float32 ([H, W, 3] for directions),
+        NaN where unknown. The optional tasks of `mtpano_model.tasks` define the values.
     milliseconds: time spent by stage name.
     non_finite: how many values of the network's own output were NaN or infinite (0 when healthy).
     """

@@ -1,8 +1,8 @@
 """Network outputs -> a `Frame` of the size asked for, with the rules for special values.
 
-Two ways to the same frame: numpy and OpenCV, always; and loops that numba compiles, for whoever
-asks for them and has it installed (see postprocess_kernel.py for what that gains). What a GPU tail
-has finished at the frame's size is only copied (postprocess_finished.py).
+The frame is computed either with numpy and OpenCV, or with loops that numba compiles if it is
+installed and asked for (postprocess_kernel.py says what that gains). Both give the same frame.
+What a GPU tail has finished at the frame's size is only copied (postprocess_finished.py).
 """
 
 from __future__ import annotations

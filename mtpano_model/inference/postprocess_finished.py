@@ -1,7 +1,7 @@
-"""Arrays that a graph has finished at the frame's size: copied once, looked at while in the cache.
+"""Copies arrays that a graph has finished at the frame's size, and applies the special values.
 
-A GPU tail delivers metres, unit vectors and ids, so the host has nothing to split, interpolate or
-normalise; what it alone knows are the special values.
+A GPU tail delivers metres, unit vectors and ids, so the host has nothing to interpolate or
+normalise. It only writes the special values, in blocks that are still in the cache.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ def copy_finished(
     frame: Frame,
     kernel: ModuleType | None = None,
 ) -> int:
-    """Copy depth [H, W] and normals [H, W, 3] into `frame`; how many values were not finite.
+    """Copy depth [H, W] and normals [H, W, 3] into `frame`; returns how many were not finite.
 
-    is_open: by label, of `frame.labels`, which are filled already; None where no class is open.
-    ranges: smallest and largest depth in metres. mask: [H, W], True where nothing is to be seen.
-    kernel: the compiled loops, where there are any.
+    is_open: by id of `frame.labels`, which are filled already; None if no class is open. ranges:
+    smallest and largest depth in metres. mask: [H, W], True where there is no surface to be known.
+    kernel: the compiled loops, or None.
     """
     bad = 0
     for begin in range(0, len(depth), _ROWS):

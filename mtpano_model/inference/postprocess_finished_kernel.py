@@ -1,6 +1,6 @@
-"""postprocess_finished.py as loops of machine code, where numba is installed.
+"""postprocess_finished.py as loops that numba compiles.
 
-They take depth and normals that were copied and are still in the cache, and change them in place.
+They change depth and normals in place, while these are still in the cache after copying.
 """
 # mypy: disable-error-code="no-untyped-def"
 
@@ -67,7 +67,10 @@ def _none_missing(scale):
 
 @part
 def _drop_directionless(vectors, scale):
-    """scale: 1, or NaN where there is no surface."""
+    """Set vectors [3 n] to NaN that have no direction or no surface.
+
+    scale: [n], 1, or NaN where there is no surface.
+    """
     for j in range(np.uint64(scale.shape[0])):
         first = _THREE * j
         x, y, z = vectors[first], vectors[first + _NEXT], vectors[first + _TWO]
@@ -91,9 +94,11 @@ def _drop_directionless(vectors, scale):
     )
 )
 def finish(depth, normals, labels, is_open, min_range, max_range, mask):
-    """Apply the rules to depth [n, W] and normals [n, W, 3]; how many values were not finite.
+    """Apply the rules for special values, in place; returns how many values were not finite.
 
-    What is not given (normals, is_open, mask) has no rows.
+    depth: [n, W], metres. normals: [n, W, 3], unit vectors. labels: ids [n, W]. is_open: by id.
+    min_range, max_range: metres. mask: [n, W], non-zero where there is no surface to be known.
+    normals, is_open and mask have no rows if they are not given.
     """
     height, width = depth.shape
     least, most = max(min_range, _SMALLEST), min(max_range, _LARGEST)

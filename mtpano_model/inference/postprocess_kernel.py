@@ -1,12 +1,12 @@
-"""Postprocessing as loops of machine code, where numba is installed.
+"""Postprocessing as loops that numba compiles; postprocess.py says what the numbers mean.
 
-A frame of 512x1024 takes 2.5 times as long without them, one of 256x512 1.6 times (the bundled
-model's outputs; processor time of one thread, beside other work), which counts where the network
+Without them a frame of 512x1024 takes 2.5 times as long, and one of 256x512 1.6 times (outputs of
+the bundled model, processor time of one thread, beside other work). This matters if the network
 runs on a GPU; beside a network on the processor it is two per cent.
 
-A row of the frame is put together in buffers that stay in the first-level cache, so that every
-array of the frame is written once and never read. Each loop does what the compiler turns into
-vector instructions; hence there are several a row. What the numbers mean: postprocess.py.
+Each row of the frame is computed in buffers that stay in the first-level cache, so every array of
+the frame is written once and never read. There are several loops per row, because the compiler
+turns only simple loops into vector instructions.
 """
 # mypy: disable-error-code="no-untyped-def"
 
@@ -28,6 +28,7 @@ _NAN, _INFINITY = np.float32(np.nan), np.float32(np.inf)
 
 @part
 def count_not_finite(values):
+    """How many of the float32 values [n] are NaN or infinite."""
     bad = 0
     for j in range(values.shape[0]):
         bad += values[j] * _ZERO != _ZERO
@@ -36,7 +37,7 @@ def count_not_finite(values):
 
 @part
 def _double(row, out):
-    """[w] -> [2 w], at a quarter and three quarters of the way: no index has to be looked up."""
+    """Interpolate a row [w], which wraps, into out [2 w], without tables of indices."""
     width = np.uint64(row.shape[0])
     out[0] = row[width - _NEXT] * _QUARTER + row[0] * _REST
     for j in range(width - _NEXT):
@@ -48,7 +49,7 @@ def _double(row, out):
 
 @part
 def _widen(row, columns, weights, out):
-    """[w] -> [W], NaN where it is infinite."""
+    """Interpolate a row [w] into out [W] by taps [2, W]; infinities become NaN."""
     if out.shape[0] == 2 * row.shape[0]:
         _double(row, out)
     elif out.shape[0] == row.shape[0]:
@@ -62,7 +63,7 @@ def _widen(row, columns, weights, out):
 
 @part
 def _interpolate_normals(above, below, upper, lower, width, line):
-    """x, y, z into line[0..2], one over their length into line[3]."""
+    """Rows [3, W] of vectors above and below -> line [4, W]: x, y, z, and 1 / length."""
     for j in range(width):
         x = above[0, j] * upper + below[0, j] * lower
         y = above[1, j] * upper + below[1, j] * lower
@@ -73,7 +74,7 @@ def _interpolate_normals(above, below, upper, lower, width, line):
 
 @part
 def range_rules(metres, min_range, max_range):
-    """Depth by the rules of the ranges, NaN where there is no surface."""
+    """Metres with -Inf below min_range, +Inf above max_range, and NaN unless above 0."""
     told = -_INFINITY if metres < min_range else metres
     told = _INFINITY if metres > max_range else told
     return told if metres > _ZERO else _NAN
@@ -87,12 +88,14 @@ def _interpolate_depth(above, below, upper, lower, min_range, max_range, depth):
 
 @part
 def set_where_nan(depth, scale):
+    """Set scale [n] to NaN where depth [n] is NaN, in place."""
     for j in range(depth.shape[0]):
         scale[j] = _NAN if depth[j] != depth[j] else scale[j]
 
 
 @part
 def set_where(flags, value, out):
+    """Set out [n] to `value` where flags [n] are not 0, in place."""
     for j in range(flags.shape[0]):
         out[j] = value if flags[j] else out[j]
 
@@ -108,9 +111,10 @@ def _interleave(line, out):
 
 @part
 def _hold(row, planes, columns, weights, held, wide):
-    """Widen row `row` of each plane into wide[row & 1], unless it is there already.
+    """Interpolate row `row` of planes [n, h, w] into wide[row & 1], unless it is there already.
 
-    How many values in the rows since the last one are not finite; a smaller frame skips rows.
+    Returns how many values are not finite in the rows since the last call, whose rows a smaller
+    frame skips in part. held: the two rows that `wide` holds.
     """
     bad = 0
     if held[row & 1] != row:
@@ -149,13 +153,13 @@ def fill(
     vectors, columns, column_weights, rows, row_weights,
     min_range, max_range, labels, is_open, mask, depth, normals,
 ):  # fmt: skip
-    """Fill depth [H, W] and normals [H, W, 3], which may have no rows; how many of the values that
-    were read are not finite.
+    """Fill depth [H, W] and normals [H, W, 3]; returns how many of the values read are not finite.
 
-    depths [1, h, w], vectors [3, h, w], each with its taps: columns [2, W], rows [2, H], the two
-    neighbours to interpolate between, and their weights. labels [H, W], of whose ids is_open tells
-    which are open; is_open is empty where no class is. mask: non-zero where nothing is to be seen,
-    [H, W] or of no rows.
+    depths: [1, h, w], metres. vectors: [3, h, w], of any length. Each has its taps, the two
+    neighbours to interpolate between: columns [2, W] and rows [2, H], with their weights.
+    min_range, max_range: metres. labels: ids [H, W]. is_open: by id, whether depth is +Inf there;
+    empty if no class is open. mask: [H, W], non-zero where there is no surface to be known, or of
+    no rows. normals: [H, W, 3] unit vectors in the frame of `vectors`, or of no rows.
     """
     height, width = depth.shape
     wide_depth = np.empty((2, 1, width + _APART), np.float32)

@@ -1,10 +1,10 @@
 """Class logits -> the best class of each pixel of a larger picture.
 
-The logits are interpolated and the best one is taken then, so that borders run smoothly between the
-network's pixels. Where all four pixels around a place have the same best class, it is the place's
-as well, whatever the weights; so only places at borders are computed, and there only the classes
-compete that are best at one of the four. (Another can be the greatest between them: at 2 to 3 of
-10,000 pixels of the default model. To look for it would cost as much as all the rest.)
+Logits are interpolated before the best is taken, so that borders run smoothly between the network's
+pixels. If the four pixels around a place have the same best class, this is also the class of the
+place, whatever the weights. So only places at borders are computed, from the classes that are best
+at one of the four pixels. (At 2 to 3 of 10,000 pixels of the default model another class is the
+greatest in between. To find it would cost as much as all the rest.)
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 
 
 def argmax_labels(logits: Floats, unlabelled: int = 255) -> tuple[NDArray[Any], int]:
-    """Logits [C, h, w] -> (ids [h, w], how many pixels' logits were not finite).
+    """Logits [C, h, w] -> (ids [h, w], the number of pixels whose best logit is not finite).
 
-    The first of equal logits wins, as in np.argmax; a pixel whose best logit is not finite becomes
-    `unlabelled`. Running maximum by blocks of pixels: np.argmax over the first axis strides
-    through memory and takes ten times as long.
+    The first of equal logits wins, as in np.argmax. A pixel whose best logit is not finite becomes
+    `unlabelled`. This is a running maximum over blocks of pixels, because np.argmax over the first
+    axis strides through memory and takes ten times as long.
     """
     classes, height, width = logits.shape
     flat = logits.reshape(classes, -1)
@@ -61,10 +61,10 @@ def argmax_labels(logits: Floats, unlabelled: int = 255) -> tuple[NDArray[Any], 
 
 
 def border_labels(logits: Floats, low: NDArray[Any], unlabelled: int, labels: NDArray[Any]) -> None:
-    """Decide the places of `labels` [H, W] that lie between pixels of different classes, in place.
+    """Set `labels` [H, W] at places between pixels of different classes, in place.
 
-    logits [C, h, w], low [h, w]: their arg-max. labels: the nearest pixel's on the way in, which
-    stays where one of the four has no class.
+    logits: [C, h, w]. low: their arg-max [h, w]. labels: those of the nearest pixels before the
+    call; they stay where one of the four pixels is unlabelled.
     """
     cells = find_cells(low.shape, labels.shape)
     extremes = _extremes(low, cells)
@@ -113,7 +113,7 @@ class Cells(NamedTuple):
 
 @lru_cache(maxsize=8)
 def find_cells(small: tuple[int, int], size: tuple[int, int]) -> Cells:
-    """Of a picture of `small` (h, w) that becomes one of `size` (H, W)."""
+    """The cells of a picture of `small` (h, w) that is enlarged to `size` (H, W)."""
     taps, width = find_taps(small, size), small[1]
     top = np.flatnonzero(np.any(np.diff(taps.rows, axis=1, prepend=-1) != 0, axis=0))
     rows = _repeat_last(top, np.diff(top, append=size[0]))

@@ -1,4 +1,4 @@
-"""postprocess_labels.py as loops of machine code, where numba is installed."""
+"""postprocess_labels.py as loops that numba compiles."""
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ def _take_better(logits, best, ids, index):
 
 @compiled(int64(float32[:, ::1], uint8, uint8[::1]))
 def argmax(logits, unlabelled, labels):
-    """As postprocess_labels.argmax_labels: logits [C, n] into labels [n]; how many not finite."""
+    """As postprocess_labels.argmax_labels: logits [C, n] -> labels [n], in place.
+
+    Returns for how many pixels the best logit is not finite; their label is `unlabelled`.
+    """
     classes, pixels = logits.shape
     best = np.empty(_BLOCK, np.float32)
     ids = np.empty(_BLOCK, np.int32)
@@ -43,10 +46,10 @@ def argmax(logits, unlabelled, labels):
 
 @part
 def _find_meeting(logits, low, above, below, unlabelled, cells, counts, ids, scores):
-    """Cells between two rows whose four pixels have several classes, all of them known; how many.
+    """Find the cells between two rows whose four pixels have several classes, none unlabelled.
 
-    cells [m]: where. counts [m], ids [m, 4]: those classes. scores [m, 4, 4]: their logits at the
-    four corners.
+    Returns how many. cells [m]: their columns. counts [m], ids [m, 4]: their classes. scores
+    [m, 4, 4]: the logits of these classes at the four corners.
     """
     width = low.shape[1]
     found = 0
@@ -108,7 +111,11 @@ def _find_columns(columns, begins, ends):
     )
 )
 def border_labels(logits, low, columns, column_weights, rows, row_weights, unlabelled, labels):
-    """As postprocess_labels.border_labels; the taps are those of taps.find_taps."""
+    """As postprocess_labels.border_labels: correct labels [H, W] at borders, in place.
+
+    logits: [C, h, w]. low: their arg-max [h, w]. columns [2, W], rows [2, H] and their weights:
+    the taps of taps.find_taps.
+    """
     height, width = labels.shape
     small_height, small_width = low.shape
     begins, ends, cells, counts = np.zeros((4, small_width), np.int64)

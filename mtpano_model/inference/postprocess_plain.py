@@ -1,4 +1,4 @@
-"""Depth and normals into a frame with numpy and OpenCV: the way that needs no compiler."""
+"""Fills depth and normals of a frame with numpy and OpenCV, without compiled loops."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _ROWS = 32
 
 
 class PlainFill:
-    """Keeps its scratch memory, so one call at a time.
+    """Fills frames; keeps its scratch memory, so it allows one call at a time.
 
-    Fresh memory costs more than the arithmetic: its pages are zeroed and mapped one by one.
+    Fresh memory would cost more than the arithmetic: its pages are zeroed and mapped one by one.
     """
 
     def __init__(self) -> None:
@@ -48,10 +48,9 @@ class PlainFill:
                 frame.normals.reshape(-1, 3)[np.flatnonzero(no_surface)] = np.nan
 
     def unit_normals(self, normals: Floats, out: Floats) -> None:
-        """Resize three planes, normalise, interleave into out [H, W, 3].
+        """Resize vectors [3, h, w], normalise them and interleave them into out [H, W, 3].
 
-        A vector of length zero divides to NaN, which is the rule for it. Planes that have the size
-        are read where they are.
+        A vector of length zero becomes NaN. Vectors that have the size are read without a copy.
         """
         height, width = out.shape[:2]
         fit = normals.shape[1:] == (height, width)

@@ -1,4 +1,4 @@
-"""The rules for special values of depth, ranges and masks, and whether it is finished."""
+"""The rules for special values of depth: ranges, masks, open classes; and how depth is finished."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DEPTH_FINISHES: tuple[DepthFinish, ...] = get_args(DepthFinish)
 
 
 def finite_or_nan(planes: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
-    """Contiguous [n, h, w], infinities made NaN, and how many values were not finite."""
+    """(values [n, h, w], contiguous and with NaN for infinities; how many were not finite)."""
     values = np.ascontiguousarray(planes)
     finite = np.isfinite(values)
     if finite.all():
@@ -27,7 +27,7 @@ def finite_or_nan(planes: NDArray[np.float32]) -> tuple[NDArray[np.float32], int
 
 
 def open_pixels(is_open: NDArray[np.bool_], labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of the ids [H, W] are open, by a table [256] (of ids of 16 bits: [65536])."""
+    """[H, W] bool: which ids are open, by a table [256] (for ids of 16 bits [65536])."""
     if labels.dtype == np.uint8:  # eight times as fast as numpy, which widens every index
         return cv2.LUT(labels, is_open.view(np.uint8)).view(bool)
     return np.take(is_open, labels)
@@ -35,7 +35,7 @@ def open_pixels(is_open: NDArray[np.bool_], labels: NDArray[Any]) -> NDArray[np.
 
 @dataclass(frozen=True, eq=False)
 class ValueRules:
-    """Which depths become special values (REP-117).
+    """Which depths become special values (REP-117); MtpanoError for ranges that do not fit.
 
     min_range, max_range: metres; nearer becomes -Inf, farther +Inf.
     mask: bool or uint8 [h, w] of any 2:1 size, non-zero where the picture shows the robot itself
@@ -64,13 +64,16 @@ class ValueRules:
             )
 
     def unseen_at(self, size: Size) -> NDArray[np.bool_] | None:
-        """Where nothing is seen at all, [H, W]; None: nowhere."""
+        """[H, W] bool: True where the picture shows nothing at all; None if nowhere."""
         if self.seen is None:
             return None
         return ~resize_nearest(self.seen.view(np.uint8), size).view(bool)
 
     def hidden_at(self, size: Size, unseen: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
-        """Where there is no surface to be known, [H, W], `unseen` included; None: nowhere."""
+        """[H, W] bool: True where no surface can be known, `unseen` included; None if nowhere.
+
+        unseen: the result of `unseen_at`.
+        """
         if self.mask is None:
             return unseen
         mask = resize_nearest((self.mask != 0).view(np.uint8), size).view(bool)

@@ -15,9 +15,9 @@ Floats = NDArray[np.float32]
 
 
 class Taps(NamedTuple):
-    """Where each row and column of a frame takes its values from, for loops that compute them.
+    """The two source columns and rows, with weights, of each column and row of a frame.
 
-    columns: [2, W] uint32 and their weights float32; rows: [2, H] int64 and theirs.
+    columns: [2, W] uint32, rows: [2, H] int64; the weights are float32 of the same shapes.
     """
 
     columns: NDArray[np.uint32]
@@ -28,7 +28,7 @@ class Taps(NamedTuple):
 
 @lru_cache(maxsize=8)
 def find_taps(small: tuple[int, int], size: tuple[int, int]) -> Taps:
-    """From a picture of `small` (h, w) to one of `size` (H, W): columns wrap, rows are repeated."""
+    """Taps from a picture of `small` (h, w) to `size` (H, W); columns wrap, end rows repeat."""
     columns, column_weights = _neighbours(small[1], size[1])
     rows, row_weights = _neighbours(small[0], size[0])
     return Taps(

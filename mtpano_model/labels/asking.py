@@ -1,4 +1,4 @@
-"""Asking a teacher, which is the work of others: what it may raise, and what it has to answer."""
+"""Calls a teacher, which is other people's code: handles what it raises, checks what it gives."""
 
 from __future__ import annotations
 

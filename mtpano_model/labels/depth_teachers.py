@@ -42,11 +42,11 @@ class CombinedDepth:
 def combine_depths(maps: Sequence[DepthMap]) -> CombinedDepth:
     """One depth of several teachers: a factor each, then the weighted median a pixel.
 
-    All factors are solved together (`depth_scale.solve_scales`); the mean factor of the metric
-    teachers that overlap is taken for true. A teacher without scale that overlaps with no metric
-    one is left out. A teacher weighs the less in the median, the more it disagrees with the others
-    on this panorama. Confidence falls from 1, where all agree, to 0, where they are a quarter off
-    the median on average.
+    All factors are solved together (`depth_scale.solve_scales`). The mean factor (of the
+    logarithms) of the metric teachers that overlap is set to 1. A teacher without scale that
+    overlaps with no metric one is left out. A teacher weighs less in the median the more it
+    disagrees with the others on this panorama. Confidence is 1 where all agree, and falls to 0
+    where they are a quarter off the median on average.
     """
     depths = torch.stack([m.depth for m in maps])
     if len(maps) == 1:

@@ -1,6 +1,6 @@
 """From a request to pictures, teachers and the description of the store.
 
-Only who labels loads torch.
+Only processes that label load torch.
 """
 
 from __future__ import annotations

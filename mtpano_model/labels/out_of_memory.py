@@ -1,4 +1,4 @@
-"""Gives a teacher smaller batches when it runs out of memory, and gives the picture up at last."""
+"""Halves a teacher's batches when it runs out of memory; at a batch of one it gives up."""
 
 from __future__ import annotations
 

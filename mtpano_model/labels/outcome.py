@@ -1,4 +1,4 @@
-"""What came of labelling."""
+"""The result of labelling: counts, and the pictures that were skipped."""
 
 from __future__ import annotations
 

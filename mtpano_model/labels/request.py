@@ -35,17 +35,17 @@ class LabelRequest:
     """One or more of moge2, moge2-normals, moge3, metric-anything, da3metric, depth-anything (depth
     or normals); dap, da2, da360, pager, unik3d (depth of whole panoramas); mask2former, eomt,
     oneformer, segformer, ade20k32 (classes); pd-bridgenet, oracle (all). NAME:SOURCE chooses other
-    weights: a folder, a file or a repository of the Hugging Face hub. Several of depth, or of
-    classes, are merged."""
+    weights: a folder, a file or a repository of the Hugging Face hub. Several teachers of depth,
+    or of classes, are merged."""
     noncommercial: bool = False
     """Allow pager and unik3d, whose licences forbid commercial use."""
     input: Path | None = None
     """Folder of 2:1 pictures, one picture, or a rosbag2 (folder, .mcap or .db3) with pictures or
     H.264 / H.265 video."""
     rig: Path | None = None
-    """A rig file (`mtpano rig template`, or Kalibr's camchain): the pictures of --input are those
-    of its lenses, in a bag with their topics, in pictures that show all lenses, or in a folder with
-    a folder for each lens."""
+    """A rig file (`mtpano rig template`) or Kalibr's camchain, if --input has pictures of lenses:
+    a bag with their topics, pictures that show all lenses, or a folder with a folder of pictures
+    for each lens."""
     topic: str | None = None
     """Image topic of the bag; needed only if the bag has several."""
     every: int = 1
@@ -76,22 +76,21 @@ class LabelRequest:
     device: str = "auto"
     """Device of the teachers: cpu, cuda, cuda:1; auto uses a GPU if there is one."""
     threads: int = 1
-    """CPU threads of a process. More threads help only large teachers; several processes always
-    do."""
+    """CPU threads of a process. More threads help only large teachers; more processes help all."""
     on: str | None = None
     """Where to label: local:N for N processes of this machine, ray or ray:N for N tasks at a time
     on Ray, slurm:N to submit a SLURM job array of N elements. Processes share the GPUs there are,
     each with one of its own."""
     worker: str | None = None
-    """K/N: label as the K-th of N processes that you start yourself. Each begins at its own share
-    of the tasks and goes on with whatever is left, so that one that dies is made up for."""
+    """K/N: label as the K-th of N processes that you start yourself, K from 0. Each begins with
+    its share of the tasks and then does what others have left, also if they died."""
     tasks: int | None = None
-    """Number of tasks that the work is cut into with --on and --worker; the default follows from
-    the number of pictures, and an earlier run's stays."""
+    """Number of tasks for --on and --worker. The default is that of the store's last run, or
+    follows from the number of pictures."""
     status: bool = False
-    """Only tell how many tasks of --out are done, running, lost, failed and waiting."""
+    """Only print how many tasks of --out are done, running, lost, failed and waiting."""
     failed: bool = False
-    """Only tell which tasks of --out failed and which pictures were skipped, and why."""
+    """Only print which tasks of --out failed and which pictures were skipped, and why."""
     teacher_scale_drift: float = 0.0
     """For tests with the oracle: its depth scale varies by this much per patch (0.2: 20 %)."""
     preview: bool = False

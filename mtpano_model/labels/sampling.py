@@ -1,4 +1,4 @@
-"""Where to look: the random views of a panorama."""
+"""Samples the random views of a panorama."""
 
 from __future__ import annotations
 

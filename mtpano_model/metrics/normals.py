@@ -43,6 +43,7 @@ class AngleSums:
         self.histogram = np.zeros(_BINS)
 
     def add(self, angles: NDArray[np.floating], weights: NDArray[np.floating]) -> None:
+        """Add angles [n] in degrees with their weights [n]."""
         angles = angles.astype(np.float64)
         self.weight += float(weights.sum())
         self.sum += float(angles @ weights)
@@ -58,6 +59,7 @@ class AngleSums:
         return both
 
     def figures(self) -> Figures:
+        """Mean, median and RMSE in degrees, and shares within limits; empty without weight."""
         if self.weight == 0:
             return {}
         return {

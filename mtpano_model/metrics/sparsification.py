@@ -1,4 +1,4 @@
-"""Whether confidence knows where depth is wrong: sparsification curves and the area between them.
+"""Whether low confidence marks wrong depth: sparsification curves and the area between them.
 
 Take away the least confident pixels: a good confidence takes the worst errors first, as an oracle
 would that knows them (Ilg et al. 2018, arXiv 1802.07095, section 4.2). Pixels of all frames are put

@@ -1,4 +1,4 @@
-"""How many pixels a depth step takes that is one in truth."""
+"""The width in pixels of predicted depth steps, at sharp steps of the ground truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a robot notices of depth beside its error: bowed walls, blurred steps, points in the air."""
+"""Errors of depth that disturb robots: bowed walls, blurred steps, points in the air."""
 
 from __future__ import annotations
 

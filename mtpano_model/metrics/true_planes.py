@@ -1,4 +1,4 @@
-"""Which pixels of a panorama lie on the same plane in truth."""
+"""Which pixels of a panorama lie on the same plane of the ground truth."""
 
 from __future__ import annotations
 

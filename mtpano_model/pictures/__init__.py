@@ -1,1 +1,1 @@
-"""Pictures as they come: files, bags, sizes and masks. Free of torch and ROS."""
+"""Reading pictures from files and messages; sizes and masks. Free of torch and ROS."""

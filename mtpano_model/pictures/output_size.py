@@ -1,4 +1,4 @@
-"""The one meaning of `output_size`: for the node's parameter and for `mtpano predict`."""
+"""The meaning of `outputs.size` (node) and `--output-size` (`mtpano predict`)."""
 
 from __future__ import annotations
 

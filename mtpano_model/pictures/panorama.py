@@ -1,4 +1,4 @@
-"""From a decoded picture to a panorama: its shape, and what a person should know of it."""
+"""From a decoded picture to a panorama: checks its shape, and notes what is odd about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every reader of pictures gives, and how it refuses one."""
+"""The result of every reader of pictures, and the error with which it refuses one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a person looks at to judge a rig: shares, and lenses that see less than they claim."""
+"""Checks of a rig for people: each lens's share, and lenses that see less than they claim."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which way is down: from an inertial sensor, a known rotation, or the floor and ceiling seen.
+"""Which way is down: from an IMU, from a known rotation, or from the floor and ceiling seen.
 
-All sources give `down`, gravity's direction in the camera's optical frame, and are asked by the
-time of an image. Times are seconds of one clock, whichever that is.
+All sources give `down`, gravity's direction in the camera's optical frame, at the time of an image.
+Times are seconds, all of the same clock.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _UNIT_TOLERANCE = 0.1
 
 @dataclass(frozen=True, eq=False)
 class Attitude:
-    """down: unit vector [3], optical frame.
+    """down: unit vector [3], in the camera's optical frame.
 
-    state: "measured" for this image; "held", the last one, since nothing newer has come; or
-    "level", since nothing is known. reason: one sentence where it is not measured, else "".
+    state: "measured" for this image; "held", the last measurement, if there is no newer one; or
+    "level", if nothing is known. reason: a sentence unless it was measured, else "".
     """
 
     down: Vector
@@ -42,10 +42,11 @@ class Attitude:
 
 
 class AttitudeKeeper:
-    """Keeps what a source has measured, and says what holds at an image's time. Any thread.
+    """Keeps a source's measurements, and gives the attitude at an image's time. Thread-safe.
 
     max_age: seconds for which a measurement counts as one for an image. hold: seconds after which
-    the last one is given up and the camera is taken for level.
+    the last measurement expires and the camera counts as level. MtpanoError unless 0 < max_age <=
+    hold.
     """
 
     def __init__(self, source: str, max_age: float = 0.5, hold: float = 10.0) -> None:
@@ -73,7 +74,7 @@ class AttitudeKeeper:
             self._problem = problem
 
     def at(self, stamp: float) -> Attitude:
-        """What holds for an image taken at `stamp`."""
+        """The attitude for an image taken at `stamp`, in seconds."""
         with self._lock:
             down, measured, problem = self._down, self._stamp, self._problem
         age = abs(stamp - measured)

@@ -1,4 +1,4 @@
-"""One float channel a class, for mappers that read every field of a cloud as a float."""
+"""One float channel per class, for mappers that read every field of a cloud as a float."""
 
 from __future__ import annotations
 

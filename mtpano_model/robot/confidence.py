@@ -1,8 +1,8 @@
-"""How far a pixel is to be trusted, where the network itself does not say.
+"""Confidence of each pixel, for networks that predict none.
 
-The product of two things that were not made to agree: how sure the class is (the softmax
-probability of the best one), and how well the surface that depth describes has the normal that the
-network predicts: cos^2 of the angle between them, 0 where they are at right angles.
+It is the product of two measures that were not trained to agree: the softmax probability of the
+best class, and how well the normal of the predicted depth agrees with the predicted normal (cos^2
+of the angle between them, so 0 at right angles).
 """
 
 from __future__ import annotations

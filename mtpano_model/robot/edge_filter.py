@@ -1,15 +1,15 @@
-"""Points that hang in the air between fore- and background, found as ROS's scan shadow filter does.
+"""Finds points that hang between foreground and background, as ROS's scan shadow filter does.
 
-At a step in depth an interpolated pixel lies on neither side. Seen from the camera, the line from
-it to its neighbour then runs almost along the ray: for neighbours at ranges r and s > r, dr apart,
-and an angle d between them, that angle is atan(r sin d / (s - r cos d)). A pixel is on a slope
-where that holds on both sides at once, rising or falling through it; the last pixel of the
-foreground and the first of the background are slopes on one side only, and stay.
+At a step in depth, an interpolated pixel lies on neither side. The line from it to its neighbour
+then runs almost along the ray. For neighbours at ranges r and s > r, with an angle d between their
+rays, the angle between line and ray is atan(r sin d / (s - r cos d)). A pixel is on a slope if this
+angle is small on both sides, rising or falling through it. The last pixel of the foreground and the
+first of the background are on a slope on one side only, and stay.
 
-A surface that is seen slantingly, such as a floor far away, is such a slope too. It is told by its
-normal, or by being straight: on a plane 1 / depth is linear in the angle (but for its cosine), so
-it is from the pixel to what is nearer. A slope that only spans a step bends before it has come that
-far. Where the normal faces the camera, straightness is chance.
+A surface that is seen at a small angle, such as a far floor, is such a slope too. It is recognised
+by its normal, or by being straight: on a plane 1 / depth is linear in the angle (except for its
+cosine), all the way from the pixel to what is nearer. A slope that only spans a step bends before
+that. If the normal faces the camera, straightness is chance.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How high every pixel's surface lies, and which surfaces are floor and which are in the way."""
+"""The height of every pixel's surface over the floor; which surfaces are floor or obstacles."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Mask = NDArray[np.bool_]
 
 
 def heights(depth: Floats, down: NDArray[Any], camera_height: float = 0.0) -> Floats:
-    """Metres over the floor of every pixel's surface, [H, W]; NaN where it has none.
+    """Metres over the floor of every pixel's surface, [H, W]; NaN where there is no surface.
 
     camera_height: of the camera over the floor; with 0 heights are over the camera.
     """

@@ -1,4 +1,4 @@
-"""Sample a panorama along other directions: turned, or through a pinhole; columns wrap, poles too.
+"""Sample a panorama along other directions, turned or through a pinhole, across seam and poles.
 
 Angles come from OpenCV's vectorised arc tangent, which is off by at most 0.01 degrees: 0.03 pixels
 of 1024. That makes new maps cheap enough for an attitude that changes with every image.

@@ -1,8 +1,8 @@
-"""True metres from one known length: how high the camera is over the floor.
+"""True metres from one known length: the camera's height over the floor.
 
-What a network says about size is right in rooms like those that it has seen and wrong by up to 3
-elsewhere, by one factor for the whole picture. The floor tells that factor: a floor pixel at depth
-d, seen at an angle a below the horizon, lies d sin(a) below the camera.
+A network's metres are right in rooms like those that it has seen. Elsewhere they are wrong by one
+factor for the whole picture, of up to 3. The floor gives that factor: a floor pixel at depth d, at
+an angle a below the horizon, lies d sin(a) below the camera.
 """
 
 from __future__ import annotations
@@ -71,10 +71,10 @@ def floor_view(
 
 @dataclass(frozen=True)
 class Scale:
-    """What to multiply depth by, and what to think of it.
+    """What to multiply depth by, and whether the result can be trusted.
 
-    factor: 1 where nothing is corrected. trusted: whether its metres can be taken for metres.
-    reason: one sentence where they cannot, else "".
+    factor: 1 if nothing is corrected. trusted: whether the metres are plausible. reason: a sentence
+    if they are not, else "".
     """
 
     factor: float = 1.0
@@ -83,7 +83,7 @@ class Scale:
 
 
 def check_camera_height(metres: float) -> float:
-    """The height itself; MtpanoError where no robot carries a camera so high or low."""
+    """The height itself; MtpanoError if it is no plausible height of a camera, in metres."""
     low, high = _LIMITS_METRES
     if not low <= metres <= high:
         raise MtpanoError(

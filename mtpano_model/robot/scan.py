@@ -1,13 +1,14 @@
-"""A laser scan out of a panorama's depth: per azimuth the nearest surface between two heights.
+"""A laser scan from a panorama's depth: for each azimuth the nearest surface in a band of heights.
 
     angle i = angle_min + i * increment, angle_min = -pi + increment / 2, increment = 2 pi / N
 
-counter-clockwise from behind, in a frame whose z is up and whose origin is the camera. N never
-changes and neither end is measured twice. A range is horizontal, and one of (REP-117):
+Angles go counter-clockwise from behind, in a frame whose z is up and whose origin is the camera.
+N is constant, and the first angle is not repeated at the end. A range is horizontal, and is one of
+these (REP-117):
 
     metres   the nearest surface whose height lies in the band
-    +Inf     none up to max_range, and the rays that would have met it there saw farther
-    NaN      not known: what would have been seen is masked, unknown, or hidden by what hangs above
+    +Inf     no surface up to max_range: the rays that would meet one there see farther
+    NaN      unknown: these rays are masked, unknown, or blocked by something above the band
 """
 
 from __future__ import annotations
@@ -35,8 +36,11 @@ _SAME_TURN = np.radians(0.05)
 
 @dataclass(frozen=True)
 class ScanRules:
-    """min_height, max_height: of the band, metres over the floor; over the camera where the
-    camera's own height is not known. min_range, max_range: metres, horizontally."""
+    """What belongs to a scan. MtpanoError for an empty band or empty ranges.
+
+    min_height, max_height: limits of the band in metres over the floor, or over the camera if the
+    camera's height is unknown. min_range, max_range: horizontal distances in metres.
+    """
 
     min_height: float = 0.1
     max_height: float = 1.8
@@ -58,7 +62,10 @@ class ScanRules:
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """ranges: [N] float32. Angles in radians, counter-clockwise about z, 0 ahead."""
+    """ranges: [N] float32, metres. Angles: radians, counter-clockwise about z, 0 ahead.
+
+    min_range, max_range: metres, those of the rules.
+    """
 
     ranges: Floats
     angle_min: float
@@ -73,10 +80,10 @@ class Scan:
 
 
 class Scanner:
-    """Makes scans with N ranges; keeps its tables, so one call at a time.
+    """Makes scans with N ranges; keeps its tables, so it allows one call at a time.
 
-    rules: see ScanRules. count: N, the panorama's width if None. compiled: use numba's loop; None:
-    if numba is there. It is compiled once on a machine, which takes some seconds.
+    count: N, by default the panorama's width; MtpanoError below 8. compiled: use numba's loop;
+    None: if numba is installed. The loop is compiled once on a machine, which takes some seconds.
     """
 
     def __init__(
@@ -95,12 +102,12 @@ class Scanner:
         camera_height: float | None = None,
         floor: NDArray[np.bool_] | None = None,
     ) -> Scan:
-        """Depth [H, W] in the camera's frame -> Scan.
+        """Depth [H, W], float32 metres along the ray in the camera's optical frame -> Scan.
 
-        rotation: [3, 3], the scan's frame (x ahead, y left, z up) from the camera's optical one;
-        None for a level camera. camera_height: metres over the floor, 0 if None: then the rules'
-        heights are over the camera. floor: [H, W], True where a pixel is known to be floor and
-        therefore stands in nobody's way.
+        rotation: [3, 3], v_scan = R @ v_optical, where the scan's frame has x ahead, y left, z up;
+        None for a level camera. camera_height: metres over the floor; None if unknown, and then the
+        rules' heights are over the camera. floor: [H, W], True where a pixel is known to be floor
+        and therefore no obstacle.
         """
         turn = _LEVEL if rotation is None else np.asarray(rotation, np.float64)
         count = self._count or depth.shape[1]

@@ -1,4 +1,4 @@
-"""A scan as one loop of machine code, where numba is installed. What the numbers mean: scan.py."""
+"""A scan as one loop that numba compiles; scan.py says what the numbers mean."""
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def _pixels(turn, across, sine, cosine, height, width, columns, rows, pixels, op
 
 @part
 def _marked(depth, floor, out):
-    """Depths, of floor below zero, of what is too near NaN. floor may be empty."""
+    """Copy depth [n] to out: negative where floor [n], which may be empty; NaN unless above 0."""
     for j in range(out.shape[0]):
         out[j] = depth[j] if depth[j] > _ZERO else _NAN
     if len(floor):
@@ -42,7 +42,7 @@ def _marked(depth, floor, out):
 
 @part
 def _take(seen, cosine, near, far, end, free, nearest):
-    """Let a row of depths, in the order of the ranges, count for the ranges."""
+    """Update free [N] and nearest [N] with a row of depths `seen` [N], as `_marked` gives them."""
     if end == end:
         for j in range(seen.shape[0]):
             free[j] = free[j] if abs(seen[j]) > end else np.uint8(0)
@@ -66,11 +66,12 @@ def _take(seen, cosine, near, far, end, free, nearest):
     )
 )
 def scan(turn, turned, first, latitudes, longitudes, bands, depth, floor, ranges):
-    """Fill ranges [N], counter-clockwise, from rows of turn @ ray into depth [H, W].
+    """Fill ranges [N], metres and counter-clockwise, from n rows of rays.
 
-    turned: otherwise the rays are the depth's own, from row `first` on. latitudes [2, n] and
-    longitudes [2, N]: sine and cosine of the rows' and the ranges'. bands [3, n]: see scan._Band.
-    floor: [H, W] or of no rows.
+    turn: [3, 3], depth is read along turn @ ray. turned: False if the rays are those of the depth
+    itself, from row `first` on. latitudes [2, n], longitudes [2, N]: sine and cosine of the rows'
+    latitudes and the ranges' longitudes. bands [3, n]: see scan._Band. depth: [H, W], metres along
+    the ray. floor: [H, W], or of no rows.
     """
     (height, width), count, n = depth.shape, len(ranges), latitudes.shape[1]
     across = np.empty((3, count), np.float32)

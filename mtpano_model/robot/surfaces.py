@@ -1,4 +1,4 @@
-"""Where surfaces of a kind are, such as floor, by what a class set calls so."""
+"""Which pixels are surfaces of one kind, such as floor, by the class set's names."""
 
 from __future__ import annotations
 

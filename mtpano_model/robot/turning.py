@@ -1,4 +1,4 @@
-"""Turn a tilted panorama upright for the network, and the network's answer back.
+"""Turn a tilted panorama upright for the network, and turn the network's answer back.
 
     picture (camera) -> level picture -> network -> answer (level) -> answer (camera)
 

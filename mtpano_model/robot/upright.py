@@ -23,7 +23,7 @@ from mtpano_model.robot.turning import Turning
 @dataclass(frozen=True, eq=False)
 class Upright:
     """frame: in the picture's own frame. tilt: degrees by which the picture was turned. factor:
-    what depth was multiplied by. problem: a sentence on what could not be told, else empty."""
+    what depth was multiplied by. problem: a sentence on what could not be measured, else ""."""
 
     frame: Frame
     tilt: float
@@ -32,10 +32,11 @@ class Upright:
 
 
 class UprightPredictor:
-    """level: look at every picture twice, the second time turned upright by what the network saw
-    the first time. camera_height: metres over the floor, None where it is not known.
+    """Predicts upright and in true metres, for one picture at a time.
 
-    MtpanoError where the height cannot be or the model knows neither floor nor ceiling.
+    level: run the network twice, the second time on the picture turned upright by the first
+    result. camera_height: metres over the floor, None if unknown. MtpanoError for an impossible
+    height, or for a model that knows neither floor nor ceiling.
     """
 
     def __init__(self, estimator: Estimator, level: bool, camera_height: float | None) -> None:

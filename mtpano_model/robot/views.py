@@ -1,13 +1,14 @@
-"""Pinhole cameras inside the panorama, for whatever knows no sphere.
+"""Pinhole views of a panorama, for programs that read no equirectangular pictures.
 
-A view stands where the panorama's camera stands, turned right by yaw and up by pitch; its own
-optical frame has x right, y down, z forward. Pixels are square, the principal point is the middle:
+A view is a camera at the place of the panorama's camera, turned right by yaw and up by pitch. Its
+optical frame has x right, y down, z forward. Pixels are square, and the principal point is the
+middle:
 
     f = width / (2 tan(fov / 2))    cx = (width - 1) / 2    cy = (height - 1) / 2
 
-with (0, 0) the centre of the first pixel, as ROS and OpenCV count. Depth is along the view's z
-axis, in metres. Depth, normals and classes are those of the nearest pixel of the panorama, so none
-mixes fore- and background; colours are interpolated.
+where (0, 0) is the centre of the first pixel, as in ROS and OpenCV. Depth is along the view's z
+axis, in metres. Depth, normals and classes are those of the nearest pixel of the panorama, so that
+foreground and background are never mixed. Colours are too, unless they are interpolated (`smooth`).
 """
 
 from __future__ import annotations
@@ -39,9 +40,9 @@ _LARGEST_SIDE = 4096
 
 @dataclass(frozen=True)
 class View:
-    """One pinhole camera.
+    """One pinhole camera; MtpanoError for a value that no view can have.
 
-    name: of its topics and frame. yaw: degrees to the right of the panorama's centre; pitch:
+    name: part of its topics and frame. yaw: degrees to the right of the panorama's centre. pitch:
     degrees up. fov: horizontal field of view in degrees. size: (height, width) in pixels.
     """
 
@@ -91,7 +92,10 @@ class View:
 
 
 def four_views(fov: float = 92.0, size: Size = (480, 480)) -> tuple[View, ...]:
-    """Ahead, right, behind, left; a little wider than 90 degrees, so that neighbours overlap."""
+    """Ahead, right, behind, left; wider than 90 degrees, so that neighbours overlap.
+
+    fov: degrees, MtpanoError unless from 90 to 96. size: (height, width) of each.
+    """
     if not 90 <= fov <= 96:
         raise MtpanoError(
             f"four views of {fov:g} degrees leave gaps or waste pixels: expected 90 to 96"
@@ -101,14 +105,14 @@ def four_views(fov: float = 92.0, size: Size = (480, 480)) -> tuple[View, ...]:
 
 
 def cube_views(size: Size = (480, 480)) -> tuple[View, ...]:
-    """The six faces of a cube: four around at 90 degrees, up and down."""
+    """The six faces of a cube: four around, up and down, all of 90 degrees and `size` (h, w)."""
     return (*four_views(90.0, size), View("up", 0, 90, 90, size), View("down", 0, -90, 90, size))
 
 
 def check_views(views: Iterable[View]) -> tuple[str, ...]:
-    """Warnings, a sentence each, about views that may be meant but show nearly the same.
+    """Warnings, a sentence each, about pairs of views that show nearly the same.
 
-    MtpanoError where two share a name.
+    MtpanoError if two views have the same name.
     """
     seen: list[View] = []
     warnings = []
@@ -132,11 +136,11 @@ def _angle_between(one: View, other: View) -> float:
 
 
 class ViewSampler:
-    """Makes one view's pictures out of panoramas; keeps its tables, one for each size.
+    """Makes one view's pictures from panoramas; keeps its tables, one for each size.
 
-    smooth: interpolate colours. Without, they too are the nearest pixel's: much faster, and
-    as good where the panorama is at least as fine as the view. compiled: use numba's loops; None:
-    if numba is there.
+    smooth: interpolate colours. Without it each colour is that of the nearest pixel, which is much
+    faster, and as good if the panorama is at least as fine as the view. compiled: use numba's
+    loops; None: if numba is installed.
     """
 
     def __init__(self, view: View, smooth: bool = True, compiled: bool | None = False) -> None:
@@ -146,11 +150,11 @@ class ViewSampler:
         self._to_view = view.rotation.T.astype(np.float32)
 
     def source(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """In what form `image` takes a picture [H, W, 3] fastest, made once for several views."""
+        """The form in which `image` reads uint8 [H, W, 3] fastest; make it once for all views."""
         return picture if self._smooth or self._loops else with_room(picture)
 
     def image(self, picture: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """uint8 [H, W, 3] of any 2:1 size, or its `source` -> [h, w, 3]."""
+        """uint8 [H, W, 3] of any 2:1 size, or its `source` -> [h, w, 3], into `out` if given."""
         tables = self._at(picture.shape)
         if self._smooth:
             return tables.linear(picture, out)
@@ -161,7 +165,7 @@ class ViewSampler:
         return out
 
     def depth(self, depth: Floats, out: Floats | None = None) -> Floats:
-        """Metres along the ray [H, W] -> metres along the view's axis [h, w]; NaN and inf stay."""
+        """Metres along the ray [H, W] -> metres along the view's axis [h, w]; NaN and Inf stay."""
         cosines = _cosines(self.view.size, self.view.fov)
         if self._loops is None:
             found = self.labels(depth, out)
@@ -173,11 +177,11 @@ class ViewSampler:
         return out
 
     def labels(self, labels: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
-        """Any map [H, W] or [H, W, C] -> [h, w] or [h, w, C], nearest."""
+        """Any map [H, W] or [H, W, C] -> the nearest pixels, [h, w] or [h, w, C]."""
         return self._at(labels.shape).nearest(labels, out)
 
     def normals(self, normals: Floats, out: Floats | None = None) -> Floats:
-        """Unit vectors [H, W, 3] -> [h, w, 3], nearest, in the view's own optical frame."""
+        """Unit vectors [H, W, 3] -> the nearest ones [h, w, 3], in the view's optical frame."""
         turned: Any = cv2.transform(self.labels(normals), self._to_view, dst=out)
         return turned
 

@@ -1,6 +1,6 @@
-"""Taking a view's pixels out of a panorama, as loops of machine code, where numba is installed.
+"""Reading a view's pixels from a panorama, as loops that numba compiles.
 
-A view's pixel (i, j) is the panorama's pixel of number rows[i, j] + columns[j], see views.py.
+A view's pixel (i, j) is the panorama's pixel number rows[i, j] + columns[j]; see views.py.
 """
 # mypy: disable-error-code="no-untyped-def,call-arg"
 

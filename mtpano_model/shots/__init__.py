@@ -1,1 +1,1 @@
-"""What cameras showed, moment by moment, read from files: bags, video topics, rigs. Free of ROS."""
+"""Recorded pictures, moment by moment: bags, video topics, rigs. Free of ROS."""

@@ -1,4 +1,4 @@
-"""What the lenses of a rig showed at one moment: out of a bag, or of folders of pictures."""
+"""The pictures of a rig's lenses at one moment, from a bag or from folders of pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Panoramas to look at one by one: of pictures, folders, bags, video topics and rigs alike."""
+"""Panoramas, one by one, from pictures, folders, bags, video topics and rigs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A recorded stream of video: its packets are decoded one after another, whole pictures alone."""
+"""A recorded stream of video, decoded packet by packet; gives only whole pictures."""
 
 from __future__ import annotations
 

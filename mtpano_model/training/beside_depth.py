@@ -1,4 +1,4 @@
-"""Two further losses of depth: that surfaces lie in planes, and how uncertain depth is."""
+"""Two further losses on depth: planes are flat (`plane`), and `uncertainty`."""
 
 from __future__ import annotations
 

@@ -24,9 +24,9 @@ def _refuse_below(config: Any, least: dict[str, int], where: str = "") -> None:
 class Stage:
     """A stretch of training at one picture size.
 
-    height, width: of the pictures. steps: optimizer steps. batch: panoramas a step and process.
-    learn: "heads" trains the two aggregators and the initial and auxiliary heads alone, with
-        merged depth labels and unclamped losses (the paper's warm-up); "all" trains everything.
+    height, width: of the pictures. steps: optimizer steps. batch: panoramas per step and process.
+    learn: "heads" trains only the two aggregators and the initial and auxiliary heads, with merged
+        depth labels and unclamped losses (the paper's warm-up); "all" trains everything.
     """
 
     height: int
@@ -50,7 +50,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """How weights move.
+    """The optimizer and its learning rates.
 
     kind: Adam (weight decay as in the paper: an L2 term) or AdamW.
     lr, backbone_lr: peak learning rates. heads_lr: constant rate of a stage that learns heads.
@@ -87,11 +87,11 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class ParallelConfig:
-    """How many processes share the work; under torchrun or SLURM all of it is found out.
+    """How many processes share the work; torchrun and SLURM set all of it.
 
-    devices: processes a machine, 0 = what the launcher says, else one. nodes: machines, likewise.
-    accelerator: "cpu", "cuda" or whatever there is. strategy: "ddp" copies the network to every
-    process, "fsdp" shards it (no moving average then).
+    devices: processes per machine; 0 takes the launcher's number, or one without a launcher.
+    nodes: machines; 0 likewise. accelerator: "cpu", "cuda", or "auto" for a GPU if there is one.
+    strategy: "ddp" copies the network to every process, "fsdp" shards it (without moving average).
     """
 
     devices: int = 0
@@ -108,30 +108,31 @@ class TrainConfig:
     """One training run.
 
     preset: the name it started from.
-    network: a preset of `mtpano_model.network`; "" takes the one of `--init`.
+    network: a preset of `mtpano_model.network`; "" takes that of `--init`.
     backbone_weights: DINOv3 weights to start a DINOv3 backbone from, a folder or a name on the
         Hugging Face hub; "" for none. EfficientNet-Lite always starts from ImageNet.
-    init_partly: take from `--init` what fits the network by name and shape, and begin the rest
-        afresh: for a network whose numbers have changed since.
-    data: kind of the data set; its root is given beside the configuration. class_set: what the
-        network names; "" takes the network's own.
+    init_partly: load the tensors of `--init` that fit the network by name and shape, and start the
+        others from random weights; for a network whose sizes have changed.
+    data: kind of the data set; `--data-root` is its folder. class_set: the classes that the network
+        predicts; "" takes the network's own.
     stages: picture sizes and steps, one after another under one schedule.
     optimizer, losses, augment, parallel: see there.
-    patch_depth: supervise depth by one random teacher's patch a step once the heads have warmed
-        up, instead of the merged map (data "store": a teacher's scale drifts from patch to patch).
-    keep_unlabelled: where a panorama has no labels at all of a task, teach what the network said
-        before training, so that it forgets nothing.
+    patch_depth: after the warm-up of the heads, supervise depth with one random patch of a teacher
+        per step instead of the merged map, since a teacher's scale drifts from patch to patch (data
+        "store").
+    keep_unlabelled: if a panorama has no labels of a task at all, use the network's predictions
+        from before the training as labels, so that it does not forget the task.
     freeze_norm: leave batch normalisation as it is (small data sets, small batches).
     freeze: parts of the network that stay as they are, by their names in the checkpoint, such as
-        backbone and bridges: a step is cheaper, and fewer weights change.
-    accumulate: batches a step adds up.
+        backbone and bridges. Steps are then cheaper, and fewer weights change.
+    accumulate: number of batches whose gradients a step adds up.
     precision: "bf16-mixed" computes the network in bfloat16; losses stay in float32.
-    workers: processes that load and augment; 0 = in the training process.
-    seed: data order, augmentation and initial weights follow from it.
+    workers: processes that load and augment panoramas; 0: the training process does.
+    seed: of the data order, the augmentation and the initial weights.
     eval_every, log_every: steps between validations and between log lines. eval_frames: largest
         number of validation frames, taken evenly. pictures: validation frames drawn each time.
-    patience: stop after so many validations of the last stage without a better score, and keep the
-        best; 0 = never.
+    patience: stop after this many validations of the last stage without a better score, and keep
+        the best weights; 0: never.
     checkpoint_minutes: time between checkpoints.
     """
 

@@ -1,4 +1,4 @@
-"""The training loop, to be read from top to bottom."""
+"""The training loop, in one function that can be read from top to bottom."""
 
 from __future__ import annotations
 

@@ -25,22 +25,22 @@ _DICE_SMOOTH = 1e-6
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What is weighed how; the defaults are the paper's.
+    """The weights of all losses; the defaults are the paper's.
 
-    semseg, depth, normals: weight of each main task. initial: weight of the initial predictions,
-    auxiliary: of the auxiliary tasks.
-    cross_entropy, dice: the two halves of the semantic loss.
-    class_balance: exponent b; classes weigh frequency^-b in the cross-entropy (0: all the same),
-        the frequency over all sets that are mixed.
-    depth_kind: "l1" in metres, or "log_l1" (mean |log p - log y|), which near and far teach alike.
+    semseg, depth, normals: weight of each main task. initial: weight of the initial predictions.
+    auxiliary: weight of the auxiliary tasks.
+    cross_entropy, dice: weights of the two terms of the semantic loss.
+    class_balance: exponent b; a class has the weight frequency^-b in the cross-entropy (0: all the
+        same). The frequency is that over all data sets that are mixed.
+    depth_kind: "l1" in metres, or "log_l1" (mean |log p - log y|), where near and far count alike.
     depth_edge, depth_frequency, normals_edge, normals_frequency: weights of Edge and Freq.
     depth_gradient: weight of the differences between neighbouring log depths; not in the paper.
     plane: weight of the angle between predicted depth and true normals on planes; not in the paper.
-    uncertainty: weight of depth's own uncertainty, of networks with confidence; not in the paper.
-    clamp: depth and point losses saturate here once warm-up is over.
-    initial_stride: compare only every n-th row and column of the initial predictions, which are
-        interpolated from the token grid anyway (1: all, as in the paper).
-    convention: "released" pads Sobel with zeros and takes borders of invalid areas for edges.
+    uncertainty: weight of the loss that trains confidence, if the network has it; not in the paper.
+    clamp: value at which depth and point losses saturate after the warm-up.
+    initial_stride: compare only every Nth row and column of the initial predictions, since they
+        are interpolated from the token grid (1: all, as in the paper).
+    convention: "released" pads Sobel with zeros, and counts borders of invalid areas as edges.
     """
 
     semseg: float = 1.0

@@ -1,8 +1,8 @@
-"""Depth that agrees with the normals: what is one plane in truth must be one in the prediction.
+"""The loss `plane`: what is one plane in the ground truth must be one in the prediction.
 
 Along a plane with normal n the range obeys log d(q) - log d(p) = log(n.r_p / n.r_q) for rays p, q.
-The L1 of single pixels hardly sees a wall that bows by a few per cent of its distance, for it is
-small everywhere; this sees it as an angle.
+A wall that bows by a few per cent of its distance has a small L1 error at every pixel. This loss
+measures the bow as an angle.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""One process or many: Lightning Fabric, set up from what torchrun or SLURM say."""
+"""One process or many: Lightning Fabric, configured from the environment of torchrun or SLURM."""
 
 from __future__ import annotations
 

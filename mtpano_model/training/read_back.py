@@ -55,6 +55,7 @@ def read_progress(folder: Path) -> tuple[Progress, TrainConfig, Origin]:
 
 
 def read_optimizer(folder: Path, device: torch.device | str) -> dict[str, Any]:
+    """The optimizer's state from a checkpoint's folder; MtpanoError if it cannot be read."""
     path = folder / "optimizer.pt"
     try:
         with open_regular(path) as file:

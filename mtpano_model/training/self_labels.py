@@ -1,4 +1,4 @@
-"""Labels for tasks that nobody labelled: the network's own predictions from before the training.
+"""Labels for tasks without labels: the network's own predictions from before the training.
 
 A robot's teachers may label classes but no depth. Trained on classes alone, the network would
 forget depth; trained on its own first predictions as well, it does not.

@@ -1,7 +1,7 @@
-"""The training data as a stream that any step can be jumped to.
+"""The training data as a stream that can begin at any step.
 
 Which frames a step sees, and how they are augmented, follows from (seed, position) alone. So a
-resumed run goes on with the very batches that the interrupted one would have seen, and no state of
+resumed run goes on with the same batches that the interrupted one would have seen, and no state of
 a random generator has to be kept.
 """
 

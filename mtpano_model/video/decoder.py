@@ -1,4 +1,4 @@
-"""H.264 and H.265 packets -> pictures, through PyAV, and never a picture that is not whole."""
+"""H.264 and H.265 packets -> pictures, through PyAV; gives only whole pictures."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a camera's source hands over for one moment, and the panorama that it becomes.
+"""A shot, which is what a camera's source delivers for one moment, and its panorama.
 
-A shot is opened in the thread that prepares pictures, and only if no newer one has come meanwhile.
+A shot is opened in the thread that prepares pictures, and only if no newer one has arrived by then.
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def _receive_buffer() -> Finding:
     try:
         size = int(RECEIVE_BUFFER.read_text())
     except (OSError, ValueError):
-        return note("the size of the kernel's receive buffer is not to be seen here")
+        return note("the size of the kernel's receive buffer cannot be read here")
     if size < _ENOUGH_BUFFER:
         return fix(
             f"the kernel's receive buffer is at most {size >> 10} KiB, a panorama is 6 MiB",

@@ -1,4 +1,4 @@
-"""Level and scale on an image's way: the picture before the network, its answer afterwards."""
+"""Level and scale: turns the picture before the network, and corrects its output afterwards."""
 
 from __future__ import annotations
 

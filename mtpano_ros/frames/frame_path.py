@@ -1,7 +1,7 @@
-"""The way of an image through the node: message -> picture -> network -> frame -> messages.
+"""The path of an image through the node: message -> picture -> network -> frame -> messages.
 
-What nobody needs is not done: the network does not run for `camera_info` alone, and depth alone
-costs neither normals nor labels.
+Only what a subscribed output needs is computed: the network does not run if only `camera_info` is
+wanted, and depth by itself costs neither normals nor labels.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Job:
 class FramePath:
     """The stages of one active node, each in its thread, from `offer` to the publishers.
 
-    failures_in_a_row: images for which the network has raised since it last did not.
+    failures_in_a_row: number of images for which the network has raised since its last success.
     """
 
     def __init__(
@@ -193,7 +193,7 @@ class FramePath:
         self._statistics.count(f"skipped_{reason}")
         self._tell.error(
             reason,
-            f"skipped an image: to {stage} it raised {type(error).__name__}: {lines[-1]}",
+            f"skipped an image: the stage '{stage}' raised {type(error).__name__}: {lines[-1]}",
         )
 
     # --- helpers --------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
-"""Takes the camera's images while somebody listens to an output, and hands them to the frame path.
+"""Takes the camera's images while an output has a subscriber, and hands them to the frame path.
 
-While nobody listens the node has no subscription to the camera, so that no image crosses the
-middleware in vain. rclpy has no event for a new subscriber on Humble, and an executor wakes up for
-milliseconds of work; so a thread looks at the publishers a few times a second.
+While no output has one, the node has no subscription to the camera, so that no image crosses the
+middleware for nothing. On Humble rclpy has no event for a new subscriber, and each wake-up of an
+executor costs milliseconds. A thread therefore looks at the publishers a few times a second.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ POLL_SECONDS = 0.1
 class Intake:
     """The camera's side of one active node, from activate to deactivate.
 
-    The constructor subscribes, and raises what the middleware or a qos_override refuses; while
-    nobody listens it leaves again at once.
+    The constructor subscribes, and raises if the middleware or a qos_override is refused. If no
+    output has a subscriber, it unsubscribes at once.
     """
 
     def __init__(
@@ -165,7 +165,7 @@ class Intake:
             self._source.take(endpoint, message)
         except Exception as error:  # one message must not leave the node deaf
             self._statistics.count("received")
-            self._skipped(f"to take it raised {one_line(error)}")
+            self._skipped(f"taking it raised {one_line(error)}")
 
     def _on_broken_message(self, error: Exception) -> None:
         self._statistics.count("received")
@@ -178,7 +178,7 @@ class Intake:
         try:
             self._take(shot)
         except Exception as error:  # nor must one image
-            self._skipped(f"to take it raised {one_line(error)}")
+            self._skipped(f"taking it raised {one_line(error)}")
 
     def _take(self, shot: Shot) -> None:
         stamp = nanoseconds(shot.header.stamp)
@@ -189,7 +189,7 @@ class Intake:
             self._tell.warn(
                 "stamp",
                 f"skipped an image: its stamp {stamp / 1e9:.3f} s is before the last one's, "
-                f"{earlier / 1e9:.3f} s, expected stamps that grow; the next is taken again"
+                f"{earlier / 1e9:.3f} s, expected stamps that grow; the next image is taken again"
                 f"{self._rivals()}",
             )
         elif not plan.wanted:

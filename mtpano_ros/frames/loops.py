@@ -1,4 +1,4 @@
-"""The loops that a frame will need, compiled ahead: the first time on a machine takes a while."""
+"""Compiles the loops that frames will need ahead, which takes seconds once on a machine."""
 
 from __future__ import annotations
 

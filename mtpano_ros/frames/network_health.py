@@ -1,4 +1,4 @@
-"""Finds out whether images still get through the network."""
+"""Detects a network that fails or hangs."""
 
 from __future__ import annotations
 

@@ -2,9 +2,9 @@
 
     offer -> [arrived] -> prepare -> [prepared] -> infer -> [inferred] -> finish
 
-Every bracket holds one job. In the first one a newer job replaces an older one. A stage starts only
-when the bracket behind it is empty, so that nothing is prepared or inferred in vain. The newest
-image is prepared shortly before the network is free, so that images stay fresh under overload.
+Every bracket holds one job. In the first one, a newer job replaces an older one. A stage starts
+only when the bracket behind it is empty, so that nothing is prepared or inferred for nothing. The
+newest image is prepared shortly before the network is free, so images stay fresh under overload.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Combines all that shows no room: the robot's own body, rows around the poles."""
+"""Combines the masks of pixels to leave out: the robot's own body, and rows around the poles."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""How the camera is held: its attitude, its height over the floor, and where other frames lie."""
+"""How the camera is mounted: its attitude, its height over the floor, and transforms."""

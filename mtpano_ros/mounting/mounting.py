@@ -1,4 +1,4 @@
-"""How the camera is held: which way is down, how high it is, where other frames lie."""
+"""How the camera is mounted: which way is down, how high it is, and transforms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of TF is installed: tf2_ros where it is there, else, where tf2_msgs is, a small buffer."""
+"""TF by tf2_ros if it is installed, or else by a small buffer that needs only tf2_msgs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""TF, as far as it is installed: look transforms up, and publish those that are ours alone.
+"""Looks transforms up in TF, and publishes those of the node's own frames.
 
-Without tf2_ros and tf2_msgs a look-up fails with a sentence, and our own frames are told in the
-log. Most nodes never ask for either, so that `tf` and geometry_msgs are imported at the first use.
+If neither tf2_ros nor tf2_msgs is installed, a look-up fails with a sentence, and the node's own
+frames are written to the log. Most nodes need neither, so `tf` and geometry_msgs are imported at
+the first use.
 """
 
 from __future__ import annotations

@@ -37,8 +37,8 @@ CONFIDENCE, HEIGHT = "confidence", "height"
 class Result:
     """What outputs are filled from, for one image.
 
-    header: the image's stamp, and the frame of the camera. frame: at the size of the outputs; of
-    its arrays only those that somebody needs are filled. pose: how the camera was held.
+    header: the image's stamp, and the frame of the camera. frame: at the size of the outputs; only
+    those of its arrays are filled that a wanted output needs. pose: how the camera was held.
     """
 
     header: Header

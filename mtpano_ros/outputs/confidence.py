@@ -1,4 +1,4 @@
-"""The confidence image: how far the depth of each pixel is to be trusted."""
+"""The confidence image: how reliable the depth of each pixel is."""
 
 from __future__ import annotations
 

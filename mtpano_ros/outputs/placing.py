@@ -1,4 +1,4 @@
-"""In which frame a cloud or a scan lies, and what takes it there from the camera.
+"""The frame of a cloud or a scan, and the transform to it from the camera.
 
 "" is the image's own frame, in the axes of `outputs.frame_convention`. "body" is `<frame>_body`, x
 ahead, y left, z up at the camera, which the node publishes itself. Anything else is looked up in

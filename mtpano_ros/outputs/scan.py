@@ -1,4 +1,4 @@
-"""A laser scan, for what navigates and maps in the plane."""
+"""A laser scan, for navigation and mapping in the plane."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large messages, serialized in the memory that they are sent from.
+"""Publishes large messages from the memory that their data were written to.
 
 rclpy's publish copies `data` into a C structure while it holds Python's lock, and the middleware
 then copies it into a serialized message. Here the other fields are serialized around the data,
@@ -7,7 +7,7 @@ For a cloud of 16.8 MB, rclpy's publish(message) takes 1.7 times the CPU time of
 publish(bytes), for which the whole has to be copied once, 2.6 to 2.8 times (Fast DDS with and
 without a subscriber, medians of 25 interleaved rounds; `./run bench` has the absolute times).
 
-How a message type is serialized is not assumed but looked at, once for each type. Where that is not
+How a message type is serialized is not assumed, but tested once for each type. If the result is not
 as expected, or rcl cannot be reached, rclpy publishes.
 """
 

@@ -32,7 +32,7 @@ _NEEDS = {
 
 
 class Views(Output):
-    """`views/NAME/...`: as many as `views.layout` names, none by default."""
+    """`views/NAME/...`: the views that `views.layout` names, none by default."""
 
     def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
         super().__init__(model, parameters)

@@ -1,4 +1,4 @@
-"""What rcl does not say of parameter files: nothing in them is for the node, or is said twice."""
+"""Finds what rcl does not report in parameter files: nothing for the node, or a value twice."""
 
 from __future__ import annotations
 

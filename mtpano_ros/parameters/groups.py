@@ -27,9 +27,9 @@ class OutputOptions(Group):
 
     size: str = option(
         "input",
-        "Size of every output. input: the size of the image (of a rig: what its lenses resolve), "
-        "reduced to 512 rows where it has more. network: the size of the network's input. "
-        "Otherwise HEIGHTxWIDTH in pixels, such as 256x512.",
+        "Size of every output. input: the size of the image, or with a rig the size that its "
+        "lenses resolve; at most 512 rows. network: the size of the network's input. Otherwise "
+        "HEIGHTxWIDTH in pixels, such as 256x512.",
         old="output_size",
     )
     depth_encoding: str = option(
@@ -81,15 +81,15 @@ class CloudOptions(Group):
     )
     frame: str = option(
         "",
-        "The frame of all clouds: any frame that TF knows at the stamp of the image, or body for "
-        "FRAME_body (x forward, y left, z up at the camera), which the node publishes beside the "
-        "image's own FRAME. If it is empty, or TF does not know it, clouds are in the image's own "
-        "frame.",
+        "The frame of all clouds: any frame that TF knows at the stamp of the image, or body. "
+        "With body it is FRAME_body (x forward, y left, z up at the camera), which the node "
+        "publishes as a child of FRAME, the image's own frame. If it is empty, or TF does not "
+        "know it, clouds are in the image's own frame.",
     )
     classes: str = option(
         "",
-        "Names of classes with commas between them. points/semantic has a channel for each; if it "
-        "is empty, for every class of the model.",
+        "Names of classes with commas between them. points/semantic has a channel for each of "
+        "them. Empty: for every class of the model.",
         read_only=True,
     )
 
@@ -115,13 +115,13 @@ class MaskOptions(Group):
     )
     zenith_degrees: float = option(
         0.0,
-        "Rows that are nearer than this to straight up become NaN.",
+        "Degrees. Rows within this angle of straight up become NaN.",
         between=(0.0, 90.0),
         old="mask_zenith_degrees",
     )
     nadir_degrees: float = option(
         0.0,
-        "Rows that are nearer than this to straight down become NaN.",
+        "Degrees. Rows within this angle of straight down become NaN.",
         between=(0.0, 90.0),
         old="mask_nadir_degrees",
     )
@@ -151,12 +151,12 @@ class ObstacleOptions(Group):
 
     min_height: float = option(
         0.05,
-        "Metres over the floor. What lies lower is floor, whatever its class.",
+        "Metres over the floor. Points below it count as floor, whatever their class.",
         between=(0.0, 20.0),
     )
     max_height: float = option(
         2.0,
-        "Metres over the floor. Points above it are left out: the robot passes below.",
+        "Metres over the floor. Points above it are left out, since the robot passes below them.",
         between=(0.0, 20.0),
     )
 
@@ -170,13 +170,13 @@ class ScanOptions(Group):
 
     min_height: float = option(
         0.1,
-        "Metres over the floor. Surfaces below it are left out. Where no floor is known, this and "
-        "max_height are metres over the camera.",
+        "Metres over the floor. Surfaces below it are left out. While no floor is known, this and "
+        "scan.max_height are metres over the camera.",
         between=(-20.0, 20.0),
     )
     max_height: float = option(
         1.8,
-        "Metres over the floor. Surfaces above it are left out: the robot passes below.",
+        "Metres over the floor. Surfaces above it are left out, since the robot passes below them.",
         between=(-20.0, 20.0),
     )
     min_range: float = option(
@@ -184,13 +184,14 @@ class ScanOptions(Group):
     )
     max_range: float = option(
         10.0,
-        "Metres. Where nothing is seen up to here, the range is +Inf.",
+        "Metres. Where no surface is nearer than this, the range is +Inf.",
         between=(0.01, 1000.0),
     )
     frame: str = option(
         "",
-        "The frame of the scan: upright and at the camera, known to TF. If it is empty, the node "
-        "publishes one: FRAME_body, or with level FRAME_level, beside the image's own FRAME.",
+        "The frame of the scan: a frame that TF knows, upright and at the camera. If it is empty, "
+        "the node publishes one as a child of FRAME, the image's own frame: FRAME_body, or "
+        "FRAME_level if level is not off.",
     )
     rules: ScanRules = field(default=ScanRules(), repr=False, compare=False)
 
@@ -208,16 +209,16 @@ class ViewOptions(Group):
     layout: str = option(
         "",
         "Pinhole views to offer under views/NAME. four: ahead, right, back and left. cube: up and "
-        "down as well. Or a list such as front 0 0 90 480x640; left -90 10 60 240x320, each with "
-        "name, degrees to the right, degrees up, horizontal field of view and HEIGHTxWIDTH. Empty: "
-        "none.",
+        "down as well. Or a list with semicolons, such as front 0 0 90 480x640; left -90 10 60 "
+        "240x320. Each view has a name, degrees to the right, degrees up, horizontal field of view "
+        "and HEIGHTxWIDTH. Empty: none.",
         read_only=True,
     )
-    size: str = option("480x480", "Size of the views of four and cube.", read_only=True)
+    size: str = option("480x480", "HEIGHTxWIDTH of the views of four and cube.", read_only=True)
     smooth: bool = option(
         False,
-        "Interpolate the colours of views. By default they are the nearest pixel's, which is as "
-        "good where the outputs are at least as fine as the view.",
+        "Interpolate the colours of views. By default each pixel has the colour of the nearest one "
+        "of the panorama, which is as good where the outputs are at least as fine as the view.",
         read_only=True,
     )
     views: tuple[View, ...] = field(default=(), repr=False, compare=False)
@@ -232,13 +233,13 @@ class AttitudeOptions(Group):
 
     frame: str = option(
         "odom",
-        "With level: tf, the frame whose z axis points up.",
+        "For level tf: the frame whose z axis points up.",
         read_only=True,
     )
     imu_rotation: str = option(
         "",
-        "With level: imu, roll, pitch and yaw of the IMU in degrees, such as 0 0 90, seen from the "
-        "camera's body axes (x forward, y left, z up). Empty: TF knows the IMU's frame.",
+        "For level imu: roll, pitch and yaw of the IMU in degrees, such as 0 0 90, in the camera's "
+        "body axes (x forward, y left, z up). Empty: TF has the IMU's frame.",
         read_only=True,
     )
     imu_matrix: Rotation | None = field(default=None, repr=False, compare=False)

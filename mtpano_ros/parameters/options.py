@@ -1,7 +1,7 @@
 """How a table of parameters is written: options, groups of options, and the checks that follow.
 
 An option is a field of a frozen dataclass; a group is a dataclass that is the default of a field.
-The ROS name of an option in a group is `group.option`. parameters.py holds the table.
+The ROS name of an option in a group is `group.option`. table.py holds the table.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def option(
 ) -> Any:
     """A parameter. read_only: fixed when the process starts; every other one is dynamic.
 
-    old: the name that it had in the last minor version. numbers: a text that may be a number, which
-    a YAML file then gives as one.
+    old: its name in the last minor version. numbers: a text that may be a number, so that a YAML
+    file may give it without quotes.
     """
     facts = {
         "description": description,

@@ -1,4 +1,4 @@
-"""A node that takes parameters as users write them, where rclpy would refuse or die."""
+"""A node that accepts parameters as users write them, where rclpy would refuse them or end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameters that rclpy declares for itself, as options, so that they are refused as ours are.
+"""The parameters that rclpy declares for itself, as options, to be checked like our own.
 
 `use_sim_time` and its like come in Node's constructor, where a wrong type would end the process;
 `qos_overrides.TOPIC.ROLE.POLICY` come where a topic is made, and rclpy would name neither.

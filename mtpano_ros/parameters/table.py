@@ -6,6 +6,7 @@ python -m mtpano_ros.parameters > config/pano.yaml
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from textwrap import wrap
 from typing import Any
 
 from mtpano_model.engine_names import BACKEND_CHOICES, DEVICE_CHOICES, PRECISION_CHOICES
@@ -69,15 +70,15 @@ class Parameters(Group):
     image_transport: str = option(
         "raw",
         "raw: subscribe to image. compressed: subscribe to image/compressed (JPEG, PNG, or video "
-        "of format h264 or hevc). video: subscribe to image itself, whatever it has: "
-        "CompressedImage, FFMPEGPacket or CompressedVideo.",
+        "of format h264 or hevc). video: subscribe to image with the type that is published "
+        "there: CompressedImage, FFMPEGPacket or CompressedVideo.",
         choices=("raw", "compressed", "video"),
         read_only=True,
     )
     rig: str = option(
         "",
-        "Path of a rig file: the panorama is then made from the topics of its lenses, and image is "
-        "not listened to. Kalibr's camchain will do, docs/cameras.md tells of ours.",
+        "Path of a rig file (docs/cameras.md) or of Kalibr's camchain. The panorama is then made "
+        "from the topics of its lenses, and the node does not subscribe to image.",
         read_only=True,
     )
     image_timeout: float = option(
@@ -88,7 +89,7 @@ class Parameters(Group):
     keep_subscribed: bool = option(
         False,
         "Stay subscribed to the camera while nobody subscribes to an output, so that the next "
-        "subscriber waits for no discovery. By default the node unsubscribes meanwhile.",
+        "subscriber need not wait for DDS discovery. By default the node unsubscribes.",
     )
     allow_non_2to1: bool = option(
         False,
@@ -106,29 +107,30 @@ class Parameters(Group):
     )
     depth_finish: str = option(
         "off",
-        "normals: bend depth to the predicted normals, so that walls are flatter and steps "
-        "sharper. It takes a few milliseconds of one core for each image.",
+        "off: depth as the network predicts it. normals: correct depth by the predicted normals, "
+        "so that walls are flatter and depth steps sharper. This takes a few milliseconds of one "
+        "core for each image.",
         choices=DEPTH_FINISHES,
     )
     level: str = option(
         "off",
-        "What turns the panorama upright before the network sees it; its answer is turned back. "
-        "off: nothing. imu: the topic imu. tf: attitude.frame. self: the floor and ceiling in the "
-        "picture.",
+        "Turn the panorama upright before the network sees it, and the outputs back. The tilt is "
+        "measured by: off: nothing. imu: the topic imu. tf: attitude.frame. self: the floor and "
+        "ceiling in the image.",
         choices=("off", "imu", "tf", "self"),
         read_only=True,
     )
     camera_height: str = option(
         "",
         "Metres from the floor to the camera, or a TF frame on the floor such as base_footprint. "
-        "Depth is then scaled so that the floor lies there, and clouds have heights. Empty: not "
-        "known.",
+        "Depth is then scaled so that the floor lies there, and clouds have heights. Empty: "
+        "unknown.",
         numbers=True,
     )
     edge_filter: float = option(
         DEFAULT_DEGREES,
-        "Degrees. Where the surface from a point to both its neighbours is seen under a smaller "
-        "angle, the point hangs between fore- and background and becomes NaN in clouds, scan and "
+        "Degrees. A point hangs between foreground and background if the lines to both of its "
+        "neighbours are seen at a smaller angle than this. It becomes NaN in clouds, scan and "
         "views. 0: off.",
         between=(0.0, 89.0),
     )
@@ -162,9 +164,9 @@ OLD_NAMES = {one.old: name for name, one in OPTIONS.items() if one.old}
 def as_yaml() -> str:
     """A parameter file with every default, every key commented."""
     lines = [
-        "# Every parameter of the node with its default. A dynamic parameter takes effect at once",
-        "# with `ros2 param set`; the others are read when the process starts. How to set the QoS",
-        "# of a topic: docs/node.md, qos_overrides.",
+        "# Every parameter of the node with its default. `ros2 param set` changes a dynamic",
+        "# parameter at once; the others are read when the process starts. docs/node.md says under",
+        "# qos_overrides, how to set the QoS of a topic.",
         "/**:",
         "  ros__parameters:",
     ]
@@ -180,11 +182,16 @@ def as_yaml() -> str:
             notes.append("{:g} to {:g}".format(*one.between))
         if not one.read_only:
             notes.append("dynamic")
-        lines += ["", f"{indent}# {one.description}"]
+        lines += ["", *_comment(indent, one.description)]
         if notes:
             lines.append(f"{indent}# [{'; '.join(notes)}]")
         lines.append(f"{indent}{key}: {_yaml(one.default)}")
     return "\n".join(lines) + "\n"
+
+
+def _comment(indent: str, text: str) -> list[str]:
+    start = f"{indent}# "
+    return wrap(text, 100, initial_indent=start, subsequent_indent=start, break_on_hyphens=False)
 
 
 def _yaml(value: Any) -> str:

@@ -21,9 +21,10 @@ _FRAME = re.compile(r"/?[A-Za-z_][A-Za-z0-9_/.-]*")
 
 
 def check_frame(parameter: str, name: str, sent: bool = False) -> str:
-    """The name of a TF frame; MtpanoError where none can be called so.
+    """The name of a TF frame; MtpanoError if no frame can have it.
 
-    sent: it stands in messages. Looking up, we do without a slash at its start; tf2 does not.
+    sent: the name is sent in messages. A slash at its start is then refused, as tf2 refuses it;
+    look-ups accept it.
     """
     if sent and name.startswith("/"):
         raise MtpanoError(
@@ -56,7 +57,7 @@ def parse_camera_height(text: str) -> float | str | None:
 def parse_rotation(text: str) -> Rotation | None:
     """[3, 3] of roll, pitch and yaw in degrees (fixed axes x, y, z, as URDF has it); None if empty.
 
-    It takes vectors of what is mounted to the axes that it is mounted in.
+    It rotates vectors of the mounted part into the axes that it is mounted in.
     """
     if not text.strip():
         return None
@@ -79,9 +80,9 @@ def _angle(degrees: str) -> float:
 
 
 def parse_views(layout: str, size: str) -> tuple[View, ...]:
-    """The pinhole views that `views.layout` names, of `views.size` where it is a preset.
+    """The pinhole views that `views.layout` names; a preset's views have `views.size`.
 
-    MtpanoError for what is no view.
+    MtpanoError for a text that names no views.
     """
     text, common = layout.strip(), _size("views.size", size)
     if not text:

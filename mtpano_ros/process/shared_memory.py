@@ -1,4 +1,4 @@
-"""What killed processes left of Fast DDS in /dev/shm.
+"""Removes the shared memory of Fast DDS that killed processes left in /dev/shm.
 
 Fast DDS does not remove it, and with our profile it is 67 MiB a process. Each segment has a file
 beside it, `NAME_el`, on which its owner holds a lock (flock) as long as it lives, also where the
@@ -25,7 +25,7 @@ _NEW_SECONDS = 10.0
 def remove_leftovers(folder: Path = SHARED_MEMORY) -> list[str]:
     """Remove the segments of this user whose owners are dead; returns their names.
 
-    Who still maps one keeps its memory until it lets go.
+    A process that still maps one keeps its memory until it unmaps it.
     """
     removed = []
     with contextlib.suppress(OSError):

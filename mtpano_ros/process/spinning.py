@@ -1,4 +1,4 @@
-"""What every executable here shares: arguments, a clean end, one line instead of a traceback."""
+"""What all executables here share: arguments, an orderly end, one line and no traceback."""
 
 from __future__ import annotations
 

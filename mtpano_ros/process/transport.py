@@ -1,4 +1,4 @@
-"""The environment in which panoramas arrive whole and no other robot is met.
+"""The environment variables with which panoramas arrive whole, in a ROS graph of its own.
 
 Fast DDS's default shared-memory segment is smaller than one panorama: best effort then loses every
 frame. `mtpano_ros/fastdds.xml` carries them; every executable here and the launch files set
@@ -58,7 +58,7 @@ def distribution(environment: Mapping[str, str] = os.environ) -> str:
 def prepare_transport(environment: MutableMapping[str, str] = os.environ) -> list[str]:
     """Set the profile for this process and make room in /dev/shm; returns what to warn of.
 
-    Where /dev/shm has no room for this process's segment, UDP alone carries its messages.
+    If /dev/shm has no room for this process's segment, its messages go over UDP only.
     """
     environment.update(large_messages(environment))
     if "fastrtps" not in rmw(environment):
@@ -98,9 +98,9 @@ def _is_ours(environment: Mapping[str, str]) -> bool:
 
 
 def private_graph(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
-    """Variables for a ROS graph of this host alone, in a domain of this process's own.
+    """Variables for a ROS graph on this host only, in a domain of this process's own.
 
-    MTPANO_DOMAIN_ID names the domain, for those who want to look on.
+    MTPANO_DOMAIN_ID sets the domain, so that another shell can see its topics.
     """
     own = PRIVATE_DOMAINS[os.getpid() % len(PRIVATE_DOMAINS)]
     graph = {

@@ -1,4 +1,4 @@
-"""Child processes that never outlive their parent, whatever ends it."""
+"""Child processes that never outlive their parent, however it ends."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Children:
     """Named `python -m MODULE` processes; leaving the block ends those that still run.
 
     Each is its own session, so that Ctrl-C reaches the parent alone, which then ends them in order;
-    and on Linux the kernel ends them if the parent is killed. What they say goes to `log`, or where
-    the parent's own words go.
+    and on Linux the kernel ends them if the parent is killed. Their output goes to `log`, or to the
+    parent's own output.
     """
 
     def __init__(self, environment: Mapping[str, str], log: IO[bytes] | None = None) -> None:

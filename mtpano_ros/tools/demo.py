@@ -48,9 +48,9 @@ class Args:
     """Show real panoramas turned into depth, normals, semantics and a cloud."""
 
     out: Path = Path("out/demo")
-    """Folder for panel_*.png and cloud_*.pcd, one for each of the first 20, and summary.json."""
+    """Folder for summary.json, and for panel_*.png and cloud_*.pcd of the first 20 panoramas."""
     frames: int = 20
-    """Panoramas to send; an input that has fewer starts again."""
+    """Number of panoramas to send; an input that has fewer starts again."""
     input: Path = PANORAMAS
     """Image, folder, video or rosbag2 to play; default: five bundled panoramas."""
     rate: float = 5.0
@@ -60,9 +60,9 @@ class Args:
     backend: str = "auto"
     """Engine: auto, openvino, onnxruntime or tensorrt."""
     timeout: float = 120.0
-    """Seconds to wait for the processes to find each other, and to build an engine if need be."""
+    """Seconds that the processes may take to find each other and to build an engine."""
     rig: bool = False
-    """Play them as a camera's two raw fisheyes too, as pictures and as H.264, and compare."""
+    """Also play the panoramas as two raw fisheyes, as pictures and as H.264, and compare."""
 
     def __post_init__(self) -> None:
         if self.frames < 1:
@@ -202,7 +202,7 @@ def stages(latency: Mapping[str, str]) -> dict[str, dict[str, float]]:
 
 
 def print_summary(summary: Mapping[str, Any], out: Path) -> None:
-    """A few lines for the one who waits."""
+    """Print a few lines for the user."""
     lost = summary["sent"] - summary["processed"] - summary["dropped"] - summary["skipped"]
     print(
         f"demo: {summary['sent']} panoramas sent, {summary['processed']} processed, "

@@ -1,10 +1,10 @@
-"""Play panoramas as the two raw fisheyes of a camera would: what `demo --rig` looks through.
+"""Plays panoramas as the two raw fisheyes of a camera, for `demo --rig`.
 
     python -m mtpano_ros.start lenses --write-rig rig.yaml
     python -m mtpano_ros.start lenses my_panoramas/ --form h264
 
 Publishes `front` and `back`, as sensor_msgs/Image or as H.264 in CompressedImage, both with one
-stamp; and on `image` the panorama itself with the same stamp, for whoever draws it.
+stamp; and on `image` the panorama itself with the same stamp, for drawing.
 """
 
 from __future__ import annotations
@@ -53,19 +53,19 @@ class Args:
     input: tyro.conf.Positional[Path] = PANORAMAS
     """Image, folder, video file or rosbag2; default: five bundled panoramas."""
     form: Literal["raw", "h264"] = "raw"
-    """As Image, or as video in CompressedImage."""
+    """raw: pictures as Image. h264: video in CompressedImage."""
     rate: float = 5.0
-    """Moments per second."""
+    """Moments (a picture of each lens) per second."""
     frames: int = 0
     """Stop after this many moments; 0 goes on."""
     wait_for_subscribers: int = 0
-    """Send nothing until each lens has a subscriber, and the panorama this many."""
+    """Send nothing until each lens has a subscriber, and the topic image this many."""
     timeout: float = 30.0
-    """Seconds to wait for them."""
+    """Seconds to wait for subscribers before giving up."""
     report: Path | None = None
     """Write what was sent as JSON to this file at the end."""
     write_rig: Path | None = None
-    """Write the rig file of these lenses, and play nothing."""
+    """Write the rig file of these lenses to this path, and play nothing."""
 
     def __post_init__(self) -> None:
         check_rate(self.rate, "moments")

@@ -1,7 +1,7 @@
 """Cameras that are read by the player itself: RTSP and other addresses, and UVC devices.
 
-A picture is stamped with when it was taken, as near as can be known: its own time in the stream,
-which is exact but counts from anywhere, plus the least delay with which pictures have arrived.
+A picture is stamped with the best estimate of when it was taken: its own time in the stream, which
+is exact but begins anywhere, plus the smallest delay with which pictures have arrived.
 """
 
 from __future__ import annotations

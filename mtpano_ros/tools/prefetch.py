@@ -1,4 +1,4 @@
-"""Work ahead in a thread, so that whoever takes the results keeps its pace."""
+"""Prefetches results in a thread, so that the consumer keeps its rate."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _PATIENCE = 2.0  # seconds
 class Prefetcher(Generic[T]):
     """Runs an iterable in a thread, at most `depth` items ahead.
 
-    newest: where they are not taken fast enough, throw the older away, which `dropped` counts,
-    rather than wait. Errors of the iterable are raised where the items are taken. Use as a context
+    newest: if items are not taken fast enough, drop the older ones, which `dropped` counts, instead
+    of waiting. Errors of the iterable are raised where the items are taken. Use as a context
     manager.
     """
 

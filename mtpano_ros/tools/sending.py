@@ -1,4 +1,4 @@
-"""How the player sends: at an exact pace, or as a camera's pictures come."""
+"""Sends messages at an exact rate, or as the pictures of a camera arrive."""
 
 from __future__ import annotations
 

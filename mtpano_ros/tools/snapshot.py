@@ -5,7 +5,7 @@
 Subscribes to the outputs of the node, puts them together by their exact stamp, and ends by
 itself. It subscribes to the camera's `image` last, when all outputs are matched: a player started
 with `--wait-for-subscribers 2` (node and snapshot) then loses nothing. Files are written after
-the last image, so that writing them does not slow down what is being looked at.
+the last image, so that writing them does not slow down the node.
 """
 
 from __future__ import annotations
@@ -59,9 +59,9 @@ class Args:
     frames: int = 5
     """End after this many complete sets of outputs; 0 goes on until Ctrl-C or --idle."""
     save: int = 5
-    """How many of the first sets become panels and clouds; they stay in memory until the end."""
+    """Save the first N sets as panels and clouds; they stay in memory until the end."""
     topics: tuple[str, ...] = WRITTEN
-    """Outputs to wait for; the node does not compute the others for this program."""
+    """Outputs to subscribe to; the node computes only outputs that have a subscriber."""
     model: str = "default"
     """The node's model, for the names and colours of its classes."""
     timeout: float = 60.0

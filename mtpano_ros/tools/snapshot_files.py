@@ -1,4 +1,4 @@
-"""What a snapshot leaves behind: panel_*.png, cloud_*.pcd, summary.json."""
+"""Writes the files of a snapshot: panel_*.png, cloud_*.pcd, summary.json."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the node says of itself: diagnostics, logs, warnings about images and QoS."""
+"""How the node reports: /diagnostics, log lines, warnings about images and QoS."""

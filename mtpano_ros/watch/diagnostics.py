@@ -1,4 +1,4 @@
-"""What the node says about itself on /diagnostics: state, counts and times.
+"""The node's statuses on /diagnostics: state, counts and times.
 
 Five statuses, named `<node>: engine`, `<node>: frames`, `<node>: camera`, `<node>: latency` and
 `<node>: geometry`, where `<node>` is the fully qualified name (`/mtpano/pano_node`). Every value is
@@ -9,7 +9,7 @@ engine
     state               unconfigured, configuring, inactive, active or finalized
     backend, device, precision          of the engine that runs
     model, preset, revision, classes    file, its size, its commit, how many classes
-    input_size          of the network, HxW
+    input_size          of the network, HEIGHTxWIDTH
     progress            last line of a load or an engine build
     problem             why the last configure or activate failed, or why images do not get through
                         the network; empty if all is well
@@ -17,7 +17,7 @@ engine
 frames
     rate_hz             processed images a second, over the last seconds or the last two images
     age_s               since the last processed image, empty before the first
-    output_size         of the last processed image, HxW
+    output_size         of the last processed image, HEIGHTxWIDTH
     received            images that arrived while the node was active
     processed           images that came out
     dropped             replaced by a newer image before the network took them
@@ -32,7 +32,7 @@ latency
 
 Stages: `transport` (the image's stamp to its arrival), `wait` (between stages, in all),
 `preprocess` (decode and resize), `inference`, `postprocess`, `publish` (cloud, messages, sending)
-and `end_to_end` (the image's stamp to the end of publish). Where the camera's stamps are 0 or of
+and `end_to_end` (the image's stamp to the end of publish). If the camera's stamps are 0 or of
 another clock than the node's, transport and end_to_end are `unknown`, and the level is WARN.
 """
 

@@ -1,4 +1,4 @@
-"""What a look at an active node found."""
+"""The health of an active node, as it is checked once a second."""
 
 from __future__ import annotations
 

@@ -17,9 +17,9 @@ _RAW, _COMPRESSED, *_VIDEO = PICTURE_TYPES
 
 
 class ImageWatch:
-    """Warns once an outage that no image has come, and names the publishers that it finds.
+    """Warns once per outage that no image arrives, and names the publishers that it finds.
 
-    Times are of the steady clock: under use_sim_time a missing /clock would stop any other.
+    Times are of the steady clock, since with use_sim_time a missing /clock would stop any other.
     """
 
     def __init__(self, node: Node, topic: str, kind: Any = None, of_rig: bool = False) -> None:

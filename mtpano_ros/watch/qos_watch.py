@@ -1,10 +1,10 @@
-"""Warn once of every peer that is not connected because its QoS does not fit.
+"""Warns once of every peer that is not connected because its QoS does not fit.
 
-Both sides are compared as discovery tells them: what rclpy says of our own endpoints writes "the
-default" where a peer has infinity, which reads like a deadline that nobody set.
+Both sides are compared as discovery reports them. What rclpy says of our own endpoints has "the
+default" where a peer has infinity, which would look like a deadline that nobody set.
 
-rclpy has events for this; they cost time at every wake-up, some middlewares lack them, and they do
-not say who it is.
+rclpy has events for this, but they cost time at every wake-up, some middlewares lack them, and they
+do not name the peer.
 """
 
 from __future__ import annotations

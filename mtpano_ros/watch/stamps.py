@@ -10,6 +10,6 @@ _PLAUSIBLE_MS = (-100.0, 60_000.0)
 
 
 def stamp_age_ms(stamp: int, now: int) -> float:
-    """Milliseconds from a message's stamp to now, both in ns; NaN if the stamp is of no use."""
+    """Milliseconds from a message's stamp to now, both in ns; NaN if the stamp cannot be right."""
     age = (now - stamp) / 1e6
     return age if stamp and _PLAUSIBLE_MS[0] <= age <= _PLAUSIBLE_MS[1] else math.nan

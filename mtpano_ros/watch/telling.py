@@ -1,4 +1,4 @@
-"""A rate limit for log lines: a fault of every image is logged every ten seconds."""
+"""Rate-limited log lines: a fault of every image is logged every ten seconds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Warn of views that somebody listens to and nobody makes: a recipe without its parameter."""
+"""Warns of subscribers to views that `views.layout` does not have."""
 
 from __future__ import annotations
 

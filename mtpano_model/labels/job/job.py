@@ -1,4 +1,4 @@
-"""What the processes of a job agree on, and the few lines that an engine has to offer."""
+"""What the processes of a job share, and the interface of an engine."""
 
 from __future__ import annotations
 

@@ -66,9 +66,11 @@ class Plan:
         return self.folder / f"{task:06d}.{state}"
 
     def is_done(self, task: int) -> bool:
+        """Whether the task's marker has been written."""
         return self.file(task, "done").exists()
 
     def undone(self) -> list[int]:
+        """The tasks that are not done."""
         return [task for task in range(self.tasks) if not self.is_done(task)]
 
     def facts(self, task: int, state: str) -> dict[str, Any]:
@@ -86,6 +88,7 @@ class Plan:
             write_json(self.file(task, state), facts)
 
     def remove(self, task: int, state: str) -> None:
+        """Remove the file of a state, if there is one; MtpanoError if the disk refuses."""
         with writing(self.folder, _ADVICE), contextlib.suppress(FileNotFoundError):
             self.file(task, state).unlink()
 

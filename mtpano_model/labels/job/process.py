@@ -1,4 +1,4 @@
-"""The process that a worker lives in: its tasks, its GPU, and how it ends."""
+"""The process of a worker: its tasks, its GPU, and how it ends."""
 
 from __future__ import annotations
 

@@ -31,14 +31,14 @@ def connected(count: int | None) -> Any:
     address = os.environ.get("RAY_ADDRESS")
     try:
         if address and address != "local":
-            log.info("Ray: the cluster at %s of RAY_ADDRESS", address)
+            log.info("Ray: the cluster at %s (RAY_ADDRESS)", address)
             _knock(address)
             ray.init(address=address, **options)
         elif not address and (own := _started_here()):
             log.info("Ray: the cluster at %s that you started on this machine", own)
             ray.init(**options)  # without the address, for only so Ray uses the user's token
         else:
-            log.info("Ray: one of its own on this machine; RAY_ADDRESS would name a cluster")
+            log.info("Ray: a new one on this machine; to use a cluster, set RAY_ADDRESS")
             ray.init(address="local", num_cpus=count, include_dashboard=False, **options)
     except (OSError, RuntimeError, ValueError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -56,7 +56,7 @@ def _started_here() -> str | None:
     try:
         owner, address = note.stat().st_uid, note.read_text(encoding="utf-8").strip()
         if owner != os.getuid():
-            log.info("Ray: the one at %s is another user's, and left alone", address)
+            log.info("Ray: the cluster at %s is another user's and is not joined", address)
             return None
         _knock(address)
     except (OSError, ValueError):  # none, or one that ended without `ray stop`

@@ -33,8 +33,8 @@ def job_state(root: Path) -> JobState:
         read_meta(root)  # says what is wrong where it is no store at all
     if (plan := read_plan(root)) is None:
         raise MtpanoError(
-            f"store '{root}' was not labelled in tasks: label with --on or --worker to have a "
-            "status"
+            f"store '{root}' was not labelled in tasks, so it has no status: label with --on or "
+            "--worker"
         )
     done = [task for task in range(plan.tasks) if plan.is_done(task)]
     open_tasks = sorted(set(range(plan.tasks)) - set(done))

@@ -53,7 +53,7 @@ class SlurmEngine:
             )
         with writing(note):
             note.write_text(numbers[-1], encoding="utf-8")
-        print(f"SLURM job {numbers[-1]} with {script}: `mtpano label --status` tells of it")
+        print(f"SLURM job {numbers[-1]} with {script}: `mtpano label --status` shows its progress")
         return iter(())
 
     def _script(self, job: Job, count: int) -> str:

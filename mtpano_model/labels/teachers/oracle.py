@@ -1,4 +1,4 @@
-"""The teacher that knows the truth: it shows what the engine itself costs."""
+"""A teacher that gives the ground truth, to measure the errors of the label engine itself."""
 
 from __future__ import annotations
 

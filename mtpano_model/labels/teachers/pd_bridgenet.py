@@ -1,4 +1,4 @@
-"""A PD-BridgeNet as teacher of whole panoramas: the way to distil a large one into a small one."""
+"""A PD-BridgeNet as teacher of whole panoramas, to distil a large network into a small one."""
 
 from __future__ import annotations
 
