@@ -79,22 +79,41 @@ def solid_angles(height: int, width: int) -> NDArray[np.float64]:
 # --- rotations -----------------------------------------------------------------------------------
 
 
+def about_axis(axis: int, angle: float) -> NDArray[np.float64]:
+    """Turns vectors of any right-handed frame about its x, y or z (0, 1, 2), counterclockwise
+    for who looks against that axis."""
+    turn = np.eye(3)
+    first, second = (axis + 1) % 3, (axis + 2) % 3
+    turn[first, first] = turn[second, second] = np.cos(angle)
+    turn[second, first] = np.sin(angle)
+    turn[first, second] = -turn[second, first]
+    return turn
+
+
+def turn_of_quaternion(x: float, y: float, z: float, w: float) -> NDArray[np.float64]:
+    """The rotation, [3, 3], of a quaternion of length 1 in ROS's order."""
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
 def yaw_matrix(angle: float) -> NDArray[np.float64]:
     """R_y(angle): turns optical-frame vectors to the right (forward z goes towards +x)."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, 0.0, s], [0.0, 1.0, 0.0], [-s, 0.0, c]])
+    return about_axis(1, angle)
 
 
 def pitch_matrix(angle: float) -> NDArray[np.float64]:
     """R_x(angle): angle > 0 looks up (forward z goes towards -y)."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[1.0, 0.0, 0.0], [0.0, c, -s], [0.0, s, c]])
+    return about_axis(0, angle)
 
 
 def roll_matrix(angle: float) -> NDArray[np.float64]:
     """R_z(angle): angle > 0 leans right (x goes towards y, which points down)."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+    return about_axis(2, angle)
 
 
 def yaw_of_column_shift(shift: float, width: int) -> float:

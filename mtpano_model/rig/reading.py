@@ -180,14 +180,7 @@ def quaternion_matrix(x: float, y: float, z: float, w: float) -> NDArray[np.floa
     length = math.sqrt(x * x + y * y + z * z + w * w)
     if not abs(length - 1) < 0.01:
         raise MtpanoError(f"quaternion {[x, y, z, w]} has length {length:g}, expected 1")
-    x, y, z, w = x / length, y / length, z / length, w / length
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    return sphere.turn_of_quaternion(x / length, y / length, z / length, w / length)
 
 
 def _known(said: Any, keys: set[str], whose: str) -> None:

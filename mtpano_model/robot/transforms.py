@@ -16,6 +16,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from mtpano_model.geometry.sphere import turn_of_quaternion
+
 Vector = NDArray[np.float64]
 _LONGEST_CHAIN = 100
 
@@ -38,14 +40,7 @@ class Transform:
     @property
     def matrix(self) -> NDArray[np.float64]:
         """The rotation, [3, 3]."""
-        x, y, z, w = self.rotation
-        return np.array(
-            [
-                [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-                [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-                [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-            ]
-        )
+        return turn_of_quaternion(*self.rotation)
 
     def then(self, outer: Transform) -> Transform:
         """This one first, `outer` on its result."""

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.errors import needed_module
+from mtpano_model.geometry.sphere import about_axis
 from mtpano_model.pictures.files import read_stored
 from mtpano_model.robot.transforms import quaternion_of
 from mtpano_model.worlds.drive import RATE_HZ
@@ -102,7 +103,7 @@ class _Messages:
     def odometry(self, entry: dict[str, Any], twist: NDArray[np.float64], stamp: int) -> Any:
         x, y, heading = entry["base_xy_heading"]
         point = self._new("geometry_msgs/Point", x, y, 0.0)
-        pose = self._new("geometry_msgs/Pose", point, self._quaternion(turn_about_z(heading)))
+        pose = self._new("geometry_msgs/Pose", point, self._quaternion(about_axis(2, heading)))
         linear = self._new("geometry_msgs/Vector3", float(twist[0]), float(twist[1]), 0.0)
         angular = self._new("geometry_msgs/Vector3", 0.0, 0.0, float(twist[2]))
         exact = np.zeros(36)
@@ -121,7 +122,7 @@ class _Messages:
     def transforms(self, entry: dict[str, Any], stamp: int) -> Any:
         """odom -> base_link -> camera_optical_frame."""
         x, y, heading = entry["base_xy_heading"]
-        base = turn_about_z(heading)
+        base = about_axis(2, heading)
         offset = base.T @ (np.array(entry["camera_position_m"]) - (x, y, 0.0))
         camera = base.T @ np.array(entry["world_from_camera"])
         parts = (
@@ -144,12 +145,6 @@ class _Messages:
                 for parent, child, place, rotation in parts
             ],
         )
-
-
-def turn_about_z(angle: float) -> NDArray[np.float64]:
-    """Rotation of vectors about the upright axis, counterclockwise."""
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
 def _twists(base: NDArray[np.float64]) -> NDArray[np.float64]:

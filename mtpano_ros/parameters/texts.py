@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.errors import MtpanoError
+from mtpano_model.geometry.sphere import about_axis
 from mtpano_model.pictures.size import Size, parse_size
 from mtpano_model.robot.scale import check_camera_height
 
@@ -68,7 +69,7 @@ def parse_rotation(text: str) -> Rotation | None:
             f"parameter attitude.imu_rotation is {text[:80]!r}, expected roll, pitch and yaw in "
             "degrees, such as 0 0 90"
         ) from None
-    turn: Rotation = _about(2, yaw) @ _about(1, pitch) @ _about(0, roll)
+    turn: Rotation = about_axis(2, yaw) @ about_axis(1, pitch) @ about_axis(0, roll)
     return turn
 
 
@@ -115,12 +116,3 @@ def _size(parameter: str, text: str) -> Size:
         return parse_size(text)
     except MtpanoError as error:
         raise MtpanoError(f"parameter {parameter}: {error}") from None
-
-
-def _about(axis: int, angle: float) -> Rotation:
-    cosine, sine = np.cos(angle), np.sin(angle)
-    turn = np.eye(3)
-    first, second = (axis + 1) % 3, (axis + 2) % 3
-    turn[first, first] = turn[second, second] = cosine
-    turn[second, first], turn[first, second] = sine, -sine
-    return turn
