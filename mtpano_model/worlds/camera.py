@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mtpano_model.geometry.sphere import pitch_matrix, roll_matrix
 from mtpano_model.worlds import labels
 from mtpano_model.worlds.plan import Box, Plan, Room
-from mtpano_model.worlds.scene import Scene
+from mtpano_model.worlds.scene import Scene, overlaps
 
 _ABOVE = 0.12  # metres kept free above the camera
 _TABLES = (labels.TABLE, labels.DESK)
@@ -125,11 +125,11 @@ def _place(
 
 
 def _anywhere(room: Room, scene: Scene, rng: random.Random) -> tuple[float, float]:
-    return rng.uniform(room.low[0], room.high[0]), rng.uniform(room.low[1], room.high[1])
+    return room.anywhere(rng)
 
 
 def _near_wall(room: Room, scene: Scene, rng: random.Random) -> tuple[float, float]:
-    wall = rng.choices(room.walls, [w.length for w in room.walls])[0]
+    wall = room.any_wall(rng)
     x, y = wall.point(rng.uniform(0, wall.length), rng.uniform(0.16, 0.4))
     return float(x), float(y)
 
@@ -163,9 +163,5 @@ def _is_free(
     around: Box = (x - margin, y - margin, 0.0, x + margin, y + margin, z + _ABOVE)
     if style == "under":
         ours = [m.box for m in scene.models if m.label in _TABLES]
-        return not any(_touches(around, box) for box in scene.occupied if box not in ours)
-    return not any(_touches(around, box) for box in scene.occupied)
-
-
-def _touches(a: Box, b: Box) -> bool:
-    return all(a[k] < b[k + 3] and a[k + 3] > b[k] for k in range(3))
+        return not any(overlaps(around, box) for box in scene.occupied if box not in ours)
+    return not any(overlaps(around, box) for box in scene.occupied)

@@ -26,7 +26,7 @@ def hang(
     """A framed picture or mirror on a wall; middle: its height; size: width and height."""
     rng = f.rng
     for _ in range(12):
-        side = wall or rng.choices(room.walls, [w.length for w in room.walls])[0]
+        side = wall or room.any_wall(rng)
         w = size[0] if size else rng.choice((rng.uniform(0.25, 0.6), rng.uniform(0.5, 1.4)))
         h = size[1] if size else min(1.5, w * rng.uniform(0.6, 1.4))
         z = max(0.03, (rng.uniform(1.35, 1.75) if middle is None else middle) - h / 2)
@@ -91,9 +91,8 @@ def panel(
     """A flat board on a wall that shows `part` of a texture on its face."""
     corners = [wall.point(u, o) for o in (off, 0.002) for u in (u0, u1)]
     vertices = [(p[0], p[1], z) for p in corners for z in (z0, z1)]
-    faces = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
     uv = [(0.0, 0.0), (0.0, part), (part, 0.0), (part, part)] * 2
-    f.scene.mesh(vertices, faces, material, label, uv)
+    f.scene.mesh(vertices, BLOCK, material, label, uv)
 
 
 def rug(f: Furnisher, x: float, y: float, w: float, d: float, angle: float) -> None:

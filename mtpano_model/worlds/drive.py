@@ -7,6 +7,7 @@ import math
 import random
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -68,16 +69,11 @@ def free_floor(
                 if o.inside and o.leaf != "closed":
                     b = wall.box(o.start, o.end, -wall.thickness - 0.05, 0.05, 0, 1)
                     inside[_slices(b, low, 0.0, inside.shape)] = True
-    blocked = ~inside
-    grown = np.zeros_like(blocked)
     reach = math.ceil(_ROBOT_RADIUS / _CELL)
-    padded = np.pad(blocked, reach, constant_values=True)
-    for i in range(-reach, reach + 1):
-        for j in range(-reach, reach + 1):
-            if math.hypot(i, j) * _CELL <= _ROBOT_RADIUS:
-                grown |= padded[
-                    reach + i : reach + i + counts[0], reach + j : reach + j + counts[1]
-                ]
+    steps = np.arange(-reach, reach + 1)
+    robot = np.hypot(steps[:, None], steps) * _CELL <= _ROBOT_RADIUS
+    blocked = np.pad(~inside, reach, constant_values=True).astype(np.uint8)
+    grown = cv2.dilate(blocked, robot.astype(np.uint8))[reach:-reach, reach:-reach] > 0
     for box in scene.occupied:
         if box[2] < up + 0.1:
             grown[_slices(box, low, _ROBOT_RADIUS, grown.shape)] = True

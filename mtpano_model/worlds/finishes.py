@@ -46,12 +46,6 @@ class Finishes:
     def paint(self, color: Color, roughness: float = 0.5, metallic: float = 0.0) -> Material:
         return Material("paint", color, roughness, metallic)
 
-    def any_color(
-        self, saturation: tuple[float, float] = (0, 0.4), value: tuple[float, float] = (0.3, 0.9)
-    ) -> Color:
-        rng = self.rng
-        return colorsys.hsv_to_rgb(rng.random(), rng.uniform(*saturation), rng.uniform(*value))
-
     def painted(
         self,
         saturation: tuple[float, float] = (0, 0.4),
@@ -59,10 +53,13 @@ class Finishes:
         roughness: float = 0.5,
     ) -> Material:
         """Any colour within bounds; a world has sixteen for the same bounds."""
-        bounds = (*saturation, *value, roughness)
-        return self._one_of(
-            bounds, 16, lambda: self.paint(self.any_color(saturation, value), roughness)
-        )
+
+        def make() -> Material:
+            rng = self.rng
+            color = colorsys.hsv_to_rgb(rng.random(), rng.uniform(*saturation), rng.uniform(*value))
+            return self.paint(color, roughness)
+
+        return self._one_of((*saturation, *value, roughness), 16, make)
 
     def _one_of(self, purpose: object, most: int, make: Callable[[], Material]) -> Material:
         """A new material, or one of the `most` that were made for this purpose.

@@ -8,13 +8,14 @@ from collections.abc import Sequence
 
 from mtpano_model.worlds.catalogue import Catalogue, Model
 from mtpano_model.worlds.finishes import Finishes
+from mtpano_model.worlds.labels import BATH, FRIDGE, PERSON, PROP, SINK, TELEVISION, TOILET
 from mtpano_model.worlds.plan import Box, Plan, Room, Wall
 from mtpano_model.worlds.scene import Material, Placed, Scene, footprint, overlaps
 from mtpano_model.worlds.solids import Solids
 
 QUARTERS = (0.0, math.pi / 2, math.pi, -math.pi / 2)
 # What keeps the colours it came with: people, plants, screens, white goods.
-_UNTINTED = frozenset({31, 40, 25, 33, 34, 36, 24})
+_UNTINTED = frozenset({PERSON, PROP, TELEVISION, TOILET, SINK, BATH, FRIDGE})
 
 
 class Furnisher:
@@ -137,7 +138,7 @@ class Furnisher:
             small = max(model.size[:2]) < 0.9
             any_turn = self.rng.uniform(0, 2 * math.pi) if small else self.rng.choice(QUARTERS)
             turn = any_turn if angle is None else angle
-            x, y = (self.rng.uniform(room.low[k], room.high[k]) for k in (0, 1))
+            x, y = room.anywhere(self.rng)
             box = footprint(x, y, turn, model.size).box
             if self.fits(room, box, margin):
                 return self.put(model, x, y, 0.0, turn)
@@ -149,9 +150,8 @@ class Furnisher:
         role: str,
         count: int = 1,
         spread: float = 0.76,
-        least: float = 0.5,
     ) -> list[Placed]:
-        """Things of a role on a level part of the upper side; least: of its height."""
+        """Things of a role on a level part of the upper side, in the upper half of its height."""
         done: list[Placed] = []
         if under is None:
             return done
@@ -164,7 +164,7 @@ class Furnisher:
             for _ in range(8):
                 dx, dy = ((self.rng.random() - 0.5) * s * spread for s in under.size[:2])
                 z = model_under.shape().level_at(dx, dy, reach, reach, under.size)
-                if z is None or z < least * under.size[2]:
+                if z is None or z < 0.5 * under.size[2]:
                     continue
                 x, y = under.at(dx, dy)
                 z += under.z

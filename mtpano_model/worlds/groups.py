@@ -37,17 +37,14 @@ _CLUTTER = {
 _STANDS_AT_WALLS = {"plant", "furnmisc", "safe", "gym", "hearth", "piano", "box", "smalltable"}
 
 
-def dining(f: Furnisher, room: Room, tries: int = 30) -> Placed | None:
+def dining(f: Furnisher, room: Room) -> Placed | None:
     """A table with chairs, perhaps laid, on a rug or under a lamp."""
     rng = f.rng
     model = f.pick(rng.choice(("table", "table", "table", "smalltable", "bartable")))
     if model is None:
         return None
-    for _ in range(tries):
-        angle, (x, y) = (
-            rng.choice((0.0, math.pi / 2)),
-            (rng.uniform(room.low[k], room.high[k]) for k in (0, 1)),
-        )
+    for _ in range(30):
+        angle, (x, y) = rng.choice((0.0, math.pi / 2)), room.anywhere(rng)
         b = footprint(x, y, angle, model.size).box
         if not f.fits(room, (b[0] - 0.55, b[1] - 0.55, 0.0, b[3] + 0.55, b[4] + 0.55, b[5])):
             continue

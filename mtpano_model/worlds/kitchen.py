@@ -137,7 +137,7 @@ def _island(f: Furnisher, room: Room) -> None:
     size = (rng.uniform(1.2, 2.4), rng.uniform(0.7, 1.1), rng.uniform(0.86, 0.94))
     angle = 0.0 if room.size[0] > room.size[1] else math.pi / 2
     for _ in range(20):
-        x, y = (rng.uniform(room.low[k] + 0.8, room.high[k] - 0.8) for k in (0, 1))
+        x, y = room.anywhere(rng, 0.8)
         island = footprint(x, y, angle, size, labels.COUNTER)
         b = island.box
         if f.fits(room, (b[0] - 0.6, b[1] - 0.6, 0, b[3] + 0.6, b[4] + 0.6, b[5])):

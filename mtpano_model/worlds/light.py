@@ -44,14 +44,12 @@ class Mood:
     sun: float
 
 
-def choose_mood(rng: random.Random, outdoors: bool, has_windows: bool) -> Mood:
+def choose_mood(rng: random.Random, outdoors: bool) -> Mood:
     """Mostly lamps and daylight together; at times lamps alone, daylight alone or nearly dark."""
     if outdoors:
         bright = math.exp(rng.uniform(math.log(0.6), math.log(4)))
         return Mood("day", bright, 0.0, rng.uniform(4, 12) if rng.random() < 0.6 else 0.0)
     mode: Mode = rng.choices(("mixed", "day", "evening", "dim"), (0.58, 0.2, 0.16, 0.06))[0]
-    if mode == "day" and not has_windows:
-        mode = "mixed"
     sun = rng.uniform(15, 60) if mode in ("mixed", "day") and rng.random() < 0.5 else 0.0
     daylight = {
         "mixed": math.exp(rng.uniform(math.log(0.5), math.log(5))),

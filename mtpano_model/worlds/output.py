@@ -97,6 +97,14 @@ class Output:
         return [json.loads(line) for line in data[:whole].decode().splitlines()]
 
 
+def read_entries(folder: Path) -> list[dict[str, Any]]:
+    """The index of a rendered folder; MtpanoError where there is none."""
+    path = folder / INDEX
+    if not path.is_file():
+        raise MtpanoError(f"{path} does not exist: give a folder that mtpano render wrote")
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
 def writable(folder: Path) -> AbstractContextManager[None]:
     """Turn what the disk says into one sentence."""
     return writing(

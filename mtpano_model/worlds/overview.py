@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,10 @@ from numpy.typing import NDArray
 
 from mtpano_model.drawing import canvas
 from mtpano_model.drawing.canvas import Rgb
-from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.sphere import solid_angles
+from mtpano_model.markdown import table
 from mtpano_model.pictures.files import read_picture, read_stored, write_picture
-from mtpano_model.worlds.output import INDEX, writable
+from mtpano_model.worlds.output import read_entries, writable
 
 _COLUMNS, _WIDTH = 6, 320
 _BINS = 40
@@ -36,10 +35,10 @@ def overview(folder: Path, beside: Path | None = None, count: int = 48) -> str:
 
     beside: another folder of rooms to compare with. MtpanoError where there is no index.
     """
-    entries = _entries(folder)
+    entries = read_entries(folder)
     spreads = [(folder.name, _spread(folder, entries))]
     if beside is not None:
-        spreads.append((beside.name, _spread(beside, _entries(beside))))
+        spreads.append((beside.name, _spread(beside, read_entries(beside))))
     with writable(folder):
         write_picture(folder / "overview.jpg", sheet(folder, entries, count))
         write_picture(folder / "spread.png", histograms(spreads))
@@ -72,13 +71,6 @@ def _in_turn(entries: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
             if by_kind[kind] and len(chosen) < count:
                 chosen.append(by_kind[kind].pop(0))
     return sorted(chosen, key=lambda e: (e.get("kind", ""), e["name"]))
-
-
-def _entries(folder: Path) -> list[dict[str, Any]]:
-    path = folder / INDEX
-    if not path.is_file():
-        raise MtpanoError(f"{path} does not exist: give a folder that mtpano render wrote")
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def _spread(folder: Path, entries: list[dict[str, Any]]) -> dict[str, tuple[NDArray, NDArray]]:
@@ -141,13 +133,13 @@ def _shares(values: NDArray, weights: NDArray, edges: NDArray) -> NDArray[np.flo
 
 
 def _table(spreads: Sequence[tuple[str, dict[str, tuple[NDArray, NDArray]]]]) -> str:
-    lines = ["| quantity | set | 5 % | 50 % | 95 % | most |", "|---|---|---|---|---|---|"]
+    rows = []
     for quantity, (unit, *_) in _QUANTITIES.items():
         for name, spread in spreads:
             values, weights = spread[quantity]
             order = np.argsort(values)
             share = np.cumsum(weights[order]) / max(float(weights.sum()), 1e-12)
             found = [values[order][np.searchsorted(share, q)] for q in (0.05, 0.5, 0.95)]
-            figures = " | ".join(f"{v:.3g}" for v in (*found, values.max()))
-            lines.append(f"| {quantity} {unit} | {name} | {figures} |")
-    return "\n".join(lines)
+            figures = (f"{v:.3g}" for v in (*found, values.max()))
+            rows.append([f"{quantity} {unit}", name, *figures])
+    return "\n".join(table(["quantity", "set", "5 %", "50 %", "95 %", "most"], rows))

@@ -45,7 +45,7 @@ def _stand(f: Furnisher, room: Room) -> None:
         return
     scale = f.rng.uniform(0.94, 1.06)
     for _ in range(25):
-        x, y = (f.rng.uniform(room.low[k], room.high[k]) for k in (0, 1))
+        x, y = room.anywhere(f.rng)
         half = 0.32
         if f.fits(room, (x - half, y - half, 0, x + half, y + half, model.size[2] * scale)):
             f.put(model, x, y, 0.0, f.rng.uniform(0, 6.28), scale=scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -134,6 +135,15 @@ class Room:
     @property
     def highest_ceiling(self) -> float:
         return max(self.ceiling(x, y) for x, y in self.polygon)
+
+    def any_wall(self, rng: random.Random) -> Wall:
+        """A wall at random, by length."""
+        return rng.choices(self.walls, [wall.length for wall in self.walls])[0]
+
+    def anywhere(self, rng: random.Random, margin: float = 0.0) -> Point:
+        """A place at random in the rectangle around the room, `margin` metres from its sides."""
+        x, y = (rng.uniform(self.low[k] + margin, self.high[k] - margin) for k in (0, 1))
+        return x, y
 
     def contains(self, x: float, y: float) -> bool:
         """Whether the point lies in the polygon (even-odd rule)."""

@@ -21,7 +21,7 @@ from mtpano_model.pictures.files import read_picture, read_stored
 from mtpano_model.pictures.normals import decode_normals
 from mtpano_model.pictures.truth_files import joined_depth
 from mtpano_model.worlds import labels
-from mtpano_model.worlds.output import INDEX, PLANS
+from mtpano_model.worlds.output import PLANS, read_entries
 
 # Degrees; floors and ceilings alone hold the median, so a share of all tells of swapped axes.
 _ASTRAY, _MOST_ASTRAY = 20.0, 0.1
@@ -54,11 +54,7 @@ def verify(folder: Path, limit: int | None = None) -> tuple[str, bool]:
     centres and left and right are where the formulas say; all columns agree at the poles; the
     picture has no step where its ends meet. MtpanoError where the folder holds no views.
     """
-    path = folder / INDEX
-    if not path.is_file():
-        raise MtpanoError(f"{path} does not exist: give a folder that mtpano render wrote")
-    entries = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    entries = [e for e in entries if (folder / PLANS / f"{e['room']}.json").is_file()]
+    entries = [e for e in read_entries(folder) if (folder / PLANS / f"{e['room']}.json").is_file()]
     if limit is not None:
         entries = entries[:: max(1, len(entries) // limit)][:limit]
     if not entries:

@@ -61,7 +61,7 @@ def make_world(kind: str, seed: int, number: int, stock: Stock) -> World:
     scene = Scene()
     finishes = Finishes(rng, stock.textures)
     furnisher = Furnisher(plan, scene, rng, stock.catalogue, finishes)
-    mood = choose_mood(rng, plan.outdoors, has_windows=True)
+    mood = choose_mood(rng, plan.outdoors)
     KINDS[kind].build(furnisher, mood.lamps)
     add_people(furnisher)
     light_outside(scene, rng, stock.skies, mood)

@@ -53,7 +53,7 @@ def add_annexes(
     for _ in range(count * 3):
         if count <= 0:
             return
-        wall = rng.choices(main.walls, [w.length for w in main.walls])[0]
+        wall = main.any_wall(rng)
         wide, deep = rng.uniform(*size), rng.uniform(*size)
         if wall.length < 2.0:
             continue

@@ -155,9 +155,8 @@ def _slab(
     off1: float = 0.0,
 ) -> None:
     if u1 - u0 > 1e-4 and z1 - z0 > 1e-4:
-        off0 = -wall.thickness if off0 is None else off0
-        places = [wall.point(u, o) for u in (u0, u1) for o in (off0, off1)]
-        f.scene.mesh([(p[0], p[1], z) for p in places for z in (z0, z1)], BLOCK, skin, labels.WALL)
+        back = -wall.thickness if off0 is None else off0
+        f.of(skin, labels.WALL).on_wall(wall, u0, u1, back, off1, z0, z1)
 
 
 def _fence(f: Furnisher, wall: Wall) -> None:
@@ -215,7 +214,7 @@ def _beds(f: Furnisher, room: Room) -> None:
 def _lamp_posts(f: Furnisher, room: Room) -> None:
     rng, dark = f.rng, f.finishes.dark()
     for _ in range(rng.choice((0, 1, 2, 3))):
-        x, y = (rng.uniform(room.low[k] + 0.5, room.high[k] - 0.5) for k in (0, 1))
+        x, y = room.anywhere(rng, 0.5)
         high = rng.uniform(2.8, 5)
         if f.fits(room, (x - 0.2, y - 0.2, 0, x + 0.2, y + 0.2, 2)):
             f.of(dark, labels.LAMP).pipe((x, y, 0), (x, y, high), 0.05)

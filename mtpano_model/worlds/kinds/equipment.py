@@ -22,7 +22,7 @@ def machine(f: Furnisher, room: Room) -> None:
         rng.uniform(1.2, min(2.6, room.lowest_ceiling - 0.4)),
     )
     for _ in range(15):
-        x, y = (rng.uniform(room.low[k], room.high[k]) for k in (0, 1))
+        x, y = room.anywhere(rng)
         place = footprint(x, y, rng.choice((0, math.pi / 2)), (w, d, h), labels.FURNITURE)
         if not f.fits(room, place.box, 0.5):
             continue
@@ -68,7 +68,7 @@ def workbench(f: Furnisher, room: Room) -> None:
     rng = f.rng
     size = (rng.uniform(1.4, 2.6), rng.uniform(0.6, 0.8), rng.uniform(0.8, 0.95))
     for _ in range(15):
-        wall = rng.choices(room.walls, [w.length for w in room.walls])[0]
+        wall = room.any_wall(rng)
         if wall.length < size[0] + 0.2:
             continue
         at = rng.uniform(size[0] / 2 + 0.05, wall.length - size[0] / 2 - 0.05)

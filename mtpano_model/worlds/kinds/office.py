@@ -166,7 +166,7 @@ def wall_things(f: Furnisher, room: Room) -> None:
 def whiteboard(f: Furnisher, room: Room, wall: Wall | None = None) -> None:
     """A board on a wall, white or green."""
     rng = f.rng
-    side = wall or rng.choices(room.walls, [w.length for w in room.walls])[0]
+    side = wall or room.any_wall(rng)
     w, h = rng.uniform(1.2, min(3.6, max(1.3, side.length - 0.6))), rng.uniform(0.9, 1.3)
     if side.length < w + 0.3:
         return

@@ -74,7 +74,7 @@ def pallet_stack(f: Furnisher, room: Room) -> None:
     high = rng.uniform(0.15, 1.6)
     size = (1.2, 0.8, high + 0.14)
     for _ in range(10):
-        x, y = (rng.uniform(room.low[k], room.high[k]) for k in (0, 1))
+        x, y = room.anywhere(rng)
         angle = rng.choice((0, math.pi / 2)) + rng.gauss(0, 0.06)
         place = footprint(x, y, angle, size, labels.BOX)
         if f.fits(room, place.box, 0.1):

@@ -29,7 +29,7 @@ def add_windows(
     for _ in range(wanted * 4):
         if wanted <= 0:
             return
-        wall = rng.choices(room.walls, [w.length for w in room.walls])[0]
+        wall = room.any_wall(rng)
         if wall.length < 0.9:
             continue
         w = min(rng.uniform(*width), wall.length - 0.3)
@@ -63,7 +63,7 @@ def add_doors_outside(
     for _ in range(wanted * 5):
         if wanted <= 0:
             return
-        wall = rng.choices(room.walls, [w.length for w in room.walls])[0]
+        wall = room.any_wall(rng)
         w = rng.choice(width)
         if wall.length < w + 0.3:
             continue
