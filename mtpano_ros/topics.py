@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image, Imu
 
 try:
@@ -48,6 +53,29 @@ class Topic:
             durability=DurabilityPolicy.TRANSIENT_LOCAL
             if self.latched
             else DurabilityPolicy.VOLATILE,
+        )
+
+    def publisher(self, node: Node, overrides: QoSOverridingOptions | None = None) -> Publisher:
+        """A publisher of it; overrides: see `overridable`."""
+        return node.create_publisher(
+            self.type,
+            self.name,
+            self.qos,
+            event_callbacks=publisher_events(),
+            qos_overriding_options=overrides,
+        )
+
+    def subscription(
+        self, node: Node, take: Callable[[Any], None], group: CallbackGroup
+    ) -> Subscription:
+        """A subscription to it; `take` is called with each message."""
+        return node.create_subscription(
+            self.type,
+            self.name,
+            take,
+            self.qos,
+            callback_group=group,
+            event_callbacks=subscription_events(),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
@@ -16,7 +17,7 @@ from mtpano_model.rig.camera_info import Pose, calibrated_rig
 from mtpano_model.rig.rig import Lens, Rig
 from mtpano_model.robot.transforms import TransformError, quaternion_of
 from mtpano_ros.camera.source import Surroundings
-from mtpano_ros.topics import Topic, subscription_events
+from mtpano_ros.topics import Topic
 
 # Then the lenses that are known begin without the others.
 PATIENCE_SECONDS = 5.0
@@ -100,13 +101,8 @@ class LensCalibration:
             f"lens '{lens.name}' waits for its calibration on {topic.name}: let the driver publish "
             "it, or describe the lens in the rig file"
         )
-        return self._around.node.create_subscription(
-            topic.type,
-            topic.name,
-            lambda message: self._take(lens, message),
-            topic.qos,
-            callback_group=ReentrantCallbackGroup(),
-            event_callbacks=subscription_events(),
+        return topic.subscription(
+            self._around.node, partial(self._take, lens), ReentrantCallbackGroup()
         )
 
     def _take(self, lens: Lens, message: Any) -> None:

@@ -23,7 +23,7 @@ from mtpano_ros.camera.camera_thread import CameraThread, NoExecutor
 from mtpano_ros.mounting.ros_time import seconds_of
 from mtpano_ros.mounting.transforms import Transforms
 from mtpano_ros.parameters.table import Parameters
-from mtpano_ros.topics import IMU, subscription_events
+from mtpano_ros.topics import IMU
 
 
 class AttitudeSource:
@@ -106,14 +106,7 @@ class ImuSource(AttitudeSource):
         self._camera = "", "optical"
         if mounted is not None:
             self._attitude = ImuAttitude(self._keeper, OPTICAL_FROM["body"] @ mounted)
-        self._subscription = node.create_subscription(
-            IMU.type,
-            IMU.name,
-            self._take,
-            IMU.qos,
-            callback_group=NoExecutor(),
-            event_callbacks=subscription_events(),
-        )
+        self._subscription = IMU.subscription(node, self._take, NoExecutor())
         self._thread = CameraThread(node, self._subscription, self._take, self._failed)
 
     def at(self, stamp: float, frame: str) -> Attitude:

@@ -18,7 +18,7 @@ from mtpano_model.robot.transforms import (
     make_transform,
 )
 from mtpano_ros.mounting.ros_time import seconds_of, time_of
-from mtpano_ros.topics import Topic, subscription_events
+from mtpano_ros.topics import Topic
 
 try:
     import tf2_ros
@@ -101,15 +101,7 @@ class _SmallBuffer:
         self._node, self._buffer = node, TransformBuffer()
         group = ReentrantCallbackGroup()
         self._subscriptions = [
-            node.create_subscription(
-                topic.type,
-                topic.name,
-                self._taker(topic.latched),
-                topic.qos,
-                callback_group=group,
-                event_callbacks=subscription_events(),
-            )
-            for topic in tf_topics()
+            topic.subscription(node, self._taker(topic.latched), group) for topic in tf_topics()
         ]
 
     def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:

@@ -17,7 +17,6 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from mtpano_model.robot.transforms import NotYet, Transform, quaternion_of
-from mtpano_ros.topics import publisher_events
 
 if TYPE_CHECKING:
     from geometry_msgs.msg import TransformStamped
@@ -128,9 +127,7 @@ class Transforms:
 
         topic = tf_topics()[static]
         if topic.name not in self._publishers:
-            self._publishers[topic.name] = self._node.create_publisher(
-                topic.type, topic.name, topic.qos, event_callbacks=publisher_events()
-            )
+            self._publishers[topic.name] = topic.publisher(self._node)
         return self._publishers[topic.name]
 
     def _tell_absence(self, message: TransformStamped) -> None:

@@ -11,7 +11,7 @@ from std_msgs.msg import Header
 
 from mtpano_ros.outputs.base import Message, Output, Result
 from mtpano_ros.outputs.serialized import publish
-from mtpano_ros.topics import Topic, overridable, publisher_events
+from mtpano_ros.topics import Topic, overridable
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Publishers:
             for output in self.outputs:
                 for topic in output.topics:
                     if topic not in self._publishers:  # outputs may share one, such as /tf_static
-                        self._publishers[topic] = self._create(topic)
+                        self._publishers[topic] = topic.publisher(node, overridable())
         except Exception:  # of a qos_override: nothing may stay advertised
             self.close()
             raise
@@ -89,12 +89,3 @@ class Publishers:
 
     def _has_subscriber(self, topic: Topic) -> bool:
         return self._publishers[topic].get_subscription_count() > 0
-
-    def _create(self, topic: Topic) -> Publisher:
-        return self._node.create_publisher(
-            topic.type,
-            topic.name,
-            topic.qos,
-            event_callbacks=publisher_events(),
-            qos_overriding_options=overridable(),
-        )

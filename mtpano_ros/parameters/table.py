@@ -5,9 +5,9 @@ python -m mtpano_ros.parameters > config/pano.yaml
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from textwrap import wrap
-from typing import Any
 
 from mtpano_model.engine_names import BACKEND_CHOICES, DEVICE_CHOICES, PRECISION_CHOICES
 from mtpano_model.errors import MtpanoError
@@ -185,16 +185,10 @@ def as_yaml() -> str:
         lines += ["", *_comment(indent, one.description)]
         if notes:
             lines.append(f"{indent}# [{'; '.join(notes)}]")
-        lines.append(f"{indent}{key}: {_yaml(one.default)}")
+        lines.append(f"{indent}{key}: {json.dumps(one.default)}")
     return "\n".join(lines) + "\n"
 
 
 def _comment(indent: str, text: str) -> list[str]:
     start = f"{indent}# "
     return wrap(text, 100, initial_indent=start, subsequent_indent=start, break_on_hyphens=False)
-
-
-def _yaml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f'"{value}"' if isinstance(value, str) else str(value)

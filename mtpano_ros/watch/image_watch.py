@@ -11,7 +11,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from mtpano_model.pictures.messages import PICTURE_TYPES
 from mtpano_ros.doctor.transport import check_discovery, lossy_transport
-from mtpano_ros.watch.qos_watch import full_name, incompatibility, own_qos
+from mtpano_ros.watch.qos_watch import full_name, incompatibility, is_own, own_qos
 
 _RAW, _COMPRESSED, *_VIDEO = PICTURE_TYPES
 
@@ -95,11 +95,8 @@ class ImageWatch:
         """Topics with images, each with the settings under which the node would listen to it."""
         found = []
         for topic, types in self._node.get_topic_names_and_types():
-            ours = any(
-                (info.node_namespace, info.node_name)
-                == (self._node.get_namespace(), self._node.get_name())
-                for info in self._node.get_publishers_info_by_topic(topic)
-            )
+            publishers = self._node.get_publishers_info_by_topic(topic)
+            ours = any(is_own(self._node, info) for info in publishers)
             settings = _settings_for(topic, types)
             if settings and not ours and self._node.count_publishers(topic):
                 found.append(topic if self._of_rig else f"{topic} ({settings})")

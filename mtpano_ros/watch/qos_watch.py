@@ -66,9 +66,12 @@ def own_qos(
     node: Node, topic: str, infos: Callable[[str], list[TopicEndpointInfo]]
 ) -> QoSProfile | None:
     """The QoS of the node's own endpoint on a topic, as its peers see it; None before discovery."""
-    ours = (node.get_namespace(), node.get_name())
-    found = [info for info in infos(topic) if (info.node_namespace, info.node_name) == ours]
-    return found[0].qos_profile if found else None
+    return next((info.qos_profile for info in infos(topic) if is_own(node, info)), None)
+
+
+def is_own(node: Node, info: TopicEndpointInfo) -> bool:
+    """Whether an endpoint is one of the node's."""
+    return (info.node_namespace, info.node_name) == (node.get_namespace(), node.get_name())
 
 
 def incompatibility(offered: QoSProfile, wanted: QoSProfile) -> str:

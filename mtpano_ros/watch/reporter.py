@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
-from rclpy.publisher import Publisher
-from rclpy.qos_overriding_options import QoSOverridingOptions
 
 from mtpano_model.errors import one_line
 from mtpano_model.pictures.size import size_text
 from mtpano_ros.doctor.transport import lossy_transport
-from mtpano_ros.topics import DIAGNOSTICS, overridable, publisher_events
+from mtpano_ros.topics import DIAGNOSTICS, overridable
 from mtpano_ros.watch.diagnostics import UNKNOWN, Statistics, slow_publishing, status
 
 if TYPE_CHECKING:
@@ -34,10 +32,10 @@ class Reporter:
         self._troubles = 0
         self.misfit = ""
         try:
-            self._publisher = self._create(overridable())
+            self._publisher = DIAGNOSTICS.publisher(node, overridable())
         except Exception as error:  # of rclpy or the middleware: it must be possible to say so
             self.misfit = one_line(error)
-            self._publisher = self._create(None)
+            self._publisher = DIAGNOSTICS.publisher(node)
 
     def state(self, state: str, problem: str = "") -> None:
         """Enter a state, and why if a better one could not be entered; published at once."""
@@ -68,15 +66,6 @@ class Reporter:
         ])  # fmt: skip
         message.header.stamp = self._node.get_clock().now().to_msg()
         self._publisher.publish(message)
-
-    def _create(self, overrides: QoSOverridingOptions | None) -> Publisher:
-        return self._node.create_publisher(
-            DIAGNOSTICS.type,
-            DIAGNOSTICS.name,
-            DIAGNOSTICS.qos,
-            event_callbacks=publisher_events(),
-            qos_overriding_options=overrides,
-        )
 
     def _engine(self, problem: str) -> tuple[bytes, str, dict[str, str]]:
         values = {"state": self._state}
