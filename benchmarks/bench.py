@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import subprocess
@@ -15,13 +14,14 @@ from statistics import median
 from typing import Any
 
 from benchmarks.laboratory import Laboratory
-from benchmarks.measure import copy_ms, machine, median_wall_ms, pack_ms, published_bytes
+from benchmarks.measure import copy_ms, machine, pack_ms, published_bytes
 from benchmarks.profile import profile
 from benchmarks.report import write_report
 from benchmarks.roofline import roofline
 from benchmarks.scenario import Load, Outcome, System
 from benchmarks.startup import measure_startup
 from benchmarks.steady import run_steadily
+from benchmarks.timing import median_wall_ms, write_figures
 from mtpano_model.errors import MtpanoError
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def bench(args: Args) -> int:
     with Laboratory(args.model, args.out.with_suffix(".log")) as laboratory:
         results = measure(laboratory, args, began)
     results["seconds"] = round(time.monotonic() - began, 1)
-    args.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_figures(args.out, results)
     write_report(args.docs, results)
     log.info("wrote %s and %s in %.0f s", args.out, args.docs, results["seconds"])
     wrong = sum(row["wrong"] for row in results["table"])

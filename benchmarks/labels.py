@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 import tyro
 
+from benchmarks.timing import seconds_of, write_figures
 from mtpano_model.commands import label
 from mtpano_model.data.panorama import Panorama
 from mtpano_model.data.pseudo_encoding import PseudoLabels, encode
@@ -59,20 +60,13 @@ def main(args: Args) -> None:
         figures["reading"] = reading(Path(folder) / "store")
         if args.rooms is not None:
             figures["quality"] = quality(args.rooms, Path(folder))
-    text = json.dumps(figures, indent=1)
-    print(text)
-    if args.out is not None:
-        args.out.write_text(text + "\n", encoding="utf-8")
+    print(json.dumps(figures, indent=1))
+    write_figures(args.out, figures)
 
 
 def best_ms(function: Callable[[], Any], repeats: int) -> float:
     """Milliseconds of the fastest run."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        function()
-        times.append(time.process_time() - start)
-    return 1000 * min(times)
+    return 1000 * min(seconds_of(function, time.process_time) for _ in range(repeats))
 
 
 def reprojection(repeats: int) -> dict[str, float]:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import time
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.timing import median_ms
 from mtpano_model.inference import Frame
 from mtpano_ros.outputs.point_cloud import POINT_STEP, CloudPacker
 
@@ -36,28 +35,6 @@ def cpu_seconds(pid: int) -> float:
 def resident_bytes(pid: int) -> int:
     """Resident memory of a process, shared memory that it has touched included."""
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
-
-
-def median_ms(function: Callable[[], Any], repeats: int = 30, warm_up: int = 3) -> float:
-    """CPU time of this thread a call, median; others on the machine do not count."""
-    for _ in range(warm_up):
-        function()
-    times = []
-    for _ in range(repeats):
-        began = time.thread_time_ns()
-        function()
-        times.append((time.thread_time_ns() - began) * 1e-6)
-    return median(times)
-
-
-def median_wall_ms(function: Callable[[], Any], repeats: int = 10) -> float:
-    """Elapsed time a call, median."""
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        function()
-        times.append((time.perf_counter() - began) * 1e3)
-    return median(times)
 
 
 def published_bytes(size: tuple[int, int], cloud: bool) -> list[int]:

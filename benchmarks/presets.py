@@ -9,22 +9,24 @@ a picture on a CPU: --repeats 2 --processor-time measures them beside other work
 
 from __future__ import annotations
 
-import argparse
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+import tyro
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.timing import Clock, interleaved, write_figures
 from mtpano_model.export.onnx_graph import OPSET, export_cpu_tail
 from mtpano_model.graph.save import save_model
 from mtpano_model.network import PDBridgeNet, preset
@@ -42,6 +44,24 @@ estimator = load_estimator(sys.argv[1], backend=sys.argv[2], device="cpu")
 estimator.infer(np.zeros((1, *estimator.info.input_size, 3), np.uint8))
 print(peak() - before)
 """
+
+
+@dataclass
+class Args:
+    """Which presets, how long, by which clock, and where to."""
+
+    presets: tyro.conf.Positional[tuple[str, ...]] = tuple(PRESETS)
+    """Names of presets; the default is all."""
+    seconds: float = 20
+    """Time to spend on each engine."""
+    repeats: int = 5
+    """Runs of each engine at the least."""
+    processor_time: bool = False
+    """Measure all threads together, which other work on the machine disturbs less."""
+    count_only: bool = False
+    """No export, no timing."""
+    out: Path | None = None
+    """JSON file to write; entries of other presets are kept."""
 
 
 class _BackboneAlone(nn.Module):
@@ -69,9 +89,6 @@ def count(name: str) -> dict[str, float]:
     return {"parameters_m": sum(p.numel() for p in net.parameters()) / 1e6, **counted}
 
 
-Clock = Callable[[], float]
-
-
 def measure(name: str, seconds: float, repeats: int, clock: Clock) -> dict[str, Any]:
     """Time ratios to the backbone alone, and resident memory, for each CPU engine.
 
@@ -92,10 +109,10 @@ def measure(name: str, seconds: float, repeats: int, clock: Clock) -> dict[str, 
         assert program is not None
         program.save(backbone, external_data=name in ("large", "released"))
         for engine, load in (("openvino", _openvino), ("onnxruntime", _onnxruntime)):
-            calls = [load(backbone), load(whole)]
-            times = _interleaved(calls, picture, seconds, repeats, clock)
-            results[f"{engine}_ratio"] = times[1] / times[0]
-            results[f"{engine}_ms"] = times[1] * 1e3
+            calls = {path.stem: partial(load(path), picture) for path in (backbone, whole)}
+            times = interleaved(calls, seconds, repeats, clock)
+            results[f"{engine}_ratio"] = times["whole"] / times["backbone"]
+            results[f"{engine}_ms"] = times["whole"] * 1e3
             probe = [sys.executable, "-c", _MEMORY_PROBE, str(whole), engine]
             results[f"{engine}_mb"] = float(subprocess.check_output(probe, text=True))
     return results
@@ -116,41 +133,8 @@ def _onnxruntime(path: Path) -> Callable[[np.ndarray], object]:
     return lambda picture: session.run(None, {name: picture})
 
 
-def _interleaved(
-    calls: list[Callable[[np.ndarray], object]],
-    picture: np.ndarray,
-    seconds: float,
-    repeats: int,
-    clock: Clock,
-) -> list[float]:
-    """Median time of each call, taken in turns for about `seconds`, at least `repeats` times."""
-    times: list[list[float]] = [[] for _ in calls]
-    for call in calls:
-        call(picture)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end or len(times[0]) < repeats:
-        for call, taken in zip(calls, times, strict=True):
-            started = clock()
-            call(picture)
-            taken.append(clock() - started)
-    return [statistics.median(taken) for taken in times]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("presets", nargs="*", default=list(PRESETS))
-    parser.add_argument("--seconds", type=float, default=20, help="time to spend on each engine")
-    parser.add_argument("--repeats", type=int, default=5, help="runs of each engine at the least")
-    parser.add_argument(
-        "--processor-time",
-        action="store_true",
-        help="of all threads together, which other work on the machine disturbs less",
-    )
-    parser.add_argument("--count-only", action="store_true", help="no export, no timing")
-    parser.add_argument("--out", type=Path, help="JSON to write; entries of other presets are kept")
-    args = parser.parse_args()
+def main(args: Args) -> None:
+    """Count, measure and write, preset by preset."""
     table = json.loads(args.out.read_text()) if args.out and args.out.is_file() else {}
     for name in args.presets:
         table[name] = table.get(name, {}) | count(name)
@@ -158,10 +142,8 @@ def main() -> None:
             clock = time.process_time if args.processor_time else time.perf_counter
             table[name] |= measure(name, args.seconds, args.repeats, clock)
         print(name, {k: round(v, 3) for k, v in table[name].items()}, flush=True)
-        if args.out:
-            args.out.parent.mkdir(parents=True, exist_ok=True)
-            args.out.write_text(json.dumps(table, indent=1) + "\n")
+        write_figures(args.out, table)
 
 
 if __name__ == "__main__":
-    main()
+    main(tyro.cli(Args, description=__doc__))

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from std_msgs.msg import Header
 
-from benchmarks.measure import median_ms, median_wall_ms
 from benchmarks.robot import robot_steps
+from benchmarks.timing import median_ms, median_wall_ms
 from mtpano_model.inference import Estimator, Frame
 from mtpano_model.pictures.messages import read_message
 from mtpano_ros.outputs.messages import cloud_message, image_message

@@ -7,15 +7,15 @@ Both are run in turns; the ratio of their medians is what counts.
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import tyro
 
+from benchmarks.timing import interleaved, write_figures
 from mtpano_model.geometry import sphere
 from mtpano_model.geometry.cameras import Camera
 from mtpano_model.inference.preprocess import preprocess
@@ -25,10 +25,21 @@ from mtpano_model.rig.rig import Lens, Rig
 NETWORK = (256, 512)
 
 
+@dataclass
+class Args:
+    """How long, by which clock, and where to."""
+
+    seconds: float = 10
+    """Time to spend."""
+    processor_time: bool = False
+    """Measure what other work disturbs less."""
+    out: Path | None = None
+    """JSON file to write."""
+
+
 def measure(seconds: float, processor_time: bool = False) -> dict[str, float]:
     """Milliseconds of both and their ratio, on one thread, in turns for about `seconds`."""
     cv2.setNumThreads(1)
-    clock = time.thread_time if processor_time else time.perf_counter
     panorama = _pattern(1024, 2048)
     camera = Camera(
         "equidistant", (1440, 1472), (405.0, 405.0), (735.5, 719.5), (), (), field_of_view=200
@@ -49,16 +60,8 @@ def measure(seconds: float, processor_time: bool = False) -> dict[str, float]:
         "panorama": lambda: preprocess(panorama, NETWORK, batch),
         "rig": lambda: composer.compose(pictures, batch[0]),
     }
-    taken: dict[str, list[float]] = {name: [] for name in calls}
-    end = time.monotonic() + seconds
-    for call in calls.values():
-        call()
-    while time.monotonic() < end or len(taken["rig"]) < 20:
-        for name, call in calls.items():
-            began = clock()
-            call()
-            taken[name].append(clock() - began)
-    medians = {name: statistics.median(times) for name, times in taken.items()}
+    clock = time.thread_time if processor_time else time.perf_counter
+    medians = interleaved(calls, seconds, 20, clock)
     return {
         "rig_to_panorama_ratio": medians["rig"] / medians["panorama"],
         "rig_ms": medians["rig"] * 1e3,
@@ -73,22 +76,12 @@ def _pattern(height: int, width: int) -> np.ndarray:
     return np.stack([waves, waves + 20, waves - 20], -1).astype(np.uint8)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--seconds", type=float, default=10, help="time to spend")
-    parser.add_argument(
-        "--processor-time", action="store_true", help="which other work disturbs less"
-    )
-    parser.add_argument("--out", type=Path, help="JSON to write")
-    args = parser.parse_args()
+def main(args: Args) -> None:
+    """Measure, print and write."""
     result = measure(args.seconds, args.processor_time)
     print({name: round(value, 3) for name, value in result.items()})
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(result, indent=1) + "\n")
+    write_figures(args.out, result)
 
 
 if __name__ == "__main__":
-    main()
+    main(tyro.cli(Args, description=__doc__))

@@ -8,21 +8,32 @@ are the processor's, so that other work disturbs them less; 30 Hz leaves 33 ms a
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
+import tyro
 
+from benchmarks.timing import write_figures
 from mtpano_model.video.decoder import Decoder
 from mtpano_model.video.encoder import Codec, Encoder
 from mtpano_ros.tools.sources import PANORAMAS, open_source
 
 SIZE = (960, 1920)
 RATE = 30
+
+
+@dataclass
+class Args:
+    """How many pictures, and where to."""
+
+    pictures: int = 90
+    """How many a stream."""
+    out: Path | None = None
+    """JSON file to write."""
 
 
 def measure(codec: Codec, noise: float, count: int) -> dict[str, float]:
@@ -51,13 +62,8 @@ def measure(codec: Codec, noise: float, count: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
-    parser.add_argument("--pictures", type=int, default=90, help="how many a stream")
-    parser.add_argument("--out", type=Path, help="JSON to write")
-    args = parser.parse_args()
+def main(args: Args) -> None:
+    """Measure, print and write."""
     results = {}
     codecs: tuple[Codec, ...] = ("h264", "hevc")
     for codec in codecs:
@@ -65,10 +71,8 @@ def main() -> None:
             found = measure(codec, noise, args.pictures)
             results[f"{codec}_{name}"] = found
             print(codec, name, {key: round(value, 1) for key, value in found.items()})
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(json.dumps(results, indent=1) + "\n")
+    write_figures(args.out, results)
 
 
 if __name__ == "__main__":
-    main()
+    main(tyro.cli(Args, description=__doc__))
