@@ -31,7 +31,7 @@ def open_all(request: LabelRequest) -> Opened:
     source = open_source(request)
     device = torch_device(request.device)
     config = LabelConfig(
-        height=request.height or _own_height(source) or 512,
+        height=request.height or _own_height(source) or LabelConfig.height,
         patches=request.patches,
         patch_size=request.patch_size,
         pitch_deg=request.pitch,

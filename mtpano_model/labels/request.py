@@ -12,6 +12,7 @@ from pathlib import Path
 from mtpano_model.data.sources import MeasuredName
 from mtpano_model.engine_names import MOST_THREADS
 from mtpano_model.errors import MtpanoError
+from mtpano_model.labels.config import LabelConfig
 from mtpano_model.labels.job.engines import check_engine
 
 # What changes neither the labels nor which pictures get some.
@@ -59,19 +60,19 @@ class LabelRequest:
     height: int | None = None
     """Rows of the label maps, which have twice as many columns; at most 2048. The default is 512,
     or the data set's own height with --data."""
-    patches: int = 32
+    patches: int = LabelConfig.patches
     """Perspective patches per panorama."""
-    patch_size: int = 512
+    patch_size: int = LabelConfig.patch_size
     """Rows and columns of a patch in pixels."""
     pitch: tuple[float, float] | None = None
     """Range of the patches' pitch in degrees; the default is what all teachers prefer."""
-    hfov: tuple[float, float] = (80.0, 120.0)
+    hfov: tuple[float, float] = LabelConfig.hfov_deg
     """Range of the patches' horizontal field of view in degrees."""
-    class_set: str = "indoor18"
+    class_set: str = LabelConfig.class_set
     """Classes of the labels."""
-    batch: int = 4
+    batch: int = LabelConfig.batch
     """Patches that a teacher labels at once."""
-    seed: int = 0
+    seed: int = LabelConfig.seed
     """Seed of the patches' directions, which also depend on the picture's name."""
     device: str = "auto"
     """Device of the teachers: cpu, cuda, cuda:1; auto uses a GPU if there is one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -12,6 +13,10 @@ from mtpano_model.labels.job.plan import Plan
 if TYPE_CHECKING:
     from mtpano_model.labels.engine import LabelEngine
 
+log = logging.getLogger(__name__)
+
+BUSY_PAUSE = 2.0  # seconds until a task that another process works on is looked at again
+GRACE = 10.0  # seconds that a worker has to end when it is told to
 ATTEMPTS = 10  # at a task, in one run, before it is given up
 DEATHS = 3  # of workers at one and the same picture, before it is skipped
 
@@ -54,6 +59,14 @@ class TaskEnd:
     labelled: int = 0
     skipped: tuple[Skipped, ...] = field(default=())
     reason: str = ""
+
+
+def given_up(job: Job, task: int, why: str) -> TaskEnd:
+    """The end of a task whose worker died too often, which is told and noted."""
+    reason = f"its worker died {ATTEMPTS} times, the last time: {why}"
+    log.warning("task %d is given up: %s", task, reason)
+    job.plan.write(task, "failed", {"reason": reason})
+    return TaskEnd(task, "failed", reason=reason)
 
 
 class Engine(Protocol):

@@ -13,13 +13,10 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.labels.job.job import ATTEMPTS, Job, TaskEnd
+from mtpano_model.labels.job.job import ATTEMPTS, BUSY_PAUSE, GRACE, Job, TaskEnd, given_up
 from mtpano_model.labels.job.process import serve
 
 log = logging.getLogger(__name__)
-
-_BUSY_PAUSE = 2.0  # seconds until a task that another process works on is looked at again
-_GRACE = 10.0  # seconds that a worker has to end when it is told to
 
 
 class LocalEngine:
@@ -106,7 +103,7 @@ class _Run:
         for worker in self._processes:
             worker.pipe.close()
             worker.process.terminate()
-        deadline = time.monotonic() + _GRACE
+        deadline = time.monotonic() + GRACE
         for worker in self._processes:
             worker.process.join(max(deadline - time.monotonic(), 0))
             if worker.process.is_alive():
@@ -116,7 +113,7 @@ class _Run:
         if end.state == "stopped":
             raise MtpanoError(end.reason)
         if end.state == "busy":
-            self._later.append((time.monotonic() + _BUSY_PAUSE, end.task))
+            self._later.append((time.monotonic() + BUSY_PAUSE, end.task))
             return
         self._full = self._full or end.state == "full"
         self._early = 0
@@ -125,7 +122,7 @@ class _Run:
     def _died(self, worker: _Process) -> Iterator[TaskEnd]:
         self._processes.remove(worker)
         worker.pipe.close()
-        worker.process.join(_GRACE)
+        worker.process.join(GRACE)
         task, why = worker.task, _cause(worker.process.exitcode)
         if task is None:  # nothing was lost
             self.start(worker.slot)
@@ -140,10 +137,7 @@ class _Run:
             )
         self._attempts[task] += 1
         if self._attempts[task] >= ATTEMPTS:
-            reason = f"its worker died {ATTEMPTS} times, the last time: {why}"
-            log.warning("task %d is given up: %s", task, reason)
-            self._job.plan.write(task, "failed", {"reason": reason})
-            yield TaskEnd(task, "failed", reason=reason)
+            yield given_up(self._job, task, why)
         else:
             log.warning("a worker died at task %d (%s): the task is taken again", task, why)
             self._waiting.appendleft(task)

@@ -13,14 +13,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from mtpano_model.errors import MtpanoError, one_line
-from mtpano_model.labels.job.job import ATTEMPTS, Job, TaskEnd
+from mtpano_model.labels.job.job import ATTEMPTS, BUSY_PAUSE, GRACE, Job, TaskEnd, given_up
 from mtpano_model.labels.job.process import label_task
 from mtpano_model.labels.job.ray_cluster import connected
 
-log = logging.getLogger(__name__)
-
-_BUSY_PAUSE = 2.0  # seconds until a task that another process works on is looked at again
-_GRACE = 10.0  # seconds that a task has to end when it is told to
 _AT_HAND: list[Any] = []  # the worker of this process of Ray's; Ray uses a process for many tasks
 
 
@@ -54,7 +50,7 @@ class RayEngine:
                         raise MtpanoError(end.reason)
                     if end.state == "busy":
                         waiting.append(task)
-                        time.sleep(_BUSY_PAUSE)
+                        time.sleep(BUSY_PAUSE)
                         continue
                     full = full or end.state == "full"
                     yield end
@@ -69,7 +65,7 @@ def _stop(ray: Any, futures: list[Any]) -> None:
         for future in futures:
             ray.cancel(future, force=force)
         if futures:
-            _, futures = ray.wait(futures, num_returns=len(futures), timeout=_GRACE)
+            _, futures = ray.wait(futures, num_returns=len(futures), timeout=GRACE)
 
 
 def _label(job: Job, task: int) -> TaskEnd:
@@ -90,10 +86,7 @@ def _result(ray: Any, future: Any, task: int, job: Job) -> TaskEnd:
         ) from error
     except (ray.exceptions.RayError, OSError) as error:
         why = job.plan.facts(task, "running").get("why") or one_line(error)
-        reason = f"its worker died {ATTEMPTS} times, the last time: {why}"
-        log.warning("task %d is given up: %s", task, reason)
-        job.plan.write(task, "failed", {"reason": reason})
-        return TaskEnd(task, "failed", reason=reason)
+        return given_up(job, task, why)
 
 
 def _cause(error: BaseException) -> str:
