@@ -16,6 +16,7 @@ from torch import Tensor
 
 from mtpano_model.classes import IGNORE, load_class_set
 from mtpano_model.data.panorama import Panorama
+from mtpano_model.data.panorama_files import planes
 from mtpano_model.data.pseudo_encoding import PseudoLabels
 from mtpano_model.geometry.perspective import (
     Views,
@@ -239,8 +240,7 @@ class LabelEngine:
         height = image.shape[0]
         rows = min(height, 2 * self.config.patch_size)
         fitting = resize_image(image, (rows, 2 * rows))
-        planes = np.ascontiguousarray(fitting.transpose(2, 0, 1))
-        return torch.from_numpy(planes).to(self.device).float()
+        return planes(fitting).to(self.device).float()
 
     # --- whole panoramas -------------------------------------------------------------------------
 

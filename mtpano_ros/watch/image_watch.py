@@ -78,7 +78,7 @@ class ImageWatch:
         known = PICTURE_TYPES if self._kind is None else (expected,)
         if publisher.topic_type not in known:
             return f"{name} sends {publisher.topic_type}, expected {expected} (image_transport)"
-        wanted = own_qos(self._node, self._topic, self._subscribers)
+        wanted = own_qos(self._node, self._topic, self._node.get_subscriptions_info_by_topic)
         reason = incompatibility(publisher.qos_profile, wanted) if wanted else ""
         if reason:
             return f"{name} has QoS that does not fit ({reason})"
@@ -87,9 +87,6 @@ class ImageWatch:
             f"transport profile in the camera's process, too: docs/deployment.md)"
             f"{transport_trouble()}"
         )
-
-    def _subscribers(self, topic: str) -> list[TopicEndpointInfo]:
-        return self._node.get_subscriptions_info_by_topic(topic)
 
     def _candidates(self) -> list[str]:
         """Topics with images, each with the settings under which the node would listen to it."""

@@ -31,7 +31,8 @@ def label_in_tasks(
     share = worker_share(request.worker) if request.worker is not None else None
     digest, names = request.digest(source.identity()), StoreNames(request.out)
     with ExitStack() as held:
-        plan = held.enter_context(joined(request.out, _usual_tasks(source), request.tasks, digest))
+        usual = usual_tasks(len(source), isinstance(source, BagPanoramas | RigShots))
+        plan = held.enter_context(joined(request.out, usual, request.tasks, digest))
         if share is not None:
             engine: Engine = LocalEngine(1, first=share[0])
             tasks = _from_own_share(plan, *share)
@@ -46,10 +47,6 @@ def label_in_tasks(
         job = Job(plan, partial(open_all, request), digest, request.limit, request.threads, gpu)
         ends = engine.run(job, tasks)
         return _collect(request, source, names, ends) if engine.waits else None
-
-
-def _usual_tasks(source: PanoramaSource) -> int:
-    return usual_tasks(len(source), whole_reading=isinstance(source, BagPanoramas | RigShots))
 
 
 def _from_own_share(plan: Plan, worker: int, workers: int) -> Sequence[int]:

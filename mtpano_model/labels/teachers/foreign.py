@@ -6,12 +6,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from mtpano_model.data.panorama import Panorama
+from mtpano_model.data.panorama_files import planes
 from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.sphere_rays import rays_like
 from mtpano_model.labels.teachers.hub import imagenet
@@ -55,8 +55,7 @@ def fill(teacher: str, model: torch.nn.Module, state: dict[str, Any]) -> None:
 
 def picture(panorama: Panorama, size: Size, device: torch.device | str, normalise: bool) -> Tensor:
     """float [1, 3, H, W] at `size`: 0..1, or with ImageNet's statistics."""
-    fitting = resize_image(panorama.image, size)
-    image = torch.from_numpy(np.ascontiguousarray(fitting.transpose(2, 0, 1))).to(device)[None]
+    image = planes(resize_image(panorama.image, size)).to(device)[None]
     return imagenet(image) if normalise else image.float() / 255
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import torch
-from torch import Tensor
 
 from mtpano_model.classes import ClassSet, available_class_sets, class_lookup, load_class_set
 from mtpano_model.data.panorama import Panorama
+from mtpano_model.data.panorama_files import planes
 from mtpano_model.errors import MtpanoError
 from mtpano_model.inference import Estimator
 from mtpano_model.labels.teacher import TeacherLabels
@@ -47,7 +46,7 @@ class PDBridgeNetTeacher:
         if DEPTH.name in self.tasks:
             labels.depth = torch.from_numpy(frame.depth)[None, None]
         if NORMALS.name in self.tasks:
-            labels.normals = _planes(frame.normals)
+            labels.normals = planes(frame.normals)[None]
         if SEMSEG.name in self.tasks and estimator.info.tail == "cpu":
             shares = torch.from_numpy(outputs[SEMSEG.name]).softmax(1)
             labels.classes, labels.confidence = self._scores.best(shares, size)
@@ -81,7 +80,3 @@ def _set_with_names(classes: ClassSet, source: str) -> str:
         f"{source} has {len(classes)} classes of its own: expected one of the class sets "
         f"{', '.join(available_class_sets())}"
     )
-
-
-def _planes(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array.transpose(2, 0, 1)))[None]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 
 from mtpano_model.data.panorama import Panorama
+from mtpano_model.data.panorama_files import planes
 from mtpano_model.labels.teacher import TeacherLabels
 from mtpano_model.labels.teachers.foreign import from_package, on_canvas
 from mtpano_model.labels.teachers.hub import pretrained
@@ -39,13 +39,13 @@ class UniK3D:
         self._device = device
 
     def label_panorama(self, panorama: Panorama, size: tuple[int, int]) -> TeacherLabels:
-        planes = np.ascontiguousarray(panorama.image.transpose(2, 0, 1))
-        height, width = planes.shape[1:]
+        image = planes(panorama.image).to(self._device)
+        height, width = image.shape[1:]
         # A new one each time: `infer` resizes it in place. Half the fields of view, in radians;
         # of the first four numbers a sphere has no use.
         sphere = torch.tensor([1, 1, 1, 1, width, height, math.pi, math.pi / 2])
         out = self._model.infer(
-            torch.from_numpy(planes).to(self._device),
+            image,
             camera=self._camera(params=sphere.float()),
             normalize=True,
         )
