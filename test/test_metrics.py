@@ -55,6 +55,18 @@ def test_what_a_single_task_network_lacks_is_left_out() -> None:
     assert "semseg" not in summary["per_image"]
 
 
+def test_the_mean_over_frames_counts_each_frame_once_however_much_of_it_is_valid() -> None:
+    truth, much, little = np.full(SIZE, 2.0), np.ones(SIZE, bool), np.zeros(SIZE, bool)
+    little[0, :4] = True
+    evaluation = Evaluation(find_protocol("rooms"), load_class_set("indoor18"))
+    for factor, valid in ((1.1, much), (1.5, little), (9.0, ~much)):
+        evaluation.update(Maps(truth * factor, None, None), Maps(truth, None, None, valid))
+    summary = evaluation.summary()
+    assert summary["per_image"]["depth"]["abs_rel"] == pytest.approx((0.1 + 0.5) / 2)
+    expected = (0.1 * much.sum() + 0.5 * 4) / (much.sum() + 4)
+    assert summary["depth"]["abs_rel"] == pytest.approx(expected)
+
+
 def test_an_unknown_protocol_names_the_known_ones() -> None:
     with pytest.raises(MtpanoError, match=r"unknown protocol 'kitti'.*360mtl"):
         find_protocol("kitti")

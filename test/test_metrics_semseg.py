@@ -88,4 +88,4 @@ def test_a_prediction_without_counterpart_is_wrong() -> None:
 def test_unlabelled_frames_add_nothing() -> None:
     metrics = SemsegMetrics(PLAIN, some_classes(2))
     assert metrics.update(np.zeros((1, 2)), np.full((1, 2), IGNORE), np.ones((1, 1))) == {}
-    assert metrics.pooled() == metrics.per_image() == {}
+    assert metrics.pooled() == {}

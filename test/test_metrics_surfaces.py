@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mtpano_model.geometry.sphere import rays, solid_angles
+from mtpano_model.metrics.figures import mean_figures
 from mtpano_model.metrics.surfaces import SurfaceMetrics, measure_surface
 from mtpano_model.metrics.true_planes import planes
 
@@ -154,11 +155,13 @@ def test_frames_are_pooled_and_those_without_a_figure_do_not_count_in_its_mean()
     box, step = room(256)[:2], steps()
     metrics = SurfaceMetrics()
     known = np.ones((256, 512), bool)
-    for depth, normals in (box, step, step):
+    found = [
         metrics.add(measure_surface(depth, normals, depth, normals, known, known))
-    assert metrics.per_image()["step_width_px"] == pytest.approx(1.6, rel=0.01)
+        for depth, normals in (box, step, step)
+    ]
+    assert mean_figures(found)["step_width_px"] == pytest.approx(1.6, rel=0.01)
     assert metrics.pooled()["step_width_px"] == pytest.approx(1.6, rel=0.01)
     assert metrics.pooled()["wall_bow"] < 1e-5
     nothing = SurfaceMetrics()
     nothing.add(measure_surface(*box, *box, ~known, known))
-    assert nothing.pooled() == nothing.per_image() == {}
+    assert nothing.pooled() == {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from mtpano_model.metrics.figures import Figures, mean_figures
+from mtpano_model.metrics.figures import Figures
 from mtpano_model.metrics.protocols import MIN_DEPTH_M, Protocol
 
 _DELTA = 1.25
@@ -21,8 +21,8 @@ _NAMES = ("abs_rel", "sq_rel", "delta1", "delta2", "delta3", "rmse", "rmse_log")
 class DepthMetrics:
     """Accumulates weighted sums over the valid pixels of any number of frames.
 
-    pooled, weighted by solid angle, per image, and each of those after one median scale a frame
-    all come from the same sums.
+    pooled, weighted by solid angle, and pooled after one median scale a frame all come from the
+    same sums.
     """
 
     protocol: Protocol
@@ -70,10 +70,6 @@ class DepthMetrics:
     def cos_weighted(self) -> Figures:
         """Over all pixels, each by the solid angle it covers."""
         return _figures(self._frames["cos"])
-
-    def per_image(self) -> Figures:
-        """Mean over frames of each frame's figures."""
-        return mean_figures([_figures([frame]) for frame in self._frames["plain"]])
 
     def median_aligned(self) -> Figures:
         """Pooled, after each frame's prediction was scaled to the frame's median."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from mtpano_model.classes import ClassSet
 from mtpano_model.geometry.sphere import solid_angles
 from mtpano_model.metrics.depth import DepthMetrics
-from mtpano_model.metrics.figures import Figures
+from mtpano_model.metrics.figures import Figures, mean_figures
 from mtpano_model.metrics.normals import NormalsMetrics
 from mtpano_model.metrics.protocols import Protocol
 from mtpano_model.metrics.seam import SeamJumps
@@ -57,6 +58,7 @@ class Evaluation:
         self.seam = SeamJumps()
         self.surface = SurfaceMetrics()
         self.confidence = Sparsification()
+        self._by_frame: defaultdict[str, list[Figures]] = defaultdict(list)
 
     def update(
         self, prediction: Maps, truth: Maps, surface: Surface | None = None
@@ -86,13 +88,16 @@ class Evaluation:
             figures["semseg"] = self.semseg.update(prediction.labels, truth.labels, areas)
         if surface is not None:
             figures["surface"] = self.surface.add(surface)
-        return {task: found for task, found in figures.items() if found}
+        figures = {task: found for task, found in figures.items() if found}
+        for task, found in figures.items():
+            self._by_frame[task].append(found)
+        return figures
 
     def summary(self) -> dict[str, Any]:
         """Pooled figures by task at the top level; fractions, metres and degrees."""
         parts: dict[str, Mapping[str, Figures]] = {
             "pooled": self._each("pooled", self._all),
-            "per_image": self._each("per_image", self._all),
+            "per_image": {task: mean_figures(self._by_frame[task]) for task in self._all},
             "cos_weighted": self._each("cos_weighted", self._maps),
             "median_aligned": {"depth": self.depth.median_aligned()},
         }

@@ -90,12 +90,11 @@ def exact_figures(angles: NDArray[np.floating]) -> Figures:
 
 
 class NormalsMetrics:
-    """Accumulates angles over any number of frames: pooled, cos-weighted, per image."""
+    """Accumulates angles over any number of frames: pooled and cos-weighted."""
 
     def __init__(self, protocol: Protocol):
         self.protocol = protocol
         self._pooled, self._cos = AngleSums(), AngleSums()
-        self._frames: list[Figures] = []
         self._batches: list[Figures] = []
         self._batch: list[NDArray[np.floating]] = []
 
@@ -124,7 +123,6 @@ class NormalsMetrics:
         self._pooled.add(angles, np.ones(len(angles)))
         self._cos.add(angles, weights)
         figures = exact_figures(angles)
-        self._frames.append(figures)
         if self.protocol.normals_per_batch:
             self._batch.append(angles)
             if len(self._batch) == self.protocol.normals_per_batch:
@@ -141,10 +139,6 @@ class NormalsMetrics:
     def cos_weighted(self) -> Figures:
         """Over all pixels, each by the solid angle it covers."""
         return self._cos.figures()
-
-    def per_image(self) -> Figures:
-        """Mean over frames of each frame's figures."""
-        return mean_figures(self._frames)
 
     def _close_batch(self) -> None:
         if self._batch:

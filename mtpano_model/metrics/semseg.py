@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.classes import IGNORE, ClassSet
-from mtpano_model.metrics.figures import Figures, mean_figures
+from mtpano_model.metrics.figures import Figures
 from mtpano_model.metrics.protocols import Protocol
 
 COMMON_SHARE = 1e-3  # a class is common above this share of the ground truth's pixels
@@ -28,12 +28,14 @@ class SemsegMetrics:
         # Rows: truth; columns: prediction, the last for IGNORE.
         self.confusion = np.zeros((len(classes), len(classes) + 1))
         self._weighted = np.zeros_like(self.confusion)
-        self._frames: list[Figures] = []
 
     def update(
         self, prediction: NDArray[np.integer], truth: NDArray[np.integer], areas: NDArray
     ) -> Figures:
-        """Add one frame of class ids [H, W] and return its own figures (empty: none)."""
+        """Add one frame of class ids [H, W] and return its own figures (empty: none).
+
+        A frame's mean IoU is over the classes it shows or was given.
+        """
         count = len(self.classes)
         known = truth != IGNORE
         if not known.any():
@@ -45,10 +47,7 @@ class SemsegMetrics:
         confusion = np.bincount(pairs, minlength=size).reshape(shape).astype(np.float64)
         self.confusion += confusion
         self._weighted += np.bincount(pairs, weights, minlength=size).reshape(shape)
-        figures = self._figures(confusion)
-        if figures:
-            self._frames.append(figures)
-        return figures
+        return self._figures(confusion)
 
     def pooled(self) -> Figures:
         """From all pixels' confusion."""
@@ -57,10 +56,6 @@ class SemsegMetrics:
     def cos_weighted(self) -> Figures:
         """From the confusion of solid angles."""
         return self._figures(self._weighted)
-
-    def per_image(self) -> Figures:
-        """Mean over frames; a frame's mean IoU is over the classes it shows or was given."""
-        return mean_figures(self._frames)
 
     def class_iou(self) -> dict[str, float | None]:
         """IoU by class name, None for classes that neither occur nor are predicted."""

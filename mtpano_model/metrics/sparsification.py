@@ -109,12 +109,6 @@ class Sparsification:
         areas = {f"ause_{name}": curve.ause for name, curve in self.curves().items()}
         return {**areas, **_means(np.sum(self._frames, axis=0))}
 
-    def per_image(self) -> Figures:
-        """The means of `update`, averaged over frames."""
-        if not self._frames:
-            return {}
-        return _means(np.mean([sums / sums[0] for sums in self._frames], axis=0))
-
 
 def _means(sums: NDArray[np.float64]) -> Figures:
     count, sure, right = sums.tolist()

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mtpano_model.geometry.sphere import rays, solid_angles
-from mtpano_model.metrics.figures import Figures, mean_figures
+from mtpano_model.metrics.figures import Figures
 from mtpano_model.metrics.normals import AngleSums, angles_deg
 from mtpano_model.metrics.step_width import clean_steps, step_widths
 from mtpano_model.metrics.true_planes import fit, planes
@@ -84,7 +84,6 @@ class SurfaceMetrics:
 
     def __init__(self) -> None:
         self._all = Surface([], AngleSums(), np.zeros((2, 2)), np.empty((2, 0)))
-        self._frames: list[Figures] = []
 
     def add(self, surface: Surface) -> Figures:
         """Add one frame and return its own figures."""
@@ -94,16 +93,11 @@ class SurfaceMetrics:
             self._all.hanging + surface.hanging,
             np.concatenate([self._all.widths, surface.widths], axis=1),
         )
-        self._frames.append(_figures(surface))
-        return self._frames[-1]
+        return _figures(surface)
 
     def pooled(self) -> Figures:
         """Over all planes, pixels and steps alike."""
         return _figures(self._all)
-
-    def per_image(self) -> Figures:
-        """Mean over the frames that have a figure."""
-        return mean_figures(self._frames)
 
 
 def _bows(
