@@ -91,7 +91,7 @@ class Option:
     def check(self, value: Any) -> None:
         """MtpanoError with the reason unless the value is of the right type and within limits."""
         given = f"parameter {self.name} is {value!r:.200}"
-        if type(value) is not self.kind:  # not isinstance: True would be an int
+        if not self._fits(value):
             raise MtpanoError(f"{given}, expected {self._expected(value)}")
         if self.choices and value not in self.choices:
             raise MtpanoError(f"{given}, expected {' or '.join(self.choices)}")
@@ -99,6 +99,10 @@ class Option:
             low, high = self.between
             if not (math.isfinite(value) and low <= value <= high):
                 raise MtpanoError(f"{given}, expected {low:g} to {high:g}")
+
+    def _fits(self, value: Any) -> bool:
+        # Not isinstance: True would be an int.
+        return type(value) is self.kind
 
     def _expected(self, value: Any) -> str:
         if self.kind is bool:
