@@ -25,7 +25,8 @@ from mtpano_model.pictures.messages import (
     unusable,
 )
 from mtpano_model.pictures.picture import BadPicture, NoteTeller, Picture
-from mtpano_model.shots.recording import Message, Recording, open_recording, warn_once
+from mtpano_model.shots.recording import Message, Recording, open_recording
+from mtpano_model.shots.storage import decompressed, warn_once
 from mtpano_model.shots.video import VideoReader, video_panorama
 from mtpano_model.video.decoder import video_codec
 from mtpano_model.video.messages import stamp_of, video_packet
@@ -40,6 +41,7 @@ _DEFINITIONS = {
 }
 # So many messages tell a topic's rate; to read all would take minutes.
 _RATE_MESSAGES = 31
+_SHORTEST_INTERVAL = 10**6  # nanoseconds
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,9 @@ def _types() -> Any:
 def read_recorded(message: Message) -> Any:
     """The message, with the fields of its type; BadPicture where it is damaged."""
     try:
-        return _types().deserialize_cdr(message.data, message.kind)
+        return _types().deserialize_cdr(decompressed(message.data), message.kind)
+    except MtpanoError:  # nothing here can decompress
+        raise
     except Exception as error:  # anything from IndexError to struct.error on damaged bytes
         raise BadPicture(
             "data", f"the message is damaged ({type(error).__name__}: {error})"
@@ -166,10 +170,11 @@ def read_recorded(message: Message) -> Any:
 
 
 def _rate(stamps: list[int]) -> float | None:
-    """Messages a second: of the usual interval, which a pause in the recording does not change."""
+    """Messages a second: of the usual interval, which a pause in the recording does not change;
+    None where they came faster than any camera's."""
     intervals = [later - earlier for earlier, later in pairwise(stamps)]
     usual = (median(intervals) or mean(intervals)) if intervals else 0
-    return 1e9 / usual if usual > 0 else None
+    return 1e9 / usual if usual >= _SHORTEST_INTERVAL else None
 
 
 def _choose_topic(recording: Recording, bag: str, topic: str | None) -> str:
@@ -197,13 +202,16 @@ def _choose_topic(recording: Recording, bag: str, topic: str | None) -> str:
     single = [name for name in usable if name.removesuffix("/compressed") == name
               or name.removesuffix("/compressed") not in usable]  # fmt: skip
     if len(single) > 1:
-        raise MtpanoError(f"bag {bag} has several image topics: name one with --topic: {listing}")
+        choice = ", ".join(f"{name} ({images[name]})" for name in sorted(usable))
+        raise MtpanoError(f"bag {bag} has several image topics: name one with --topic: {choice}")
     return single[0]
 
 
 def _problem(recording: Recording, topic: str) -> str:
     """Why a topic holds no panoramas, going by its first message; "" where it may."""
     first = next(recording.messages(topic), None)
+    if first is None and recording.counts[topic]:
+        return f"none of its {recording.counts[topic]} messages is there, the recording is damaged"
     if first is None:
         return "it is empty, no message of it was recorded"
     try:

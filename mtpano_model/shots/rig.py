@@ -19,7 +19,8 @@ from mtpano_model.pictures.picture import BadPicture, Picture
 from mtpano_model.rig.moments import Moment, Moments
 from mtpano_model.rig.rig import Rig
 from mtpano_model.shots.bag import read_recorded
-from mtpano_model.shots.recording import Recording, is_recording, open_recording, warn_once
+from mtpano_model.shots.recording import Recording, is_recording, open_recording
+from mtpano_model.shots.storage import warn_once
 from mtpano_model.shots.video import VideoReader, lens_picture
 from mtpano_model.video.messages import stamp_of, video_packet
 
@@ -148,7 +149,8 @@ def _recorded_topics(recording: Recording, rig: Rig, bag: str) -> dict[str, str]
         names = [
             name
             for name in (topic + end for end in _TRANSPORTS)
-            if recording.topics.get(name) in PICTURE_TYPES and recording.counts[name]
+            if recording.topics.get(name) in PICTURE_TYPES
+            and next(recording.messages(name), None) is not None
         ]
         if names:
             found[names[0]] = topic
