@@ -18,6 +18,7 @@ from processes import running  # noqa: E402
 from rclpy.qos import QoSProfile, qos_profile_sensor_data  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
+from mtpano_model.errors import MtpanoError  # noqa: E402
 from mtpano_ros.tools.player import main, wide_size  # noqa: E402
 from mtpano_ros.tools.sending import repeat, wait_for_subscribers  # noqa: E402
 from mtpano_ros.tools.sources import Source  # noqa: E402
@@ -211,3 +212,10 @@ def test_short_inputs_are_decoded_once_and_long_ones_every_time():
     assert len([next(long) for _ in range(9)]) == 9
     assert len(passes) == 1 + 5
     assert len(list(repeat(source, Message, once=True))) == 2
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_source_that_gives_nothing_ends_the_player(once):
+    source = Source("4 moments of a rig in bag", None, lambda: iter([]))
+    with pytest.raises(MtpanoError, match="4 moments of a rig in bag: none of it can be played"):
+        next(repeat(source, lambda rgb: rgb, once))

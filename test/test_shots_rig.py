@@ -94,7 +94,7 @@ def test_a_lens_that_was_not_recorded_is_told(rig_file, pictures, tmp_path, capl
     assert "topic /back was not recorded" in caplog.text
     other = rig_bag(tmp_path / "other", {"/elsewhere": pictures["/front"]})
     with pytest.raises(
-        MtpanoError, match=r"none of the rig's topics \(/front, /back\).*/elsewhere"
+        MtpanoError, match=r"no pictures on the rig's topics \(/front, /back\).*/elsewhere \(sens"
     ):
         open_shots(other, rig_file=rig_file)
 

@@ -157,9 +157,10 @@ def _recorded_topics(recording: Recording, rig: Rig, bag: str) -> dict[str, str]
         else:
             missing.append(topic)
     if not found:
-        have = ", ".join(sorted(recording.topics)) or "none at all"
+        have = ", ".join(f"{n} ({k})" for n, k in sorted(recording.topics.items())) or "none at all"
         raise MtpanoError(
-            f"bag {bag} has none of the rig's topics ({', '.join(rig.topics)}), its own are {have}"
+            f"bag {bag} has no pictures on the rig's topics ({', '.join(rig.topics)}), its own are "
+            f"{have}"
         )
     for topic in missing:
         warn_once(f"{bag}: the rig's topic {topic} was not recorded: what it shows is unknown")

@@ -27,12 +27,15 @@ def repeat(
 ) -> Iterator[Any]:
     """Messages of the source, over and over unless `once`.
 
-    Messages that fit into `keep_bytes` altogether are made in the first pass only.
+    Messages that fit into `keep_bytes` altogether are made in the first pass only. MtpanoError
+    where a pass gives none.
     """
     kept: list[Any] | None = []
     room = keep_bytes
     while True:
+        is_empty = True
         for rgb in source.frames():
+            is_empty = False
             message = prepare(rgb)
             room -= len(message.data)
             if room < 0:
@@ -40,6 +43,8 @@ def repeat(
             if kept is not None:
                 kept.append(message)
             yield message
+        if is_empty:  # or the next pass would begin at once, for ever
+            raise MtpanoError(f"{source.description}: none of it can be played, see above")
         while kept and not once:
             yield from kept
         if once:
