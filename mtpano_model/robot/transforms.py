@@ -22,6 +22,14 @@ Vector = NDArray[np.float64]
 _LONGEST_CHAIN = 100
 
 
+_LONGEST_NAME = 80  # characters
+
+
+def frame_text(name: str) -> str:
+    """The name of a frame, which others chose, as a word for one line of a log."""
+    return repr(name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}...")
+
+
 class TransformError(Exception):
     """One sentence: why a transform cannot be told."""
 
@@ -85,13 +93,13 @@ class TransformBuffer:
         parent, child = parent.lstrip("/"), child.lstrip("/")
         if not static and not isfinite(stamp):
             raise TransformError(
-                f"the transform of '{child}' has the time {stamp}: expected a number"
+                f"the transform of {frame_text(child)} has the time {stamp}: expected a number"
             )
         with self._lock:
             if child in self._chain(parent):
                 raise TransformError(
-                    f"the transform from '{child}' to '{parent}' closes a loop: frames are a tree, "
-                    "each with one parent"
+                    f"the transform from {frame_text(child)} to {frame_text(parent)} closes a "
+                    "loop: frames are a tree, each with one parent"
                 )
             edge = self._edges.get(child)
             if edge is None or edge.parent != parent or edge.static != static:
@@ -112,10 +120,13 @@ class TransformBuffer:
         up, down = self._chain(source), self._chain(target)
         for frame, chain in ((source, up), (target, down)):
             if len(chain) == 1 and not self._is_parent(frame) and source != target:
-                raise NotYet(f"frame '{frame}' is not in TF")
+                raise NotYet(f"frame {frame_text(frame)} is not in TF")
         common = next((frame for frame in up if frame in down), None)
         if common is None:
-            raise NotYet(f"frames '{source}' and '{target}' are in TF, but nothing joins them")
+            raise NotYet(
+                f"frames {frame_text(source)} and {frame_text(target)} are in TF, but nothing "
+                "joins them"
+            )
         up, down = up[: up.index(common)], down[: down.index(common)]
         if stamp is None:
             stamp = min((self._edges[frame].newest for frame in up + down), default=float("inf"))
@@ -169,11 +180,13 @@ class _Edge:
         first, last = self.stamps[0], self.stamps[-1]
         if stamp > last:
             raise NotYet(
-                f"the newest transform of '{child}' is {stamp - last:.3f} s older than the image"
+                f"the newest transform of {frame_text(child)} is {stamp - last:.3f} s older than "
+                "the image"
             )
         if stamp < first:
             raise TransformError(
-                f"the image is {first - stamp:.3f} s older than the oldest transform of '{child}'"
+                f"the image is {first - stamp:.3f} s older than the oldest transform of "
+                f"{frame_text(child)}"
             )
         after = bisect_left(self.stamps, stamp)
         if self.stamps[after] == stamp:

@@ -15,7 +15,7 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.geometry.cameras import Camera, camera_from_ros
 from mtpano_model.rig.camera_info import Pose, calibrated_rig
 from mtpano_model.rig.rig import Lens, Rig
-from mtpano_model.robot.transforms import TransformError, quaternion_of
+from mtpano_model.robot.transforms import TransformError, frame_text, quaternion_of
 from mtpano_ros.camera.source import Surroundings
 from mtpano_ros.topics import Topic
 
@@ -132,8 +132,9 @@ class LensCalibration:
         try:
             found, _ = self._around.look_up(body, frame, None)
         except TransformError as error:
+            what = frame_text(frame) if frame else "a frame"
             self.problems[name] = (
-                f"lens '{name}': TF knows no transform from {body} to {frame or 'a frame'} "
+                f"lens '{name}': TF knows no transform from {body} to {what} "
                 f"({error}): publish it, set body_frame in the rig file, or describe the lens there"
             )
             return

@@ -81,19 +81,27 @@ class _Tf2:
         self._listener = tf2_ros.TransformListener(self._buffer, node)
 
     def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:
-        moment = ClockTime() if stamp is None else ClockTime.from_msg(time_of(stamp))
+        try:
+            moment = ClockTime() if stamp is None else ClockTime.from_msg(time_of(stamp))
+        except ValueError:  # rclpy has no times before 1970
+            raise TransformError(f"TF knows nothing of the stamp {stamp:.3f} s") from None
         try:
             found = self._buffer.lookup_transform(target, source, moment)
         except tf2_ros.ExtrapolationException as error:
             past = "into the past" in str(error)
-            raise (TransformError if past else NotYet)(str(error)) from None
+            raise (TransformError if past else NotYet)(_words(error)) from None
         except tf2_ros.TransformException as error:
-            raise NotYet(str(error)) from None
+            raise NotYet(_words(error)) from None
         # Of static ones alone the newest has the time 0.
         return transform_of(found), seconds_of(found.header.stamp) or float("inf")
 
     def close(self) -> None:
         self._listener.unregister()
+
+
+def _words(error: Exception) -> str:
+    """Its text in one line: it quotes frames, whose names others chose."""
+    return " ".join(str(error).split())[:300]
 
 
 class _SmallBuffer:

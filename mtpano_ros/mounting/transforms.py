@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 
-from mtpano_model.robot.transforms import NotYet, Transform, quaternion_of
+from mtpano_model.robot.transforms import NotYet, Transform, frame_text, quaternion_of
 
 if TYPE_CHECKING:
     from geometry_msgs.msg import TransformStamped
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # How long an image waits for its transform, once.
 PATIENCE_SECONDS = 0.1
 _POLL_SECONDS = 0.005
+# Static frames that are told at the same time: a camera that names its frame anew for every image
+# must not make their message grow for ever.
+_MOST_FRAMES = 100
 
 
 class Transforms:
@@ -103,6 +106,9 @@ class Transforms:
         message.transform.rotation = Quaternion(x=x, y=y, z=z, w=w)
         if static:
             self._own[child], self._lies[child] = message, lies
+            if len(self._own) > _MOST_FRAMES:
+                oldest = next(iter(self._own))
+                del self._own[oldest], self._lies[oldest]
         if tf.TFMessage is None:
             self._tell_absence(message)
             return
@@ -132,10 +138,11 @@ class Transforms:
 
     def _tell_absence(self, message: TransformStamped) -> None:
         child, turn = message.child_frame_id, message.transform.rotation
-        if child not in self._told:
+        if child not in self._told and len(self._told) < _MOST_FRAMES:
             self._told.add(child)
+            parent = frame_text(message.header.frame_id)
             self._node.get_logger().info(
-                f"frame '{child}' is not published, since tf2_msgs is not installed: it turns "
-                f"about the origin of '{message.header.frame_id}' by the quaternion (x y z w) "
+                f"frame {frame_text(child)} is not published, since tf2_msgs is not installed: it "
+                f"turns about the origin of {parent} by the quaternion (x y z w) "
                 f"{turn.x:g} {turn.y:g} {turn.z:g} {turn.w:g}"
             )
