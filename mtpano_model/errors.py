@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 _LONGEST = 500  # characters: some libraries quote pages
+_LONGEST_SENTENCE = 2000  # of ours, which quote paths and names
 
 
 class MtpanoError(Exception):
@@ -22,10 +23,22 @@ class MtpanoError(Exception):
 def one_line(error: BaseException) -> str:
     """What to say of an error: a MtpanoError's own sentence, else its class and its text."""
     if isinstance(error, MtpanoError):
-        return str(error)
+        return printable(str(error))
     text = " ".join(str(error).split())
     name = type(error).__name__
     return f"{name}: {text[:_LONGEST]}" if text else name
+
+
+def printable(text: str) -> str:
+    """A sentence that quotes what others chose, as one line of no more than a page.
+
+    Control characters are escaped, and what is too long lacks its middle.
+    """
+    if len(text) > _LONGEST_SENTENCE:
+        text = f"{text[: _LONGEST_SENTENCE // 2]}...{text[-_LONGEST_SENTENCE // 2 :]}"
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def nearest(wrong: str, known: Iterable[str], likeness: float = 0.6) -> str:

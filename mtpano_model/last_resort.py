@@ -29,7 +29,7 @@ def exit_status(body: Callable[[], int | None], who: str = "error") -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except MtpanoError as error:
-        line = str(error)
+        line = one_line(error)
     except Exception as error:  # the last resort: a user gets a line, who debugs the traceback
         if os.environ.get(TRACEBACK):
             raise

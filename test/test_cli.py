@@ -155,3 +155,13 @@ def test_an_empty_path_is_not_the_folder_here(words, capsys, tmp_path, monkeypat
     (line,) = capsys.readouterr().err.splitlines()
     assert "is empty" in line
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a\n[ERROR] forged", "\x1b[31mred", "m" * 100_000])
+@pytest.mark.parametrize("command", [["predict"], ["rig", "check", "x.yaml"], ["rig", "template"]])
+def test_no_name_breaks_the_line_of_its_refusal(name, command, capsys):
+    assert main([*command, name]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].isprintable()
+    assert len(said[0]) < 2100

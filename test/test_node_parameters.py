@@ -205,3 +205,14 @@ def test_hostile_values_are_refused_with_one_line(name, value):
         if name in OPTIONS:  # else it is for another node
             assert one.trigger_configure().name == "FAILURE"
             assert 0 < len(one._reporter._problem) < 500
+
+
+@pytest.mark.parametrize("how", ["service", "atomically"])
+@pytest.mark.parametrize("value", ["m" * 100_000, "a\n[ERROR] forged", "\x1b[31mred", "a\0b"])
+@pytest.mark.parametrize("name", ["mask.body", "outputs.size", "scan.frame", "camera_height"])
+def test_no_text_breaks_the_line_of_its_refusal(name, value, how):
+    with node() as one:
+        result = served(one, how, Parameter(name, value=value))[0]
+        assert not result.successful
+        assert result.reason.isprintable()
+        assert 0 < len(result.reason) <= 2003

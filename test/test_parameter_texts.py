@@ -22,7 +22,7 @@ FRAMES = ("outputs.frame_id", "cloud.frame", "scan.frame", "attitude.frame", "ca
 
 
 @pytest.mark.parametrize("parameter", FRAMES)
-@pytest.mark.parametrize("name", ["a b", "odom\n", "ü", "x;y"])
+@pytest.mark.parametrize("name", ["a b", "odom\n", "ü", "x;y", "x" * 300])
 def test_what_is_no_frame_is_refused_everywhere(parameter, name):
     with pytest.raises(MtpanoError) as caught:
         with_values(Parameters(), {parameter: name})

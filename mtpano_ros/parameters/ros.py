@@ -9,7 +9,7 @@ from rcl_interfaces.msg import ParameterDescriptor, SetParametersResult
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, one_line
 from mtpano_ros.parameters.ros_options import QOS, ros_option
 from mtpano_ros.parameters.settings import Settings
 
@@ -41,7 +41,7 @@ class ParameterNode(Node):
             except MtpanoError as error:
                 if name.startswith(QOS):
                     raise
-                self._refused[name] = str(error)
+                self._refused[name] = one_line(error)
                 ignore_override = True
         return super().declare_parameter(name, value, descriptor, ignore_override)
 
@@ -54,5 +54,5 @@ class ParameterNode(Node):
         try:
             parameter_list = self._settings.understood(parameter_list)
         except MtpanoError as error:
-            return SetParametersResult(successful=False, reason=str(error))
+            return SetParametersResult(successful=False, reason=one_line(error))
         return super().set_parameters_atomically(parameter_list)

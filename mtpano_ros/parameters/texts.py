@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mtpano_model.robot.views import View
 
 Rotation = NDArray[np.float64]
-_FRAME = re.compile(r"/?[A-Za-z_][A-Za-z0-9_/.-]*")
+_FRAME = re.compile(r"/?[A-Za-z_][A-Za-z0-9_/.-]{0,250}")
 
 
 def check_frame(parameter: str, name: str, sent: bool = False) -> str:

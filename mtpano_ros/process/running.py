@@ -65,12 +65,12 @@ def run(make_node: Callable[[], EndingNode], args: list[str] | None = None) -> i
             raise MtpanoError(f"argument '{own[0]}' is not known: put --ros-args before it")
         notices = initialise(NAME, ros)
     except MtpanoError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         return CANNOT_START
     try:
         node = made(make_node)
     except MtpanoError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {one_line(error)}", file=sys.stderr)
         rclpy.try_shutdown()
         return CANNOT_START if INVALID_NAME in str(error) else 1
     try:

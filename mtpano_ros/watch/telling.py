@@ -6,6 +6,8 @@ import threading
 import time
 from typing import Any
 
+from mtpano_model.errors import printable
+
 THROTTLE_SECONDS = 10.0
 
 
@@ -20,12 +22,12 @@ class Teller:
     def warn(self, subject: str, message: str) -> None:
         """Log a warning, unless one of this subject was logged lately."""
         if self._due(subject):
-            self._logger.warning(message)
+            self._logger.warning(printable(message))
 
     def error(self, subject: str, message: str) -> None:
         """Log an error, unless one of this subject was logged lately."""
         if self._due(subject):
-            self._logger.error(message)
+            self._logger.error(printable(message))
 
     def _due(self, subject: str) -> bool:
         now = time.monotonic()
