@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 # five seconds after which launch sends the next signal.
 _PATIENCE = 10.0
 _PATIENCE_AT_THE_END = 3.5
+# Seconds for a model that loads, or for a loop that numba compiles, when the process ends.
+_PATIENCE_WHILE_LOADING = 1.0
 # Freed memory that is kept: an image passes through three blocks of its size.
 _RESERVE_BYTES = 64 * 2**20
 
@@ -114,16 +116,14 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
             if not self._deactivate(timeout=0.0):  # of what hung at the last deactivation
                 return self._activate_failed(_STUCK)
             try:
-                assert self._estimator is not None
-                assert self._output_publishers is not None
-                assert self._source is not None
                 from mtpano_ros.listening import Listening
 
+                estimator, made, source = self._estimator, self._output_publishers, self._source
+                assert estimator is not None
+                assert made is not None
+                assert source is not None
                 self._listening = Listening(self._statistics)
-                self._listening.open(
-                    self, self._estimator, self._output_publishers, self._source,
-                    self._settings, self._tell,
-                )  # fmt: skip
+                self._listening.open(self, estimator, made, source, self._settings, self._tell)
             except Exception as error:  # of the middleware, or of a qos_override
                 self._deactivate(_PATIENCE)
                 return self._activate_failed(one_line(error))
@@ -166,7 +166,8 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
         """Free everything before the process ends; False if something takes longer than that."""
         deadline = time.monotonic() + timeout
         self._ending.set()
-        if not self._in_transition.acquire(timeout=timeout):
+        patience = timeout if self._listening else min(timeout, _PATIENCE_WHILE_LOADING)
+        if not self._in_transition.acquire(timeout=patience):
             return False
         try:
             self._logs.close()
@@ -200,8 +201,7 @@ class PanoNode(LifecycleNodeMixin, ParameterNode):
         from mtpano_ros.outputs.publishers import Publishers
         from mtpano_ros.outputs.table import OUTPUTS
 
-        settings = self._settings.current
-        # A levelled answer is turned back on the network's own grid, which is smaller.
+        settings = self._settings.current  # a levelled answer is turned back on a smaller grid
         size = parse_output_size(settings.outputs.size) if settings.level == "off" else None
         # First, as an engine may take minutes to be built.
         self._source, oddities = open_source(settings.rig, settings.image_transport)

@@ -18,7 +18,7 @@ pytest.importorskip("rclpy", reason="rclpy is not installed: source ROS 2 or ins
 
 import rclpy
 from fake_model import write_fake_model
-from node_harness import image, wait_until
+from node_harness import image, robot, wait_until
 from processes import ALARM, running
 from rclpy.context import Context
 from rclpy.node import Node
@@ -176,6 +176,16 @@ def test_a_signal_ends_a_node_that_loads_and_does_not_listen(model, patch, numbe
         assert process.stdout.readline() == "loading\n"
         said = assert_ends_in_time(process, number)
         assert "listening" not in said
+
+
+def test_what_loads_for_long_is_not_waited_for_at_the_end(model):
+    with robot(model) as bot:
+        bot.node._in_transition.acquire()  # as configure does
+        began = time.monotonic()
+        assert not bot.node.close()
+        # An image in the network is given 3.5 s.
+        assert time.monotonic() - began < 2.5
+        bot.node._in_transition.release()
 
 
 def test_a_signal_ends_a_node_whose_network_hangs_and_leaves_no_shared_memory(model, world):
