@@ -25,7 +25,8 @@ def parsed(
     args = tyro.cli(kind, prog=prog, args=words, description=description)
     if "." not in words and any(word == "" or word.endswith("=") for word in words):
         for name, value in vars(args).items():
-            if value == Path() or (value == "" and name == "input"):
+            places = value if isinstance(value, list) else [value]
+            if Path() in places or (value == "" and name == "input"):
                 raise MtpanoError(
                     f"the path '{name}' is empty: is a variable of the shell not set? The folder "
                     "here is '.'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Iterable
@@ -16,12 +17,13 @@ def write_whole(path: Path, *parts: bytes | memoryview, durable: bool = False) -
     """Write the parts one after another; readers see the old file or the new one.
 
     They are written beside `path`, which they replace at the end. Where that fails, OSError, and
-    nothing is left behind. A link stays a link; a device or a pipe is written to as it is.
+    nothing is left behind. A link stays a link; a device is written to as it is, and so is
+    a pipe that somebody reads.
     durable: they have reached the disk by then, so that a power cut leaves no empty file.
     """
     target = Path(os.path.realpath(path))
     if target.exists() and not target.is_file():
-        with target.open("wb") as file:
+        with open(target, "wb", opener=_without_waiting) as file:
             file.writelines(parts)
         return
     part = target.with_name(f".{os.getpid()}-{os.urandom(4).hex()}{PART}")
@@ -38,6 +40,18 @@ def write_whole(path: Path, *parts: bytes | memoryview, durable: bool = False) -
         if isinstance(error, OSError):
             error.filename = str(path)  # nobody has heard of the part
         raise
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe that nobody reads would be waited for, for ever."""
+    try:
+        number = os.open(path, flags | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ENXIO:
+            raise OSError(error.errno, "it is a pipe that nobody reads", path) from None
+        raise
+    os.set_blocking(number, True)
+    return number
 
 
 def try_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ import sys
 from types import FrameType
 
 from mtpano_model.last_resort import exit_status
+from mtpano_model.standard_streams import open_missing_streams
 from mtpano_ros.doctor.built_for import CHANGE_PYTHON, OWN_PYTHON, built_for
 from mtpano_ros.process.signals import on_end
 
@@ -29,6 +30,7 @@ EXECUTABLES = {
 
 def main() -> None:
     """Run the module named first; the rest of the command line is its own."""
+    open_missing_streams()
     name = sys.argv.pop(1) if sys.argv[1:] else ""
     if name not in EXECUTABLES:
         sys.exit(f"error: executable {name!r} is not known, expected {', '.join(EXECUTABLES)}")

@@ -165,3 +165,45 @@ def test_no_name_breaks_the_line_of_its_refusal(name, command, capsys):
     assert len(said) == 1
     assert said[0].isprintable()
     assert len(said[0]) < 2100
+
+
+CLOSED = [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"]
+
+
+@pytest.mark.parametrize("streams", CLOSED)
+@pytest.mark.parametrize("words", ["--help", "rig --help", "rig template theta"])
+def test_closed_streams_are_no_fault(words, streams):
+    done = run_in_shell(f"{sys.executable} -m mtpano_model {words} {streams}")
+    assert done.returncode == 0
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("words", ["", "--help", "--version", "rig --help", "rig template theta"])
+def test_a_full_disk_under_the_output_is_one_line(words):
+    done = run_in_shell(f"{sys.executable} -m mtpano_model {words} >/dev/full")
+    assert done.returncode == 1
+    assert "the system refused (OSError: No space left on device)" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
+    code = (
+        "from mtpano_model.standard_streams import open_missing_streams; open_missing_streams(); "
+        f"file = open({str(tmp_path / 'file')!r}, 'w'); "
+        "import os, sys; os.system('echo of a C library; echo and its errors >&2'); "
+        "print('ours'); print('ours', file=sys.stderr); print(repr(sys.stdin.read()), file=file); "
+        "assert file.fileno() > 2; file.close()"
+    )
+    done = run_in_shell(f'{sys.executable} -c "{code}" <&- >&- 2>&-')
+    assert done.returncode == 0
+    assert (tmp_path / "file").read_text() == "''\n"
+
+
+def run_in_shell(command):
+    return subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60)
+
+
+def test_an_empty_path_among_several_is_told(capsys, tmp_path):
+    (tmp_path / "rig.yaml").write_text("")
+    assert main(["rig", "check", str(tmp_path / "rig.yaml"), ""]) == 1
+    assert "the path 'pictures' is empty" in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 # From the lowest up; what shares a layer knows nothing of each other.
 LAYERS = (
-    ("engine_names", "errors", "markdown", "memory", "tasks", "whole_files"),
+    ("engine_names", "errors", "markdown", "memory", "standard_streams", "tasks", "whole_files"),
     ("addresses", "stored_files"),
     ("command_line",),
     (
@@ -50,6 +50,7 @@ ROBOT = {
     "rig",
     "robot",
     "shots",
+    "standard_streams",
     "stored_files",
     "video",
     "whole_files",

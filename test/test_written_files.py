@@ -93,6 +93,25 @@ def test_a_file_keeps_its_link_and_gets_the_usual_rights(tmp_path):
     assert rights[0] == rights[1]
 
 
+def test_a_pipe_is_written_to_where_somebody_reads_it(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(OSError, match="a pipe that nobody reads"):
+        write_whole(pipe, b"x")
+    data = b"y" * 300_000  # more than it holds
+    copy = tmp_path / "copy"
+    with copy.open("wb") as file, subprocess.Popen(["cat", pipe], stdout=file):
+        deadline = time.monotonic() + 20
+        while True:  # until cat has opened it
+            try:
+                write_whole(pipe, data)
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+    assert copy.read_bytes() == data
+    assert stat.S_ISFIFO(os.stat(pipe).st_mode)
+
+
 def test_a_device_is_written_to_and_not_replaced():
     write_whole(Path("/dev/null"), b"x")
     assert stat.S_ISCHR(os.stat("/dev/null").st_mode)

@@ -16,6 +16,7 @@ from mtpano_model import __version__
 from mtpano_model.command_line import parsed
 from mtpano_model.errors import MtpanoError, nearest
 from mtpano_model.last_resort import TRACEBACK, exit_status
+from mtpano_model.standard_streams import open_missing_streams
 
 # name: (module, one line of help, what to install where an import fails)
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -39,14 +40,24 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `mtpano ARGS`; returns the exit status: 0 done, 1 failed with one line, 2 misused."""
+    open_missing_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
+    name = arguments[0].replace("_", "-") if arguments else ""
+    who = f"mtpano {name}" if name in COMMANDS else "mtpano"
+    try:
+        return exit_status(lambda: _start(name, arguments), who)
+    except KeyboardInterrupt:
+        print(f"{who}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _start(name: str, arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_overview())
         return 0 if arguments else 2
     if arguments[0] in ("-V", "--version"):
         print(f"mtpano {__version__}")
         return 0
-    name = arguments[0].replace("_", "-")
     if name not in COMMANDS:
         near = nearest(name, COMMANDS)
         hint = f"did you mean '{near}'?" if near else "`mtpano --help` lists them"
@@ -60,11 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if isinstance(sys.stdout, io.TextIOWrapper):  # no file name may end a command
         sys.stdout.reconfigure(errors="backslashreplace")
-    try:
-        return exit_status(lambda: _run(name, arguments[1:]), f"mtpano {name}")
-    except KeyboardInterrupt:
-        print(f"mtpano {name}: interrupted", file=sys.stderr)
-        return 130
+    return _run(name, arguments[1:])
 
 
 def _run(name: str, arguments: list[str]) -> int:
