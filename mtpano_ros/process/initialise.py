@@ -51,7 +51,7 @@ def initialise(name: str, ros_args: Sequence[str]) -> list[str]:
     rclpy refuses.
     """
     given, notices = list(ros_args), prepare_transport()
-    _refuse_endless_files(given)
+    _refuse_what_is_no_file(given)
     if trouble := _log_folder_trouble():
         given += ["--ros-args", "--disable-external-lib-logs"]
         notices.append(trouble)
@@ -91,8 +91,11 @@ def split_ros_args(argv: Sequence[str]) -> tuple[list[str], list[str]]:
     return own, ros
 
 
-def _refuse_endless_files(arguments: Sequence[str]) -> None:
-    """rcl would read a pipe or a device for ever; the pipes of bash's <(...) are below /dev."""
+def _refuse_what_is_no_file(arguments: Sequence[str]) -> None:
+    """rcl would read a pipe or a device for ever, and call a folder bad YAML.
+
+    The pipes of bash's <(...) are below /dev.
+    """
     for flag, path in pairwise(arguments):
         if flag not in ("--params-file", "--log-config-file"):
             continue
@@ -102,8 +105,9 @@ def _refuse_endless_files(arguments: Sequence[str]) -> None:
             continue
         pipe = stat.S_ISFIFO(mode) and not path.startswith(("/dev/", "/proc/"))
         device = stat.S_ISCHR(mode) and not os.path.samefile(path, os.devnull)
-        if pipe or device or stat.S_ISBLK(mode):
-            raise MtpanoError(f"{flag} {path} is a pipe or a device: expected a regular file")
+        if pipe or device or stat.S_ISBLK(mode) or stat.S_ISDIR(mode):
+            kind = "folder" if stat.S_ISDIR(mode) else "pipe or a device"
+            raise MtpanoError(f"{flag} {path} is a {kind}: expected a regular file")
 
 
 def _log_folder_trouble() -> str:
