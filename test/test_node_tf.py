@@ -201,31 +201,6 @@ def test_tf2_itself_is_used_where_it_is_installed(tf, monkeypatch):
     assert ended == [1]
 
 
-ODD_FRAMES = ["camera\n[ERROR] forged", "\x1b[31mred", "x" * 5000, "日本" * 300]
-
-
-@pytest.mark.parametrize("name", ODD_FRAMES, ids=["line", "colour", "long", "wide"])
-def test_a_frame_of_any_name_leaves_lines_of_a_log_as_they_are(name, tf, monkeypatch):
-    known = Transforms(tf)
-    with pytest.raises(TransformError) as caught:
-        known.look_up("odom", name, 1.0)
-    monkeypatch.setattr(mounting_tf, "TFMessage", None)
-    known.publish(name, f"{name}_body", np.eye(3), time_of(1.0))
-    for line in (str(caught.value), *tf.logged):
-        assert line.isprintable()
-        assert len(line) < 500
-
-
-def test_a_camera_that_names_its_frame_anew_for_every_image_costs_no_memory(tf):
-    known = Transforms(tf)
-    for number in range(500):
-        known.publish(f"camera{number}", f"camera{number}_body", np.eye(3), time_of(1.0))
-    last = [one.child_frame_id for one in tf.sent["/tf_static"][-1].transforms]
-    assert last == [f"camera{number}_body" for number in range(400, 500)]
-    known.publish("camera0", "camera0_body", np.eye(3), time_of(1.0))
-    assert tf.sent["/tf_static"][-1].transforms[-1].child_frame_id == "camera0_body"
-
-
 @pytest.mark.parametrize("axis", [(1, 0, 0), (0, 1, 0), (0.6, -0.8, 0), (-0.5, 0.5, 0.7)])
 @pytest.mark.parametrize("level", ["tf", "imu"])
 def test_an_attitude_by_tf_is_the_same_whichever_axes_the_camera_s_frame_has(
