@@ -69,9 +69,9 @@ def bmp_claiming(height: int, width: int) -> bytes:
                        0, 0, 0, 0, 0)  # fmt: skip
 
 
-def jpeg_claiming(height: int, width: int) -> bytes:
-    at = JPEG.index(b"\xff\xc0")
-    return JPEG[: at + 5] + struct.pack(">HH", height, width) + JPEG[at + 9 :]
+def jpeg_claiming(height: int, width: int, jpeg: bytes = JPEG) -> bytes:
+    at = max(jpeg.find(b"\xff\xc0\0"), jpeg.find(b"\xff\xc2\0"))
+    return jpeg[: at + 5] + struct.pack(">HH", height, width) + jpeg[at + 9 :]
 
 
 def webp_claiming(height: int, width: int) -> bytes:
@@ -179,6 +179,7 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
     "png bomb": (oversized_png, "at most as many as 8192x16384"),
     "png bomb that OpenCV reads": (lambda: oversized_png(30000, 15000), "8192x16384"),
     "jpeg bomb": (lambda: jpeg_claiming(32000, 64000), "8192x16384"),
+    "jpeg that is mostly missing": (lambda: jpeg_claiming(8192, 16384), "cut off"),
     "webp bomb": (lambda: webp_claiming(16383, 16383), "8192x16384"),
     "bmp bomb": (lambda: bmp_claiming(20000, 40000), "cut off|8192x16384"),
 }  # fmt: skip

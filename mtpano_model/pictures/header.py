@@ -8,13 +8,15 @@ TIFF 6.0; BMP as Windows writes it. What lies behind the picture's own end is no
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from mtpano_model.pictures.picture import BadPicture
-from mtpano_model.pictures.size import Size
+from mtpano_model.pictures.shape import check_pixels
+from mtpano_model.pictures.size import Size, size_text
 from mtpano_model.pictures.tiff import ORIENTATION, as_stored, first_directory, orientation
 
 FORMATS = "JPEG, PNG, WebP, TIFF or BMP"
@@ -22,6 +24,10 @@ _JPEG_START_OR_END = re.compile(rb"\xff[\xd8\xd9]")
 _JPEG_SCAN, _JPEG_APP1 = 0xDA, 0xE1
 # Every start-of-frame marker: 0xC0..0xCF but DHT, JPG and DAC.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# Start-of-frame marker: the least bits of a block of 8x8 values. In a sequential picture (T.81,
+# F.1.2) a block has a Huffman code for its mean and at least one more, such as "the rest is zero".
+# In a progressive one (G.1.2) it has that of its mean. Arithmetic coding has no such bound.
+_JPEG_BLOCK_BITS = {0xC0: 2, 0xC1: 2, 0xC2: 1}
 _XMP = b"http://ns.adobe.com/xap/1.0/\0"
 _PNG_XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
 VIDEO_START = rb"\0\0\0?\x01[^\0]"  # of H.264 and H.265: an icon has a zero there
@@ -94,7 +100,7 @@ def _broken(kind: str, what: str) -> BadPicture:
 
 def _jpeg(data: bytes) -> Header:
     size, bits, channels, turned, xmp = None, 8, 3, 1, b""
-    position = 2
+    position, least = 2, 0
     while True:
         if data[position] != 0xFF:
             raise _broken("JPEG", "its header is broken")
@@ -107,6 +113,8 @@ def _jpeg(data: bytes) -> Header:
         if marker in _JPEG_FRAMES:
             bits, height, width, channels = struct.unpack_from(">BHHB", data, begin)
             size = height, width
+            samplings = data[begin + 7 : begin + 6 + 3 * channels : 3]
+            least = -(-_JPEG_BLOCK_BITS.get(marker, 0) * _jpeg_blocks(size, samplings) // 8)
         elif marker == _JPEG_APP1 and data.startswith(b"Exif\0\0", begin):
             turned = orientation(data[begin:position])
         elif marker == _JPEG_APP1 and data.startswith(_XMP, begin):
@@ -120,7 +128,21 @@ def _jpeg(data: bytes) -> Header:
     mark = _JPEG_START_OR_END.search(data, position)
     if mark is None or mark[0] != b"\xff\xd9":
         raise _broken("JPEG", "it is cut off: it has no end mark")
+    check_pixels(size)
+    if (stored := mark.start() - position) < least:
+        what = f"it is cut off or damaged: {stored} bytes are too few for {size_text(size)} pixels"
+        raise _broken("JPEG", what)
     return Header("JPEG", size, mark.end(), bits, channels, turned, xmp)
+
+
+def _jpeg_blocks(size: Size, samplings: bytes) -> int:
+    """Blocks of 8x8 values in all components; samplings: of each, across << 4 | down."""
+    factors = [(one & 15, one >> 4) for one in samplings]
+    most = [max(1, *along) for along in zip(*factors, strict=True)]
+    return sum(
+        math.prod(-(-n * f // (8 * m)) for n, f, m in zip(size, factor, most, strict=True))
+        for factor in factors
+    )
 
 
 def _png(data: bytes) -> Header:
