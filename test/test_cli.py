@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pkgutil import iter_modules
@@ -197,6 +198,17 @@ def test_no_file_gets_the_number_of_a_closed_stream(tmp_path):
     done = run_in_shell(f'{sys.executable} -c "{code}" <&- >&- 2>&-')
     assert done.returncode == 0
     assert (tmp_path / "file").read_text() == "''\n"
+
+
+@pytest.mark.parametrize("streams", CLOSED)
+def test_child_processes_have_their_streams(streams, tmp_path):
+    child = f"assert open({str(tmp_path / 'file')!r}, 'w').fileno() > 2"
+    code = (
+        "from mtpano_model.standard_streams import open_missing_streams; open_missing_streams(); "
+        "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
+    )
+    done = run_in_shell(f"{shlex.join([sys.executable, '-c', code, child])} {streams}")
+    assert done.returncode == 0
 
 
 def run_in_shell(command):
