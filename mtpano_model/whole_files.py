@@ -6,6 +6,7 @@ import contextlib
 import errno
 import json
 import os
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def _without_waiting(path: str, flags: int) -> int:
     try:
         number = os.open(path, flags | os.O_NONBLOCK)
     except OSError as error:
-        if error.errno == errno.ENXIO:
+        if error.errno == errno.ENXIO and stat.S_ISFIFO(os.stat(path).st_mode):
             raise OSError(error.errno, "it is a pipe that nobody reads", path) from None
         raise
     os.set_blocking(number, True)

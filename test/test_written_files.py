@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -110,6 +111,13 @@ def test_a_pipe_is_written_to_where_somebody_reads_it(tmp_path):
                 assert time.monotonic() < deadline
     assert copy.read_bytes() == data
     assert stat.S_ISFIFO(os.stat(pipe).st_mode)
+
+
+def test_a_socket_is_not_called_a_pipe(tmp_path):
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(tmp_path / "socket"))
+        with pytest.raises(OSError, match="No such device or address"):
+            write_whole(tmp_path / "socket", b"x")
 
 
 def test_a_device_is_written_to_and_not_replaced():
