@@ -10,8 +10,8 @@
 # and load their weights from the Hugging Face hub. LABEL and TRAIN add options to labelling and
 # training, EXPORT replaces the export's --half-weights, INIT the default model that training starts
 # from and is compared with. ALSO names what else is trained on, as --also of mtpano train does: by
-# default the rendered worlds beside this script, in three of ten panoramas, because the teachers
-# know no metres. ALSO= mixes nothing in. Run the script again to go on where it stopped.
+# default the rendered worlds beside this script, in three of ten panoramas, because a recording
+# alone makes depth and classes worse elsewhere. ALSO= mixes nothing in. Run again to continue.
 set -euo pipefail
 if [[ $# -lt 2 ]]; then
     sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
@@ -22,13 +22,20 @@ shift 2
 teachers=("${@:-moge2}")
 [[ $# -gt 0 ]] || teachers+=(mask2former)
 worlds=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)/worlds
-[[ -n ${ALSO+set} || ! -d $worlds ]] || ALSO=rooms:0.3:$worlds
+also=()
+if [[ -n ${ALSO+set} ]]; then
+    # shellcheck disable=SC2206 # it may name several
+    also=($ALSO)
+elif [[ -d $worlds ]]; then
+    also=("rooms:0.3:$worlds")
+fi
+[[ ${#also[@]} -eq 0 ]] || also=(--also "${also[@]}")
 
-# shellcheck disable=SC2086 # LABEL, ALSO, TRAIN and EXPORT hold several options each
+# shellcheck disable=SC2086 # LABEL, TRAIN and EXPORT hold several options each
 mtpano label --input "$bag" --teacher "${teachers[@]}" --out "$out/labels" ${LABEL:-}
 # shellcheck disable=SC2086
 mtpano train --preset finetune_bag --data-root "$out/labels" --out "$out/run" --init "${INIT:-default}" --resume \
-    ${ALSO:+--also $ALSO} ${TRAIN:-}
+    "${also[@]}" ${TRAIN:-}
 # shellcheck disable=SC2086
 mtpano export "$out/run" --out "$out/model.onnx" ${EXPORT:---half-weights}
 for model in before:${INIT:-default} after:$out/model.onnx; do

@@ -65,6 +65,36 @@ def test_a_bag_becomes_a_model(tmp_path):
     assert np.isfinite(frame.depth).all()
 
 
+@pytest.mark.parametrize(
+    ("also", "expected"),
+    [
+        (None, ["--also", "rooms:0.3:{worlds}"]),
+        ("", []),
+        ("rooms:0.2:a store:0.1:b", ["--also", "rooms:0.2:a", "store:0.1:b"]),
+    ],
+)
+def test_worlds_are_mixed_in_unless_something_else_is_asked_for(also, expected, tmp_path):
+    checkout = tmp_path / "a folder with spaces"
+    worlds = checkout / "worlds"
+    worlds.mkdir(parents=True)
+    (checkout / SCRIPT.name).write_text(SCRIPT.read_text())
+    told = tmp_path / "told"
+    stand_in = tmp_path / "bin" / "mtpano"
+    stand_in.parent.mkdir()
+    stand_in.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" -- >>"{told}"\n')
+    stand_in.chmod(0o755)
+    given = {} if also is None else {"ALSO": also}
+    environment = {k: v for k, v in os.environ.items() if k not in ("ALSO", "TRAIN")} | given
+    environment["PATH"] = f"{stand_in.parent}{os.pathsep}{environment['PATH']}"
+    words = ["bash", checkout / SCRIPT.name, tmp_path / "bag", tmp_path]
+    subprocess.run(words, env=environment, check=True, capture_output=True)
+    trained = told.read_text().split("\n--\n")[1].split("\n")
+    assert trained[0] == "train"
+    assert trained[trained.index("--resume") + 1 :] == [
+        word.format(worlds=worlds.resolve()) for word in expected
+    ]
+
+
 def test_without_arguments_it_says_how_to_use_it():
     done = subprocess.run(["bash", SCRIPT], capture_output=True, text=True)
     assert done.returncode == 2
