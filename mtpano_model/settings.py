@@ -118,6 +118,9 @@ def _converted(value: Any, kind: Any, key: str, old: Any = None) -> Any:
     elif type(value) is kind and not (type(value) is int and abs(value) >= _LARGEST):
         return value
     wanted = str(kind) if parts else getattr(kind, "__name__", str(kind))
+    if origin is tuple:
+        any_number = parts[-1] is Ellipsis
+        wanted = "a list, such as [a, b]" if any_number else f"a list of {len(parts)} values"
     raise MtpanoError(f"{key} is {_shown(value)}: expected {wanted}")
 
 

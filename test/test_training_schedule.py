@@ -76,6 +76,18 @@ def test_a_part_that_does_not_exist_cannot_be_frozen(tmp_path: Path) -> None:
         train(config, box_data(), tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("learn", "parts"),
+    [("all", [name for name, _ in PDBridgeNet(preset("nano")).named_children()]),
+     ("heads", ["aggregators", "heads"])],
+)  # fmt: skip
+def test_a_stage_in_which_nothing_would_learn_is_refused(learn, parts, tmp_path: Path) -> None:
+    stages = (Stage(32, 64, 1, 2, learn), Stage(32, 64, 1, 2))
+    config = quick_config(network="nano", freeze=tuple(parts), stages=stages)
+    with pytest.raises(MtpanoError, match=r"freeze .*heads.* leaves nothing to train"):
+        train(config, box_data(), tmp_path / "run")
+
+
 def test_schedules() -> None:
     net = PDBridgeNet(preset("nano"))
     config = OptimizerConfig(lr=1.0, backbone_lr=0.1, warmup=10)

@@ -81,6 +81,7 @@ def test_stage_flags(tmp_path: Path) -> None:
         ({"losses": {"depth_knd": "l1"}}, r"did you mean 'depth_kind'\?"),
         ({"losses": {"depth_kind": "log_l2"}}, r"losses\.depth_kind is 'log_l2': did you mean"),
         ({"seed": "seven"}, r"seed is 'seven': expected int"),
+        ({"freeze": "backbone"}, r"freeze is 'backbone': expected a list, such as \[a, b\]"),
         ({"optimizer": {"lr": "fast"}}, r"optimizer\.lr is 'fast': expected float"),
         ({"keep_unlabelled": 1}, r"keep_unlabelled is 1: expected bool"),
         ({"stages": [{"height": 32, "wdith": 64}]}, r"did you mean 'width'\?"),

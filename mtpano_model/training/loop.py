@@ -69,7 +69,7 @@ def train(
     fabric = start_fabric(config)
     torch.manual_seed(config.seed)
     net = starting_network(config, init)
-    freeze(net, config.freeze)
+    freeze(net, config.freeze, config.stages)
     licence = licence_of(config, init, checkpoint)
     layout = memory_format(fabric.device)
     net.to(memory_format=layout)  # type: ignore[call-overload]

@@ -61,16 +61,24 @@ def _factor(config: OptimizerConfig, step: int, total: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * progress))
 
 
-def freeze(net: PDBridgeNet, parts: Sequence[str]) -> None:
+def freeze(net: PDBridgeNet, parts: Sequence[str], stages: Sequence[Stage]) -> None:
     """For a whole run, and before the network is sharded or its optimizer is built.
 
-    parts: names of the network's children; MtpanoError where one does not exist.
+    parts: names of the network's children. MtpanoError where one does not exist, and where a stage
+    would have nothing to train.
     """
     modules = dict(net.named_children())
     for part in parts:
         if part not in modules:
             raise MtpanoError(f"the network has no part '{part}': {did_you_mean(part, modules)}")
         modules[part].requires_grad_(False)
+    rest = [name for name, parameter in net.named_parameters() if parameter.requires_grad]
+    for stage in stages:
+        if not any(stage.learn == "all" or name.startswith(_HEADS) for name in rest):
+            raise MtpanoError(
+                f"freeze of {', '.join(parts)} leaves nothing to train in a stage that learns "
+                f"{stage.learn}: name fewer parts"
+            )
 
 
 def set_learning(net: PDBridgeNet, stage: Stage, *, freeze_norm: bool) -> list[nn.Parameter]:
