@@ -11,8 +11,9 @@ from types import SimpleNamespace
 
 from test_node_tf import StandInNode
 
-from mtpano_model.robot.transforms import TransformError
+from mtpano_model.robot.transforms import NotYet, TransformError
 from mtpano_ros.mounting import tf as mounting_tf
+from mtpano_ros.mounting import transforms
 from mtpano_ros.mounting.ros_time import time_of
 from mtpano_ros.mounting.transforms import Transforms
 
@@ -47,3 +48,13 @@ def test_a_camera_that_names_its_frame_anew_for_every_image_costs_no_memory(tf):
     assert last == [f"camera{number}_body" for number in range(400, 500)]
     known.publish("camera0", "camera0_body", np.eye(3), time_of(1.0))
     assert tf.sent["/tf_static"][-1].transforms[-1].child_frame_id == "camera0_body"
+
+
+def test_nor_where_a_transform_from_it_is_wanted(tf, monkeypatch):
+    monkeypatch.setattr(transforms, "PATIENCE_SECONDS", 0.0)
+    known, remembered = Transforms(tf), []
+    for number in range(300):
+        with pytest.raises(NotYet):
+            known.wait_for("odom", f"camera{number}", 1.0)
+        remembered.append(len(known._missing))
+    assert max(remembered) <= 100

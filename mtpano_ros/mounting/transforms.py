@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 # How long an image waits for its transform, once.
 PATIENCE_SECONDS = 0.1
 _POLL_SECONDS = 0.005
-# Static frames that are told at the same time: a camera that names its frame anew for every image
-# must not make their message grow for ever.
+# Frames that are remembered: a camera that names its frame anew for every image must not make the
+# node, or the message of static frames, grow for ever.
 _MOST_FRAMES = 100
 
 
@@ -70,6 +70,8 @@ class Transforms:
                 found, _ = self.look_up(target, source, stamp)
             except NotYet:
                 if time.monotonic() >= deadline:
+                    if len(self._missing) >= _MOST_FRAMES:
+                        self._missing.clear()
                     self._missing.add(key)
                     raise
                 time.sleep(_POLL_SECONDS)
