@@ -67,7 +67,7 @@ class Args:
     precision: Precision | None = None
     """Arithmetic of an ONNX model, where the engine can choose."""
     depth_finish: DepthFinish = "off"
-    """normals: bend depth to the predicted normals first, as the node and predict can."""
+    """normals: correct depth by the predicted normals first, as the node and predict can."""
     card: Path | None = None
     """A model card; the table between <!-- metrics:KEY --> and <!-- /metrics:KEY --> is renewed."""
     card_key: str | None = None
