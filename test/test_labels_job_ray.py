@@ -123,7 +123,7 @@ def test_a_ray_is_joined_only_where_the_user_named_or_started_it(
         address = f"127.0.0.1:{head.getsockname()[1]}"
         connected(2)
         assert (inits[-1]["address"], inits[-1]["num_cpus"]) == ("local", 2)
-        assert "one of its own on this machine" in caplog.text
+        assert "a new one on this machine" in caplog.text
         note = tmp_path / "ray" / "ray_current_cluster"
         note.parent.mkdir()
         note.write_text(address)
