@@ -133,11 +133,11 @@ def test_a_ray_is_joined_only_where_the_user_named_or_started_it(
         monkeypatch.setattr(os, "getuid", lambda: 12345)
         connected(None)
         assert inits[-1]["address"] == "local"
-        assert f"the one at {address} is another user's, and left alone" in caplog.text
+        assert f"the cluster at {address} is another user's and is not joined" in caplog.text
         monkeypatch.setenv("RAY_ADDRESS", address)
         connected(None)
         assert inits[-1]["address"] == address
-        assert f"the cluster at {address} of RAY_ADDRESS" in caplog.text
+        assert f"the cluster at {address} (RAY_ADDRESS)" in caplog.text
         monkeypatch.setenv("RAY_ADDRESS", "local")
         connected(None)
         assert inits[-1]["address"] == "local"
