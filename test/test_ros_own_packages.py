@@ -17,7 +17,8 @@ from scipy.spatial.transform import Rotation
 from mtpano_model.geometry.sphere import OPTICAL_FROM
 from mtpano_model.robot.transforms import NotYet, TransformError
 from mtpano_ros.mounting import transforms
-from mtpano_ros.mounting.transforms import Transforms, time_of
+from mtpano_ros.mounting.ros_time import time_of
+from mtpano_ros.mounting.transforms import Transforms
 
 CAMERA = "camera_optical_frame"
 OPTICAL = Rotation.from_matrix(OPTICAL_FROM["body"].T)
