@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 
 from mtpano_model.geometry.sphere import OPTICAL_FROM
 from mtpano_model.robot.transforms import NotYet, TransformError
-from mtpano_ros.mounting import transforms
+from mtpano_ros.mounting import tf
 from mtpano_ros.mounting.ros_time import time_of
 from mtpano_ros.mounting.transforms import Transforms
 
@@ -58,7 +58,7 @@ def test_look_ups_go_through_tf2_and_agree_with_scipy(model):
         known = Transforms(bot.node)
         with pytest.raises(NotYet):
             known.look_up("odom", "camera", T0)
-        assert isinstance(known._listener, transforms._Tf2)
+        assert isinstance(known._listener, tf._Tf2)
         static = tf2_ros.StaticTransformBroadcaster(bot.world)
         static.sendTransform(stamped("base", "camera", Rotation.identity(), (0.0, 0.0, 1.2)))
         moving = tf2_ros.TransformBroadcaster(bot.world)
@@ -124,7 +124,7 @@ def test_tf2_knows_the_frames_that_the_node_publishes(model):
         bot.process(image())
         body = bot.outputs("points", 1)[0].header.frame_id
         assert body == f"{CAMERA}_body"
-        now = transforms.ClockTime()
+        now = tf.ClockTime()
         wait_until(lambda: buffer.can_transform(CAMERA, body, now), what="the node's frame")
         turn = buffer.lookup_transform(CAMERA, body, now).transform.rotation
         found = Rotation.from_quat([turn.x, turn.y, turn.z, turn.w])
