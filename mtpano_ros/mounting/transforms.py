@@ -39,8 +39,8 @@ class Transforms:
         self._lock = threading.Lock()
         self._listener: Listener | None = None
         self._missing: set[tuple[str, str]] = set()
-        self._own: dict[str, TransformStamped] = {}
-        self._lies: dict[str, tuple[str, bytes, bytes]] = {}  # what was said of them
+        # Static frames of ours: how each lies in its parent, and the message that said so.
+        self._own: dict[str, tuple[tuple[str, bytes, bytes], TransformStamped]] = {}
         self._publishers: dict[str, Publisher] = {}
         self._told: set[str] = set()
 
@@ -94,7 +94,7 @@ class Transforms:
         parent's own. A static one is sent when it is new or another one.
         """
         lies = parent, turn.tobytes(), b"" if offset is None else offset.tobytes()
-        if not parent or (static and self._lies.get(child) == lies):
+        if not parent or (static and child in self._own and self._own[child][0] == lies):
             return
         from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 
@@ -107,15 +107,14 @@ class Transforms:
         message.transform.translation = Vector3(x=x_there, y=y_there, z=z_there)
         message.transform.rotation = Quaternion(x=x, y=y, z=z, w=w)
         if static:
-            self._own[child], self._lies[child] = message, lies
+            self._own[child] = lies, message
             if len(self._own) > _MOST_FRAMES:
-                oldest = next(iter(self._own))
-                del self._own[oldest], self._lies[oldest]
+                del self._own[next(iter(self._own))]
         if tf.TFMessage is None:
             self._tell_absence(message)
             return
         # A late subscriber gets the last message alone, so that it holds all of them.
-        together = list(self._own.values()) if static else [message]
+        together = [sent for _, sent in self._own.values()] if static else [message]
         self._publisher(static).publish(tf.TFMessage(transforms=together))
 
     def close(self) -> None:
@@ -128,7 +127,6 @@ class Transforms:
             self._node.destroy_publisher(publisher)
         self._publishers.clear()
         self._own.clear()
-        self._lies.clear()
 
     def _publisher(self, static: bool) -> Publisher:
         from mtpano_ros.mounting.tf import tf_topics
