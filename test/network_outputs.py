@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from fake_model import default_classes, write_fake_model
 
 from mtpano_model.geometry.sphere import rays
 from mtpano_model.graph.model_info import read_model_info
-from mtpano_model.inference import ModelInfo
+from mtpano_model.inference import ModelInfo, ValueRules
 from mtpano_model.inference.postprocess import Postprocessor
 
 LOW, SIZE = (32, 64), (64, 128)
@@ -16,11 +18,19 @@ LOW, SIZE = (32, 64), (64, 128)
 
 @pytest.fixture(scope="module", params=["plain", "compiled"])
 def postprocess(request):
-    """Both ways to a frame: numpy and OpenCV, and numba's loops where it is installed."""
+    """Both ways to a frame: numpy and OpenCV, and numba's loops where it is installed.
+
+    Depth is not finished, since that is tested in test_inference_depth_finish.py.
+    """
     if request.param == "compiled":
         pytest.importorskip("numba", reason="numba is not installed: pip install numba")
     compiled = request.param == "compiled"
-    return lambda given, info, *rest, **named: Postprocessor(info, compiled)(given, *rest, **named)
+
+    def process(given, info, size, rules=None, *rest, **named):
+        rules = replace(rules or ValueRules(), depth_finish="off")
+        return Postprocessor(info, compiled)(given, size, rules, *rest, **named)
+
+    return process
 
 
 @pytest.fixture(scope="module")

@@ -169,13 +169,14 @@ def test_every_output_is_what_predict_says_of_the_same_image(watcher, namespace,
     labels = pixels(frame["semantic"], "u1")
     encodings = {topic: frame[topic].encoding for topic in ("depth", "normals", "semantic")}
     assert encodings == {"depth": "32FC1", "normals": "32FC3", "semantic": "mono8"}
-    np.testing.assert_allclose(depth, expected.depth, rtol=1e-6)
+    np.testing.assert_allclose(depth, expected.depth, rtol=1e-4)  # numpy and numba
     np.testing.assert_allclose(normals, expected.normals, atol=1e-6)
     np.testing.assert_array_equal(labels, expected.labels)
 
     # And what the model computes, known without any of our code.
     red = int(rgb[16, 96, 0])
-    assert depth[16, 96] == pytest.approx(1 + red / 64, rel=1e-6)
+    # (Depth has been corrected by its normals, which are a sphere's and not quite the picture's.)
+    assert depth[16, 96] == pytest.approx(1 + red / 64, rel=0.02)
     assert [labels[y, x] for y, x in ((16, 32), (16, 96), (48, 32), (48, 96))] == [0, 3, 5, 7]
 
     palette = load_class_set("indoor18").palette_array

@@ -20,6 +20,7 @@ from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.gpu_tail import join_gpu_tail
 from mtpano_model.graph.model_info import read_model_info
 from mtpano_model.graph.stored_weights import fold_stored_weights
+from mtpano_model.inference import ValueRules
 from mtpano_model.inference.postprocess import Postprocessor
 
 SIZE = (32, 64)
@@ -92,8 +93,9 @@ def test_gives_the_frame_that_the_host_makes(tmp_path: Path, output_size: tuple[
     assert (joined_info.tail, joined_info.output_size) == ("gpu", SIZE)
     assert joined_info.classes == info.classes
 
-    host = Postprocessor(info)(run(path, image), output_size)
-    graph = Postprocessor(joined_info)(run(joined, image), output_size)
+    rules = ValueRules(depth_finish="off")
+    host = Postprocessor(info)(run(path, image), output_size, rules)
+    graph = Postprocessor(joined_info)(run(joined, image), output_size, rules)
     if output_size == SIZE:
         np.testing.assert_allclose(graph.depth, host.depth, rtol=1e-4)
         np.testing.assert_allclose(graph.normals, host.normals, atol=2e-4)
@@ -123,7 +125,7 @@ def test_it_may_be_made_for_the_outputs_size(
     normals /= np.linalg.norm(normals, axis=-1, keepdims=True)
     np.testing.assert_allclose(full["normals"][0], normals, atol=2e-4)
     assert np.mean(full["labels"][0] != interpolated_labels(low["semseg"][0], size)) < 2e-3
-    frame = Postprocessor(info)(full, size)
+    frame = Postprocessor(info)(full, size, ValueRules(depth_finish="off"))
     np.testing.assert_array_equal(frame.labels, full["labels"][0])
     np.testing.assert_array_equal(frame.depth, full["depth"][0])
 

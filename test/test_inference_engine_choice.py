@@ -14,7 +14,7 @@ from engine_pictures import installed
 from fake_model import write_fake_model
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference import engines, load_estimator
+from mtpano_model.inference import ValueRules, engines, load_estimator
 from mtpano_model.inference.engines import open_engine
 
 
@@ -58,13 +58,14 @@ def test_onnxruntime_on_a_gpu_finishes_the_outputs_there(
     path = write_fake_model(tmp_path / "m.onnx")
     picture = np.random.default_rng(0).integers(0, 256, (64, 128, 3), np.uint8)
     on_processor = load_estimator(path, "onnxruntime", "cpu")
-    expected = on_processor.predict(picture, size)
+    rules = ValueRules(depth_finish="off")
+    expected = on_processor.predict(picture, size, rules)
     logits = on_processor.infer(picture[None])["semseg"][0]
     started = runtime_with_cuda.get_available_providers()
     monkeypatch.setattr(runtime_with_cuda.InferenceSession, "get_providers", lambda _: started)
     estimator = load_estimator(path, "onnxruntime", "cuda", output_size=size)
     assert set(estimator.engine.infer(picture[None])) == {"depth", "normals", "labels"}
-    frame = estimator.predict(picture, size)
+    frame = estimator.predict(picture, size, rules)
     np.testing.assert_allclose(frame.depth, expected.depth, rtol=1e-4)
     np.testing.assert_allclose(frame.normals, expected.normals, atol=1e-4)
     differing = frame.labels != interpolated_labels(logits, size or (64, 128))

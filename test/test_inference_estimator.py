@@ -19,6 +19,8 @@ from mtpano_model.pictures.resize import resize_linear
 
 BACKENDS = ["openvino", "onnxruntime"]
 
+UNFINISHED = ValueRules(depth_finish="off")  # depth as the network gives it
+
 
 @pytest.fixture(scope="module", params=BACKENDS)
 def estimator(request, tmp_path_factory):
@@ -41,7 +43,7 @@ def painted(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_painted_picture_comes_back_as_its_classes_depths_and_normals(estimator):
     rgb, labels = painted((64, 128))
-    frame = estimator.predict(rgb)
+    frame = estimator.predict(rgb, rules=UNFINISHED)
     np.testing.assert_array_equal(frame.labels, labels)
     middle = np.zeros_like(labels, bool)  # away from the stripes' edges, where depth is blended
     for stripe in range(8):
@@ -74,8 +76,8 @@ def test_any_picture_gives_the_size_asked_for(estimator, source, size):
 def test_a_picture_rolled_by_the_decoders_stride_gives_a_rolled_frame(estimator):
     rng = np.random.default_rng(0)
     rgb = rng.integers(0, 256, (64, 128, 3)).astype(np.uint8)
-    frame = estimator.predict(rgb)
-    turned = estimator.predict(np.roll(rgb, 26, axis=1))
+    frame = estimator.predict(rgb, rules=UNFINISHED)
+    turned = estimator.predict(np.roll(rgb, 26, axis=1), rules=UNFINISHED)
     np.testing.assert_allclose(turned.depth, np.roll(frame.depth, 26, axis=1), atol=1e-6)
     np.testing.assert_array_equal(turned.labels, np.roll(frame.labels, 26, axis=1))
 
@@ -114,10 +116,8 @@ def test_a_pipeline_of_threads_gives_what_one_thread_gives(estimator):
 def test_both_tails_tell_the_same(tmp_path):
     coarse = np.random.default_rng(2).integers(0, 256, (4, 8, 3)).astype(np.uint8)
     rgb = resize_linear(coarse, (64, 128))
-    host, graph = (
-        load_estimator(write_fake_model(tmp_path / f"{tail}.onnx", tail=tail)).predict(rgb)
-        for tail in ("cpu", "gpu")
-    )
+    models = [write_fake_model(tmp_path / f"{tail}.onnx", tail=tail) for tail in ("cpu", "gpu")]
+    host, graph = (load_estimator(model).predict(rgb, rules=UNFINISHED) for model in models)
     np.testing.assert_allclose(graph.depth, host.depth, atol=1e-5)
     # A class that is best at none of four pixels competes in the graph alone.
     assert np.mean(graph.labels != host.labels) < 0.01

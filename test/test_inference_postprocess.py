@@ -176,7 +176,8 @@ def test_both_ways_give_the_same_frame(info, size, tail):
         }
         info = replace(info, tail="gpu", output_size=LOW)
     mask = rng.random((20, 40)) < 0.1
-    for rules in (None, ValueRules(min_range=2.0, max_range=4.0), ValueRules(3.0, mask=mask)):
+    for ranges in ({}, {"min_range": 2.0, "max_range": 4.0}, {"min_range": 3.0, "mask": mask}):
+        rules = ValueRules(**ranges, depth_finish="off")
         plain, compiled = (Postprocessor(info, way)(given, size, rules) for way in (False, True))
         assert compiled.non_finite == plain.non_finite
         np.testing.assert_array_equal(compiled.labels, plain.labels)

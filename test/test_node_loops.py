@@ -17,10 +17,10 @@ EDGES, TURNING, FINISH = "edge_filter_kernel", "turning_kernel", "depth_finish_k
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
-        ({}, [EDGES]),
-        ({"edge_filter": 0.0}, []),
-        ({"edge_filter": 0.0, "level": "self"}, [TURNING]),
-        ({"depth_finish": "normals"}, [EDGES, FINISH]),
+        ({}, [EDGES, FINISH]),
+        ({"edge_filter": 0.0}, [FINISH]),
+        ({"edge_filter": 0.0, "depth_finish": "off"}, []),
+        ({"edge_filter": 0.0, "level": "self"}, [FINISH, TURNING]),
     ],
 )
 def test_what_parameters_ask_for_is_loaded_ahead(changes, expected, monkeypatch):

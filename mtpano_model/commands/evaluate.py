@@ -66,8 +66,9 @@ class Args:
     """Processor threads; the engine's own choice if not given."""
     precision: Precision | None = None
     """Arithmetic of an ONNX model, where the engine can choose."""
-    depth_finish: DepthFinish = "off"
-    """normals: correct depth by the predicted normals first, as the node and predict can."""
+    depth_finish: DepthFinish = "normals"
+    """normals: correct depth by the predicted normals first, as the node and predict do. off:
+    measure depth as the network predicts it."""
     card: Path | None = None
     """A model card; the table between <!-- metrics:KEY --> and <!-- /metrics:KEY --> is renewed."""
     card_key: str | None = None

@@ -70,8 +70,9 @@ class Args:
     """Metres; nearer distances become -Inf (too near)."""
     max_range: float = float("inf")
     """Metres; farther distances become +Inf (open)."""
-    depth_finish: DepthFinish = "off"
-    """normals: correct depth by the predicted normals, so that walls become flatter."""
+    depth_finish: DepthFinish = "normals"
+    """normals: correct depth by the predicted normals, so that walls are flat and depth steps
+    sharp. off: depth as the network predicts it."""
     mask: Path | None = None
     """A 2:1 picture that is white where the camera sees the robot itself; depth and normals are
     unknown there."""

@@ -44,7 +44,8 @@ def split_card(path: Path, key: str) -> tuple[str, str]:
 def metric_table(metrics: dict[str, Any]) -> str:
     """Markdown: what was measured, the table of figures, the classes' IoU, the seam."""
     about = metrics["about"]
-    finished = ", depth bent to the normals" if about.get("depth_finish") == "normals" else ""
+    finish = about.get("depth_finish")
+    finished = "" if finish is None else f", depth_finish {finish}"
     lines = [
         f"{about['frames']} frames of {about['data']} (split: {about['split']}), protocol "
         f"{about['protocol']}, {about['engine']}{finished}, model revision "

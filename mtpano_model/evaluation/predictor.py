@@ -97,7 +97,7 @@ def open_predictor(
     threads: int | None = None,
     precision: str | None = None,
     size: Size | None = None,
-    depth_finish: DepthFinish = "off",
+    depth_finish: DepthFinish = "normals",
 ) -> Predictor:
     """A model by bundled name, .onnx file, training run, checkpoint folder or .safetensors file.
 

@@ -144,10 +144,11 @@ class Postprocessor:
         if labels.shape != grid:
             labels = resize_nearest(labels, grid)
             logits = None if logits is None else _on_grid(logits, grid)
+        raw = None
         if rules.depth_finish == "normals":
-            depth = self._bent(depth, vectors)
+            raw, depth = depth[0], self._bent(depth, vectors)
         planes = np.concatenate([depth, _on_grid(vectors, grid)])
-        answer = adjust(Answer(planes, labels, logits, maps), frame.size)
+        answer = adjust(Answer(planes, labels, logits, maps, raw), frame.size)
         for name, values in answer.maps.items():
             resize_linear(values, frame.size, _extra(frame, name, frame.size))
         return answer, low if answer.labels is labels else None
@@ -217,10 +218,14 @@ class Postprocessor:
         return bad + bad_vectors
 
     def _bent(self, depth: Floats, vectors: Floats) -> Floats:
-        """Depth [1, h, w] bent to normals [3, h', w'], on depth's own grid."""
+        """Depth [1, h, w] finished by normals [3, h', w'], on depth's grid or the network's.
+
+        A GPU tail may have enlarged them, which adds nothing and would cost several times as much.
+        """
         if self._finish is None:
             self._finish = NormalsFinish(self._compiled)
-        return self._finish(depth[0], _on_grid(vectors, depth.shape[1:]))[None]
+        grid = min(depth.shape[1:], self._info.input_size)
+        return self._finish(_on_grid(depth, grid)[0], _on_grid(vectors, grid))[None]
 
     def _fill_planes(
         self,

@@ -40,8 +40,8 @@ class ValueRules:
     min_range, max_range: metres; nearer becomes -Inf, farther +Inf.
     mask: bool or uint8 [h, w] of any 2:1 size, non-zero where the picture shows the robot itself
         (tripod, chassis): depth and normals become NaN there.
-    depth_finish: one of DEPTH_FINISHES; "normals" bends depth to the predicted
-        normals first, see depth_finish.py.
+    depth_finish: one of DEPTH_FINISHES; "normals" corrects depth by the predicted normals first,
+        see depth_finish.py; "off" leaves it as the network gives it.
     seen: bool [h, w] of any 2:1 size, false where the picture shows nothing at all (no lens looks
         there, or it was cut off): labels become unlabelled there as well. None: all is seen.
     """
@@ -49,7 +49,7 @@ class ValueRules:
     min_range: float = 0.0
     max_range: float = float("inf")
     mask: NDArray[Any] | None = None
-    depth_finish: str = "off"
+    depth_finish: str = "normals"
     seen: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:

@@ -64,7 +64,9 @@ class Correction:
         """
         planes, maps = answer.planes, dict(answer.maps)
         if with_confidence and "confidence" not in maps:
-            maps["confidence"] = confidence(answer.logits, planes[0], planes[1:])
+            # What was corrected by the normals agrees with them, right or wrong.
+            depth = planes[0] if answer.raw_depth is None else answer.raw_depth
+            maps["confidence"] = confidence(answer.logits, depth, planes[1:])
         floor = floor_view(planes[0], answer.labels, LEVEL, self._floor_ids)
         scale = self.scale.update(floor, stamp)
         if scale.factor != 1:

@@ -106,10 +106,10 @@ class Parameters(Group):
         between=(0.0, 1e6),
     )
     depth_finish: str = option(
-        "off",
-        "off: depth as the network predicts it. normals: correct depth by the predicted normals, "
-        "so that walls are flatter and depth steps sharper. This takes a few milliseconds of one "
-        "core for each image.",
+        "normals",
+        "normals: correct depth by the predicted normals, so that walls are flat and depth steps "
+        "sharp. This takes some milliseconds of one core for each image. off: depth as the network "
+        "predicts it.",
         choices=DEPTH_FINISHES,
     )
     level: str = option(
