@@ -73,9 +73,10 @@ class Laboratory:
         )  # fmt: skip
 
     def start_stub(self, name: str) -> System:
-        """Our node without an engine."""
+        """Our node without an engine, and without what corrects depth."""
         system = self.prepare(name)
-        system.start("benchmarks.stub_node", *system.ros_args, "-p", f"model:={self.model}")
+        parameters = ("-p", f"model:={self.model}", "-p", "depth_finish:='off'")
+        system.start("benchmarks.stub_node", *system.ros_args, *parameters)
         return system
 
     def start_naive(self, name: str, checkpoint: str) -> System:

@@ -14,7 +14,7 @@ from std_msgs.msg import Header
 
 from benchmarks.robot import robot_steps
 from benchmarks.timing import median_ms, median_wall_ms
-from mtpano_model.inference import Estimator, Frame
+from mtpano_model.inference import Estimator, Frame, ValueRules
 from mtpano_model.pictures.messages import read_message
 from mtpano_ros.outputs.messages import cloud_message, image_message
 from mtpano_ros.outputs.point_cloud import CloudPacker
@@ -41,7 +41,8 @@ def profile(
         labels=buffers["semantic"].view(size, np.uint8),
     )
     wanted = ("depth", "normals", "labels")
-    estimator.postprocess(outputs, size, out=frame, wanted=wanted)  # the steps below copy depth
+    rules = ValueRules(depth_finish="off")  # it is a step of its own
+    estimator.postprocess(outputs, size, rules, frame, wanted)  # the steps below copy depth
     points = buffers["points"].view((*size, 8), np.float32)
     colors = np.ascontiguousarray(np.broadcast_to(rgb[:1, :1], (*size, 3)))
     packer = CloudPacker()
@@ -49,7 +50,7 @@ def profile(
         "read the image message": lambda: read_message(picture),
         "resize to the network": lambda: estimator.preprocess(rgb, batch),
         "labels, depth, normals at their size": lambda: estimator.postprocess(
-            outputs, size, out=frame, wanted=wanted
+            outputs, size, rules, frame, wanted
         ),
         "pack the cloud": lambda: packer.pack(frame, colors, "rgb", points),
         **robot_steps(estimator, outputs, frame, colors),

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from benchmarks.measure import SETS
 from mtpano_model.geometry.sphere import OPTICAL_FROM, pitch_matrix
-from mtpano_model.inference import Estimator, Frame
+from mtpano_model.inference import Estimator, Frame, ValueRules
 from mtpano_model.inference.answer import Answer
 from mtpano_model.inference.depth_finish import NormalsFinish
 from mtpano_model.robot.attitude import LEVEL
@@ -39,7 +39,7 @@ def robot_steps(
     edges = EdgeFilter(DEFAULT_DEGREES, compiled=None)
     body = OPTICAL_FROM["body"].T @ level_rotation(_down(TILTS_DEGREES[0]))
     return {
-        "depth bent to the normals": finisher(estimator, outputs, frame),
+        "depth corrected by the normals": finisher(estimator, outputs, frame),
         "edge filter, once for cloud, scan and views": lambda: _solid(edges, frame),
         "level and scale": leveller(estimator, outputs, frame, TILTS_DEGREES[:1]),
         "level and scale, a new attitude every image": leveller(
@@ -54,7 +54,7 @@ def robot_steps(
 def finisher(
     estimator: Estimator, outputs: dict[str, NDArray[Any]], frame: Frame
 ) -> Callable[[], Any]:
-    """Bends depth on the network's own grid."""
+    """Corrects depth on the network's own grid."""
     planes = _answer(estimator, outputs, frame).planes.copy()
     finish = NormalsFinish(None)
     return lambda: finish(planes[0], planes[1:])
@@ -125,7 +125,8 @@ def _solid(edges: EdgeFilter, frame: Frame) -> NDArray[np.float32]:
 
 def _answer(estimator: Estimator, outputs: dict[str, NDArray[Any]], frame: Frame) -> Answer:
     answers: list[Answer] = []
-    estimator.postprocess(outputs, frame.size, adjust=lambda a, _: answers.append(a) or a)
+    rules = ValueRules(depth_finish="off")
+    estimator.postprocess(outputs, frame.size, rules, adjust=lambda a, _: answers.append(a) or a)
     return answers[0]
 
 
