@@ -8,7 +8,7 @@
 # on where it stopped. runs/paper_tables.sh then fine-tunes OUT/run. docs/scale.md says what it takes.
 #
 #   MTPANO    the command (mtpano)
-#   TEACHERS  as docs/labels.md lists them (moge3 moge2-normals dap da2 eomt)
+#   TEACHERS  as docs/labels.md lists them (moge3 moge2-normals dap:model.pth da2 eomt, with DAP's weights in ./model.pth)
 #   ON        where to label (local:1): local:N, ray or slurm:N
 #   LABEL     more options of labelling, for example "--device cuda --threads 2"
 #   LAUNCH    the command that trains (MTPANO), for example "torchrun --nproc-per-node 8 -m mtpano_model"
@@ -31,7 +31,7 @@ mtpano=${MTPANO:-mtpano}
 
 # shellcheck disable=SC2086 # MTPANO, TEACHERS, LABEL, LAUNCH and TRAIN hold several words each
 {
-    $mtpano label --input "$panoramas" --out "$out/labels" --teacher ${TEACHERS:-moge3 moge2-normals dap da2 eomt} \
+    $mtpano label --input "$panoramas" --out "$out/labels" --teacher ${TEACHERS:-moge3 moge2-normals dap:model.pth da2 eomt} \
         --on "${ON:-local:1}" "${label[@]}" ${LABEL:-}
     status=$($mtpano label --out "$out/labels" --status)
     echo "$status"
