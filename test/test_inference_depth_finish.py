@@ -1,4 +1,4 @@
-"""Depth bent to the normals: flat walls, steps that stay, nothing invented; compiled or not."""
+"""Depth corrected by the normals: flat walls, sharp steps, nothing invented; compiled or not."""
 
 from __future__ import annotations
 
