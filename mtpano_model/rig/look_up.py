@@ -161,8 +161,8 @@ def look_up(rig: Rig, size: Size, pictures: dict[int, Size]) -> LookUp:
 def _halvings(ratio: float) -> int:
     """How often to halve a picture that has `ratio` times the panorama's resolution.
 
-    What is left has about twice that resolution. Half as much blurs, twice as much has aliasing
-    and is dear: docs/cameras.md has the measurement.
+    What is left has about twice that resolution. Half as much would blur, and twice as much would
+    have aliasing and take longer.
     """
     return max(0, round(math.log2(ratio / 2)))
 
