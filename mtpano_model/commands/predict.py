@@ -17,7 +17,7 @@ from mtpano_model.clouds.files import WRITERS
 from mtpano_model.drawing.panels import Rgb, panel
 from mtpano_model.drawing.sheet import SheetPages
 from mtpano_model.engine_names import Backend, Device, Precision
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.inference import Estimator, Frame, ValueRules, load_estimator
 from mtpano_model.inference.postprocess_rules import DepthFinish
 from mtpano_model.pictures.body_mask import load_mask
@@ -106,12 +106,10 @@ def run(args: Args) -> int:
     with load_estimator(
         args.model, args.backend, args.device, args.threads, args.precision
     ) as estimator:
-        try:
+        with writing(args.out):
             args.out.mkdir(parents=True, exist_ok=True)
             _write_about(args.out, estimator)
             times, failures = _predict_all(shots, args, estimator, rules)
-        except OSError as error:
-            raise MtpanoError(f"cannot write to {readable(args.out)}: {error}") from error
         info = estimator.info
     for failure in failures:
         log.warning("skipped: %s", failure)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.worlds.anny_bodies import VERSION, Bodies
 from mtpano_model.worlds.anny_cloth import Part
 from mtpano_model.worlds.anny_dress import dress
@@ -33,15 +33,13 @@ def make_people(count: int, folder: Path, seed: int) -> None:
         raise MtpanoError(f"{folder} is there already: remove it, or name another folder")
     half_done = folder.with_name(f".{folder.name}.part")
     bodies, rows = Bodies(), [_HEAD]
-    try:
+    with writing(folder):
         shutil.rmtree(half_done, ignore_errors=True)
         half_done.mkdir(parents=True)
         for number in range(count):
             rows.append(_make_one(bodies, half_done, seed, number))
         (half_done / "models.csv").write_text("\n".join([*rows, ""]), encoding="utf-8")
         half_done.replace(folder)
-    except OSError as error:
-        raise MtpanoError(f"cannot write people to {folder}: {error}") from error
 
 
 def _make_one(bodies: Bodies, folder: Path, seed: int, number: int) -> str:

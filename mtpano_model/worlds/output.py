@@ -29,16 +29,15 @@ class Output:
     def __init__(self, folder: Path, seed: int, settings: dict[str, Any]):
         self.folder = folder
         self._writing = Lock()
-        try:
+        with writing(folder):
             (folder / PLANS).mkdir(parents=True, exist_ok=True)
             self._lock = (folder / ".lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MtpanoError(
-                f"another process is rendering into {folder}: wait, or give another --out"
-            ) from error
-        except OSError as error:
-            raise MtpanoError(f"cannot write to {folder}: {error.strerror}") from error
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise MtpanoError(
+                    f"another process is rendering into {folder}: wait, or give another --out"
+                ) from error
         self._check_recipe(seed, settings)
         self.views = {entry["name"]: entry for entry in self._read_index()}
 
