@@ -12,7 +12,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from mtpano_model.errors import MtpanoError, needed_module
+from mtpano_model.errors import MtpanoError, needed_module, on_one_line
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ _KNOCK = 10.0  # seconds until a cluster's head is taken to be away
 def connected(count: int | None) -> Any:
     """The module `ray`, connected. count: workers of a new local Ray, None: one a processor.
 
-    MtpanoError where Ray is missing or the cluster does not answer.
+    MtpanoError if Ray is missing or the cluster does not answer.
     """
     ray = needed_module("ray", "'--on ray'", ", or use --on local:N")
     if ray.is_initialized():
@@ -41,10 +41,10 @@ def connected(count: int | None) -> Any:
             log.info("Ray: a new one on this machine; to use a cluster, set RAY_ADDRESS")
             ray.init(address="local", num_cpus=count, include_dashboard=False, **options)
     except (OSError, RuntimeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise MtpanoError(
-            f"Ray cannot be reached ({reason}): check RAY_ADDRESS, and RAY_AUTH_MODE where the "
-            "cluster asks for a token, or set RAY_ADDRESS=local to start a Ray of its own"
+            f"Ray cannot be reached ({on_one_line(str(error))}): check RAY_ADDRESS, and "
+            "RAY_AUTH_MODE if the cluster needs a token, or set RAY_ADDRESS=local to start a new "
+            "local Ray"
         ) from error
     return ray
 
@@ -65,7 +65,7 @@ def _started_here() -> str | None:
 
 
 def _knock(address: str) -> None:
-    """OSError where nobody listens at HOST:PORT, for which Ray would wait for minutes."""
+    """OSError if nobody listens at HOST:PORT, for which Ray would wait for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), _KNOCK).close()

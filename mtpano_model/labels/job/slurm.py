@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mtpano_model.errors import MtpanoError, writing
+from mtpano_model.errors import MtpanoError, on_one_line, writing
 from mtpano_model.labels.job.job import Job, TaskEnd
 
 
@@ -39,7 +39,7 @@ class SlurmEngine:
             script.write_text(self._script(job, min(self._count, len(tasks))), encoding="utf-8")
         done = _run("sbatch", "--parsable", str(script))
         if done.returncode:
-            why = _words(done.stderr) or f"exit status {done.returncode}"
+            why = on_one_line(done.stderr) or f"exit status {done.returncode}"
             raise MtpanoError(
                 f"sbatch refused {script} ({why}): set what it asks for in the environment, such "
                 "as SBATCH_PARTITION"
@@ -48,8 +48,9 @@ class SlurmEngine:
         numbers = re.findall("^([0-9]+)(?:;.*)?$", done.stdout, re.MULTILINE)
         if not numbers:
             raise MtpanoError(
-                f"sbatch took {script} and named no job ('{_words(done.stdout)}'): see `squeue "
-                "--me` whether there is one, and make sbatch answer to --parsable"
+                f"sbatch accepted {script} but printed no job number "
+                f"('{on_one_line(done.stdout)}'): check `squeue --me` for the job, and that sbatch "
+                "supports --parsable"
             )
         with writing(note):
             note.write_text(numbers[-1], encoding="utf-8")
@@ -99,7 +100,3 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
             f"'{command[0]}' cannot be run ({error.strerror}): mend SLURM's installation here, or "
             "use --on local:N"
         ) from error
-
-
-def _words(text: str) -> str:
-    return " ".join(text.split())[:300]
