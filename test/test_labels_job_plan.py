@@ -68,8 +68,8 @@ def test_slurm_runs_an_array_whose_elements_take_each_others_tasks(tmp_path, mon
     ("sbatch", "answer"),
     [
         ("echo 'Welcome!'; echo '4242;main'", "SLURM job 4242 with"),
-        ("echo 'Welcome!'", "named no job ('Welcome!'): see `squeue --me`"),
-        (r"printf '\xff'", "named no job"),
+        ("echo 'Welcome!'", "printed no job number ('Welcome!'): check `squeue --me`"),
+        (r"printf '\xff'", "printed no job number"),
         ("echo 'Invalid account' >&2; exit 1", "sbatch refused"),
         ("kill -9 $$", "(exit status -9)"),
         (None, "'sbatch' cannot be run (No such file or directory)"),
