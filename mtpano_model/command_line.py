@@ -16,8 +16,8 @@ def parsed(
 ) -> Any:
     """tyro's answer, which ends the process at what it does not know. arguments: None for argv's.
 
-    MtpanoError where a path is empty, as "$UNSET" in a shell: pathlib would take it for the folder
-    that the process runs in; and where one is an address.
+    MtpanoError if a path is empty, as "$UNSET" in a shell: pathlib would take it for the folder
+    that the process runs in; or is an address.
     """
     import tyro  # where it is missing, whoever calls says what to install
 

@@ -24,7 +24,7 @@ _LARGEST = 2**63  # torch and numpy count in 64 bits
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; MtpanoError where it is none."""
+    """The mapping in a YAML file; MtpanoError if it is none."""
     try:
         text = read_text(path)
     except OSError as error:

@@ -69,7 +69,7 @@ def network_estimator(
 ) -> Estimator:
     """An estimator that runs `net` (which goes to `device`, in evaluation mode) at `size` (H, W).
 
-    size: the configuration's image size if None; MtpanoError where it does not fit the network.
+    size: the configuration's image size if None; MtpanoError if it does not fit the network.
     path, revision: where the weights come from, for messages and reports.
     """
     size = size or net.config.image_size

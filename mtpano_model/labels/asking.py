@@ -36,8 +36,8 @@ def ask(
 ) -> TeacherLabels | None:
     """What `label` returns, None where memory does not suffice, freed by then.
 
-    count, size: the pictures it labels, and their (h, w). TeacherFailed where it raises anything
-    else, MtpanoError where its answer has another form.
+    count, size: the pictures it labels, and their (h, w). TeacherFailed if it raises anything
+    else, MtpanoError if its answer has another form.
     """
     try:
         labels = label()

@@ -70,7 +70,7 @@ class LabelEngine:
     """Labels panoramas with teachers: normals by one of them, classes of patches and depth by any
     number, which are merged.
 
-    MtpanoError where two teachers claim one task that cannot be merged, no teacher of depth knows
+    MtpanoError if two teachers claim one task that cannot be merged, no teacher of depth knows
     metres, or the patch teachers' pitch ranges do not meet.
     """
 
@@ -92,7 +92,7 @@ class LabelEngine:
     def label(self, panorama: Panorama) -> PseudoLabels:
         """Merged labels on the config's canvas, and the depth patches behind them.
 
-        TeacherOutOfMemory where a teacher cannot even label one patch, or the whole, at a time.
+        TeacherOutOfMemory if a teacher cannot even label one patch, or the whole, at a time.
         """
         height, width = self.config.size
         pixels = height * width

@@ -59,7 +59,7 @@ def open_all(request: LabelRequest) -> Opened:
 
 
 def open_source(request: LabelRequest) -> PanoramaSource:
-    """The pictures to label, unread; MtpanoError where the request is contradictory or empty."""
+    """The pictures to label, unread; MtpanoError if the request is contradictory or empty."""
     if (request.input is None) == (request.data is None):
         raise MtpanoError("what to label is missing or doubled: give --input, or --data and --root")
     if request.input is not None and request.root is not None:

@@ -33,7 +33,7 @@ class Batches:
     ) -> TeacherLabels:
         """Its labels of all patches, in as many batches as need be.
 
-        TeacherOutOfMemory where one patch is too many.
+        TeacherOutOfMemory if one patch is too many.
         """
         done: list[TeacherLabels] = []
         start = 0

@@ -21,7 +21,7 @@ class LabelQuality:
     def add(self, labels: PseudoLabels, truth: Sample) -> None:
         """Labels as they read back from the store, and the truth at the same size.
 
-        ValueError where the sizes differ.
+        ValueError if the sizes differ.
         """
         if labels.depth.shape != truth.size:
             raise ValueError(f"labels of {labels.depth.shape} against a truth of {truth.size}")

@@ -98,7 +98,7 @@ class LabelRequest:
     """Write pictures of the first twelve panoramas' labels to OUT/preview."""
 
     def check(self) -> None:
-        """MtpanoError where it cannot be meant so, whatever there is on the disk."""
+        """MtpanoError if it cannot be meant so, whatever there is on the disk."""
         for name, most in {"every": 10**9, "limit": 10**9, "threads": MOST_THREADS}.items():
             count = getattr(self, name)
             if count is not None and not 1 <= count <= most:
@@ -138,7 +138,7 @@ class LabelRequest:
 
 
 def worker_share(text: str) -> tuple[int, int]:
-    """K and N of K/N; MtpanoError where it is something else."""
+    """K and N of K/N; MtpanoError if it is something else."""
     share = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
     if share and int(share[1]) < int(share[2]):
         return int(share[1]), int(share[2])

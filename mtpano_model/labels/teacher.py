@@ -88,7 +88,7 @@ _FIELDS = {"depth": ("depth", 1), "normals": ("normals", 3), "semseg": ("classes
 def check_labels(
     labels: object, teacher: Teacher | PanoramaTeacher, count: int, size: tuple[int, int]
 ) -> None:
-    """MtpanoError where an answer is not what `TeacherLabels` promises of the teacher's tasks.
+    """MtpanoError if an answer is not what `TeacherLabels` promises of the teacher's tasks.
 
     count, size: how many pictures it was given, and their (h, w).
     """

@@ -9,7 +9,7 @@ from mtpano_model.labels.teacher import PanoramaTeacher, Teacher, is_metric
 
 
 def check_tasks(teachers: Sequence[Teacher | PanoramaTeacher]) -> None:
-    """MtpanoError where two claim one task that cannot be merged, none of depth knows metres, or
+    """MtpanoError if two claim one task that cannot be merged, none of depth knows metres, or
     there is none at all."""
     names = [teacher.name for teacher in teachers]
     twice = [name for name in names if names.count(name) > 1]
@@ -34,7 +34,7 @@ def check_tasks(teachers: Sequence[Teacher | PanoramaTeacher]) -> None:
 
 
 def common_pitch(teachers: Sequence[Teacher]) -> tuple[float, float]:
-    """The pitches in degrees that suit all; MtpanoError where there are none."""
+    """The pitches in degrees that suit all; MtpanoError if there are none."""
     low = max((t.pitch_deg[0] for t in teachers), default=-90.0)
     high = min((t.pitch_deg[1] for t in teachers), default=90.0)
     if low > high:

@@ -112,7 +112,7 @@ class RunState:
     def load(self, folder: Path, config: TrainConfig) -> None:
         """Restore a checkpoint; by another number of processes if a step still sees as many frames.
 
-        MtpanoError where it belongs to another configuration, other frames or other first weights,
+        MtpanoError if it belongs to another configuration, other frames or other first weights,
         naming the first difference.
         """
         progress, trained_with, origin = read_progress(folder)

@@ -64,7 +64,7 @@ def _factor(config: OptimizerConfig, step: int, total: int) -> float:
 def freeze(net: PDBridgeNet, parts: Sequence[str], stages: Sequence[Stage]) -> None:
     """For a whole run, and before the network is sharded or its optimizer is built.
 
-    parts: names of the network's children. MtpanoError where one does not exist, and where a stage
+    parts: names of the network's children. MtpanoError if one does not exist, or if a stage
     would have nothing to train.
     """
     modules = dict(net.named_children())

@@ -18,7 +18,7 @@ from mtpano_model.training.config import ParallelConfig, TrainConfig
 def start_fabric(config: TrainConfig) -> Fabric:
     """A launched Fabric for the configuration's processes.
 
-    MtpanoError where the configuration and the launcher's processes do not fit.
+    MtpanoError if the configuration and the launcher's processes do not fit.
     """
     parallel = config.parallel
     devices, nodes = _processes(parallel)

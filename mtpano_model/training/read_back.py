@@ -65,7 +65,7 @@ def read_optimizer(folder: Path, device: torch.device | str) -> dict[str, Any]:
 
 
 def check_fit(optimizer: torch.optim.Optimizer) -> None:
-    """ValueError or KeyError where an Adam lacks what it needs, or remembers other shapes."""
+    """ValueError or KeyError if an Adam lacks what it needs, or remembers other shapes."""
     for group in optimizer.param_groups:
         if lacking := optimizer.defaults.keys() - group.keys():
             raise ValueError(f"it has no {min(lacking)}")

@@ -43,7 +43,7 @@ class Body:
 
 
 class Bodies:
-    """anny's model. MtpanoError where it is not installed."""
+    """anny's model. MtpanoError if it is not installed."""
 
     def __init__(self) -> None:
         try:

@@ -28,7 +28,7 @@ _YOUNGEST_SEATED = 11  # years: below, feet do not reach the floor from a chair
 
 
 def make_people(count: int, folder: Path, seed: int) -> None:
-    """Write that many people, the table last; MtpanoError where the folder is there already."""
+    """Write that many people, the table last; MtpanoError if the folder is there already."""
     if folder.exists():
         raise MtpanoError(f"{folder} is there already: remove it, or name another folder")
     half_done = folder.with_name(f".{folder.name}.part")

@@ -80,7 +80,7 @@ def open_catalogue(
     """Models of a furniture folder: *.sh3f libraries, or files named by its own models.csv.
 
     unpacked: where libraries are unpacked to, once; people: another folder with a models.csv,
-    which joins them and is split by itself. MtpanoError where nothing usable is found.
+    which joins them and is split by itself. MtpanoError if nothing usable is found.
     """
     if (folder / OWN_TABLE).is_file():
         found = _own_models(folder)

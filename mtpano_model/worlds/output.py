@@ -23,7 +23,7 @@ PLANS = "worlds"
 class Output:
     """A folder that one process writes to. A view counts once its line is in the index.
 
-    MtpanoError where the folder is in use, cannot be written, or holds a seed with other settings.
+    MtpanoError if the folder is in use, cannot be written, or holds a seed with other settings.
     """
 
     def __init__(self, folder: Path, seed: int, settings: dict[str, Any]):
@@ -97,7 +97,7 @@ class Output:
 
 
 def read_entries(folder: Path) -> list[dict[str, Any]]:
-    """The index of a rendered folder; MtpanoError where there is none."""
+    """The index of a rendered folder; MtpanoError if there is none."""
     path = folder / INDEX
     if not path.is_file():
         raise MtpanoError(f"{path} does not exist: give a folder that mtpano render wrote")

@@ -23,7 +23,7 @@ class RenderError(Exception):
 
 
 def check_blender(python: Path) -> str:
-    """Version of the bpy that an interpreter has; MtpanoError where it has none."""
+    """Version of the bpy that an interpreter has; MtpanoError if it has none."""
     if not python.is_file():
         raise MtpanoError(
             f"{python} does not exist: worlds are rendered by Blender in an environment of its "
@@ -79,7 +79,7 @@ class Renderer:
             )
 
     def open(self, folder: Path) -> None:
-        """Build the scene saved in a folder; RenderError where that fails."""
+        """Build the scene saved in a folder; RenderError if that fails."""
         self._ask(
             do="open",
             folder=str(folder),

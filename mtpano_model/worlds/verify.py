@@ -52,7 +52,7 @@ def verify(folder: Path, limit: int | None = None) -> tuple[str, bool]:
 
     Floors, walls and ceilings are flat to 1 mm; stored normals agree with those of the depth; pixel
     centres and left and right are where the formulas say; all columns agree at the poles; the
-    picture has no step where its ends meet. MtpanoError where the folder holds no views.
+    picture has no step where its ends meet. MtpanoError if the folder holds no views.
     """
     entries = [e for e in read_entries(folder) if (folder / PLANS / f"{e['room']}.json").is_file()]
     if limit is not None:

@@ -135,7 +135,7 @@ class _SmallBuffer:
 
 
 def transform_of(message: TransformStamped) -> Transform:
-    """TransformError where its rotation is none."""
+    """TransformError if its rotation is none."""
     rotation, translation = message.transform.rotation, message.transform.translation
     return make_transform(
         np.array([rotation.x, rotation.y, rotation.z, rotation.w]),

@@ -25,7 +25,7 @@ def label_in_tasks(
 ) -> Outcome | None:
     """Label what is missing with `request.on`, or as `request.worker`.
 
-    None where the tasks were handed to a batch system. MtpanoError where a task was given up, or
+    None where the tasks were handed to a batch system. MtpanoError if a task was given up, or
     nothing can be labelled at all.
     """
     share = worker_share(request.worker) if request.worker is not None else None

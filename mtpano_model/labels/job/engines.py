@@ -17,7 +17,7 @@ _SLURM_ELEMENTS = 16
 
 
 def check_engine(spec: str) -> tuple[str, int | None]:
-    """Name and number of workers of `--on`; MtpanoError where it is no engine."""
+    """Name and number of workers of `--on`; MtpanoError if it is no engine."""
     name, colon, text = spec.partition(":")
     if name not in ("local", "slurm", "ray"):
         raise MtpanoError(f"unknown engine '{spec}': expected local:N, slurm:N or ray")

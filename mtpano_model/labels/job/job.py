@@ -77,6 +77,6 @@ class Engine(Protocol):
     def run(self, job: Job, tasks: Sequence[int]) -> Iterator[TaskEnd]:
         """Label the tasks, and tell of each as it ends.
 
-        MtpanoError where the engine is not here.
+        MtpanoError if the engine is not here.
         """
         ...

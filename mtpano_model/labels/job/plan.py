@@ -83,7 +83,7 @@ class Plan:
         return facts if isinstance(facts, dict) else {}
 
     def write(self, task: int, state: str, facts: dict[str, Any]) -> None:
-        """MtpanoError where the disk refuses."""
+        """MtpanoError if the disk refuses."""
         with writing(self.folder, _ADVICE):
             write_json(self.file(task, state), facts)
 
@@ -137,7 +137,7 @@ def joined(root: Path, usual: int, wanted: int | None, digest: str) -> Iterator[
     usual: number of tasks where neither `wanted` nor an earlier plan says otherwise.
     digest: of what is labelled and how. Where it differs from the plan's, or the wanted number of
     tasks does, the finished tasks are taken again: what they hold is not labelled again.
-    MtpanoError where that would be needed while other processes work on the present plan.
+    MtpanoError if that would be needed while other processes work on the present plan.
     """
     if wanted is not None and not 1 <= wanted <= MOST_TASKS_ASKED:
         raise MtpanoError(f"--tasks {wanted}: expected 1 to {MOST_TASKS_ASKED}")
@@ -190,7 +190,7 @@ def _renew(root: Path, usual: int, wanted: int | None, digest: str) -> None:
 
 @contextlib.contextmanager
 def only_driver(plan: Plan) -> Iterator[None]:
-    """MtpanoError where another `mtpano label --on` hands out the tasks of this store."""
+    """MtpanoError if another `mtpano label --on` hands out the tasks of this store."""
     with (plan.folder / "driver.lock").open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -29,7 +29,7 @@ class RayEngine:
         self._count = count
 
     def run(self, job: Job, tasks: Sequence[int]) -> Iterator[TaskEnd]:
-        """As `Engine.run`; MtpanoError where Ray is missing or its cluster does not answer."""
+        """As `Engine.run`; MtpanoError if Ray is missing or its cluster does not answer."""
         ray = connected(self._count)
         gpus = bool(ray.cluster_resources().get("GPU")) if job.gpu is None else job.gpu
         remote = ray.remote(

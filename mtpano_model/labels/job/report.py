@@ -28,7 +28,7 @@ class JobState:
 
 
 def job_state(root: Path) -> JobState:
-    """MtpanoError where there is no store, or it was never cut into tasks."""
+    """MtpanoError if there is no store, or it was never cut into tasks."""
     if not (root / "tasks").is_dir():
         read_meta(root)  # says what is wrong where it is no store at all
     if (plan := read_plan(root)) is None:

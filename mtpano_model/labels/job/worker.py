@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 class Worker:
     """Holds the teachers, and labels the tasks that it is given.
 
-    MtpanoError where what the job names cannot be opened, or another job is on its store.
+    MtpanoError if what the job names cannot be opened, or another job is on its store.
     """
 
     def __init__(self, job: Job):
@@ -39,7 +39,7 @@ class Worker:
         self.note: RunningNote | None = None  # of the task at hand
 
     def label(self, task: int) -> TaskEnd:
-        """Label what is missing of a task; MtpanoError where that cannot go on, as with a full
+        """Label what is missing of a task; MtpanoError if that cannot go on, as with a full
         disk."""
         plan = self.job.plan
         try:
