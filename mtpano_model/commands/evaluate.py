@@ -123,7 +123,7 @@ def run(args: Args) -> int:
 
 
 def _check(args: Args, card_key: str) -> None:
-    """What would otherwise be noticed after minutes of measuring."""
+    """Refuse at once what would otherwise fail only after minutes of measuring."""
     if args.limit is not None and args.limit < 1:
         raise MtpanoError(f"limit {args.limit} is too small: expected 1 or more")
     for name in ("pictures", "roll_frames"):
@@ -143,7 +143,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
         return None
     size = parse_output_size(text)
     if size is None:
-        raise MtpanoError(f"size '{text}' is not understood: expected HEIGHTxWIDTH like 256x512")
+        raise MtpanoError(f"size '{text}' is invalid: expected HEIGHTxWIDTH, such as 256x512")
     return size
 
 

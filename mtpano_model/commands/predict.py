@@ -198,7 +198,7 @@ def _write_about(out: Path, estimator: Estimator) -> None:
 
 
 def _progress(shots: Shots) -> Iterator[Shot]:
-    """A bar where rich is installed, a line a picture where it is not (the robot's half)."""
+    """A progress bar if rich is installed, else a log line per picture."""
     if find_spec("rich") is not None:
         from rich.console import Console
         from rich.progress import track

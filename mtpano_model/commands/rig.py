@@ -1,4 +1,4 @@
-"""`mtpano rig`: look at a rig's panorama, refine a dual fisheye, print a driver's template."""
+"""`mtpano rig`: check a rig's panorama, calibrate a dual fisheye, print a driver's template."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ Args = (
 
 
 def run(args: Check | Calibrate | Template) -> int:
-    """Do what was asked for."""
+    """Run the chosen subcommand."""
     if isinstance(args, Check):
         return _check(args)
     if isinstance(args, Calibrate):
@@ -136,7 +136,7 @@ def _moments(rig: Rig, paths: list[Path], exactly_one: bool = False) -> list[Pic
     if many == 0 or many % len(topics) or (exactly_one and many != len(topics)):
         raise MtpanoError(
             f"{many} pictures are given and the rig has the topics {', '.join(topics)}: give one "
-            "picture a topic, in this order"
+            "picture per topic, in this order"
         )
     pictures = [read_picture(path).rgb for path in paths]
     return [

@@ -1,7 +1,7 @@
-"""A network in torch between the robot's own pre- and postprocessing.
+"""Runs a network in torch between the robot's own pre- and postprocessing.
 
-Evaluation, validation and the teacher of labels run a checkpoint in this way, so that it gives what
-its export would give.
+Evaluation, validation and the teacher pd-bridgenet run a checkpoint in this way, so that its
+results are those of its export.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from mtpano_model.pictures.size import Size
 class TorchEngine:
     """The graph that an export would hold, in torch; see `engines.Engine`.
 
-    Values to which no rule of the postprocessing applies stand in for required tasks that the
-    network lacks: 1 m, a vector of no direction, logits that are no numbers. tasks: what it has.
+    Required tasks that the network lacks get placeholders that no rule of the postprocessing
+    changes: 1 m, zero normals, NaN logits. tasks: the tasks that it has.
     """
 
     name = f"torch {torch.__version__}"

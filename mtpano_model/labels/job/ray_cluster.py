@@ -1,7 +1,7 @@
-"""Which Ray a job runs on: what RAY_ADDRESS names, what this user started here, or a new one.
+"""Chooses the Ray cluster of a job: RAY_ADDRESS, one that this user started here, or a new one.
 
-`ray.init(address="auto")` would join whatever it finds among the machine's processes: another
-user's Ray, or the private one of another program, which ends with that program.
+`ray.init(address="auto")` would join any Ray that runs on the machine: another user's, or the
+private one of another program, which ends with that program.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _KNOCK = 10.0  # seconds until a cluster's head is taken to be away
 
 
 def connected(count: int | None) -> Any:
-    """The module `ray`, connected. count: workers of a new local Ray, None: one a processor.
+    """The module `ray`, connected. count: workers of a new local Ray; None: one per CPU.
 
     MtpanoError if Ray is missing or the cluster does not answer.
     """
@@ -31,14 +31,14 @@ def connected(count: int | None) -> Any:
     address = os.environ.get("RAY_ADDRESS")
     try:
         if address and address != "local":
-            log.info("Ray: the cluster at %s (RAY_ADDRESS)", address)
+            log.info("Ray: using the cluster at %s (RAY_ADDRESS)", address)
             _knock(address)
             ray.init(address=address, **options)
         elif not address and (own := _started_here()):
-            log.info("Ray: the cluster at %s that you started on this machine", own)
+            log.info("Ray: using the cluster at %s that you started on this machine", own)
             ray.init(**options)  # without the address, for only so Ray uses the user's token
         else:
-            log.info("Ray: a new one on this machine; to use a cluster, set RAY_ADDRESS")
+            log.info("Ray: starting a new one on this machine; to use a cluster, set RAY_ADDRESS")
             ray.init(address="local", num_cpus=count, include_dashboard=False, **options)
     except (OSError, RuntimeError, ValueError) as error:
         raise MtpanoError(
@@ -50,7 +50,7 @@ def connected(count: int | None) -> Any:
 
 
 def _started_here() -> str | None:
-    """Where the Ray that this user started on this machine listens; empty or None: nowhere."""
+    """Address of the Ray that this user started on this machine; empty or None if there is none."""
     folder = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
     note = Path(folder, "ray", "ray_current_cluster")
     try:
@@ -65,7 +65,7 @@ def _started_here() -> str | None:
 
 
 def _knock(address: str) -> None:
-    """OSError if nobody listens at HOST:PORT, for which Ray would wait for minutes."""
+    """OSError if nothing listens at HOST:PORT, for which Ray would wait for minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if colon and port.isdecimal():
         socket.create_connection((host.strip("[]"), int(port)), _KNOCK).close()

@@ -14,7 +14,7 @@ from mtpano_model.labels.job.job import Job, TaskEnd
 
 
 class SlurmEngine:
-    """Submits `count` array elements. command: what each runs, less its share `--worker K/N`.
+    """Submits `count` array elements. command: what each runs, without its share `--worker K/N`.
 
     Partition, account and time limit come from the environment, as sbatch reads it
     (SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_TIMELIMIT and so on).
@@ -29,8 +29,8 @@ class SlurmEngine:
         """As `Engine.run`; MtpanoError without SLURM, or while an earlier array still labels."""
         if shutil.which("sbatch") is None:
             raise MtpanoError(
-                "'--on slurm' finds no command 'sbatch': run it on a machine that submits to "
-                "SLURM, or use --on local:N"
+                "'--on slurm' needs the command 'sbatch', which is missing: run it on a machine "
+                "that submits to SLURM, or use --on local:N"
             )
         note = job.plan.folder / "slurm.id"
         _refuse_a_second(note)
@@ -90,13 +90,13 @@ def _refuse_a_second(note: Path) -> None:
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    """What a command of SLURM answers, whatever bytes it prints."""
+    """Run a command of SLURM; undecodable bytes of its output are replaced."""
     try:
         return subprocess.run(
             command, capture_output=True, text=True, errors="replace", check=False
         )
     except OSError as error:
         raise MtpanoError(
-            f"'{command[0]}' cannot be run ({error.strerror}): mend SLURM's installation here, or "
-            "use --on local:N"
+            f"'{command[0]}' cannot be run ({error.strerror}): repair SLURM's installation here, "
+            "or use --on local:N"
         ) from error
