@@ -77,8 +77,8 @@ def built(
 ) -> Config:
     """A (nested) dataclass of plain values; missing keys come from `base`, or the defaults.
 
-    where: prefix of the keys in messages. MtpanoError for an unknown key, a value of another type, or
-    a missing key without a default.
+    where: prefix of the keys in messages. MtpanoError for an unknown key, a value of another type,
+    or a missing key without a default.
     """
     hints = typing.get_type_hints(kind)
     for key in values:

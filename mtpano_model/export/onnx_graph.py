@@ -192,9 +192,9 @@ def _quiet_exporter() -> Iterator[None]:
 def _without_slow_rules() -> Iterator[None]:
     """Leave out one of onnxscript's rewrite rules while it optimizes an export.
 
-    The rule looks for two slices that halve a tensor, which none of our networks has, and
-    takes a third of the time of an export (two fifths with a transformer; onnxscript 0.7.2). The rules have no
-    public switch: where a version keeps them elsewhere, all of them run.
+    The rule looks for two slices that halve a tensor, which none of our networks has, and takes
+    a third of the time of an export (two fifths with a transformer; onnxscript 0.7.2). The rules
+    have no public switch: where a version keeps them elsewhere, all of them run.
     """
     rules = getattr(rewriter, "_DEFAULT_REWRITE_RULES", None)
     if rules is None:

@@ -28,9 +28,9 @@ _YOUNGEST_SEATED = 11  # years: below, feet do not reach the floor from a chair
 
 
 def make_people(count: int, folder: Path, seed: int) -> None:
-    """Write that many people, the table last; MtpanoError if the folder is there already."""
+    """Write `count` people to a new folder, the table last; MtpanoError if the folder exists."""
     if folder.exists():
-        raise MtpanoError(f"{folder} is there already: remove it, or name another folder")
+        raise MtpanoError(f"{folder} exists already: remove it, or name another folder")
     half_done = folder.with_name(f".{folder.name}.part")
     bodies, rows = Bodies(), [_HEAD]
     with writing(folder):
@@ -86,11 +86,11 @@ def _write_mtl(path: Path, outfit: Outfit) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; 1 where something is missing, said in one sentence."""
+    """The command; exit status 1 with one line on stderr if it cannot make them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=60, help="people to make")
-    parser.add_argument("--out", type=Path, required=True, help="folder that is made for them")
-    parser.add_argument("--seed", type=int, default=0, help="where the people follow from")
+    parser.add_argument("--count", type=int, default=60, help="number of people to make")
+    parser.add_argument("--out", type=Path, required=True, help="new folder to write them to")
+    parser.add_argument("--seed", type=int, default=0, help="number that decides the people")
     args = parser.parse_args(arguments)
     try:
         if args.count < 1:

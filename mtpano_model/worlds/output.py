@@ -42,7 +42,7 @@ class Output:
         self.views = {entry["name"]: entry for entry in self._read_index()}
 
     def close(self) -> None:
-        """Let others write."""
+        """Release the folder's lock."""
         self._lock.close()
 
     def is_finished(self, world: str) -> bool:
@@ -105,7 +105,9 @@ def read_entries(folder: Path) -> list[dict[str, Any]]:
 
 
 def writable(folder: Path) -> AbstractContextManager[None]:
-    """Turn what the disk says into one sentence."""
+    """Turn an OSError within the context into a MtpanoError."""
     return writing(
-        folder, "make room or mend its permissions and start again, what is in its index is whole"
+        folder,
+        "free some disk space or change its permissions, and start again; the views in its "
+        "index are complete",
     )

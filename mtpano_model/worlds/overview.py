@@ -1,4 +1,4 @@
-"""A rendered folder at a glance: a sheet of its views, and how they are spread."""
+"""An overview of a rendered folder: a sheet of its views, and histograms."""
 
 from __future__ import annotations
 
