@@ -14,10 +14,12 @@ from mtpano_model.errors import MtpanoError
 def parsed(
     kind: Any, prog: str, arguments: Sequence[str] | None, description: str | None = None
 ) -> Any:
-    """tyro's answer, which ends the process at what it does not know. arguments: None for argv's.
+    """Arguments as the dataclass `kind`; tyro ends the process if it cannot parse them.
 
-    MtpanoError where a path is empty, as "$UNSET" in a shell: pathlib would take it for the folder
-    that the process runs in; and where one is an address.
+    arguments: None takes sys.argv's. description: replaces the dataclass's docstring in --help.
+
+    MtpanoError if a path is empty, such as "$UNSET" in a shell (pathlib would take it for the
+    working directory), or is an address.
     """
     import tyro  # where it is missing, whoever calls says what to install
 

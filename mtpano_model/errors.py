@@ -24,9 +24,14 @@ def one_line(error: BaseException) -> str:
     """What to say of an error: a MtpanoError's own sentence, else its class and its text."""
     if isinstance(error, MtpanoError):
         return printable(str(error))
-    text = " ".join(str(error).split())
+    text = on_one_line(str(error))
     name = type(error).__name__
-    return f"{name}: {text[:_LONGEST]}" if text else name
+    return f"{name}: {text}" if text else name
+
+
+def on_one_line(text: str) -> str:
+    """A text of another program, for use within a sentence: without line breaks, and cut short."""
+    return " ".join(text.split())[:_LONGEST]
 
 
 def printable(text: str) -> str:

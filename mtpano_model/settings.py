@@ -1,4 +1,4 @@
-"""Plain values (YAML, JSON, `--set key=value`) into frozen dataclasses and back, strictly.
+"""Convert plain values (YAML, JSON, `--set key=value`) to frozen dataclasses and back, strictly.
 
 Unknown keys and values of another type are refused, with the nearest key that exists. tyro, which
 reads the flags of a command, cannot take this part over: it makes a flag of every field that the
@@ -24,7 +24,7 @@ _LARGEST = 2**63  # torch and numpy count in 64 bits
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; MtpanoError where it is none."""
+    """The mapping in a YAML file; MtpanoError if it cannot be read or is not a mapping."""
     try:
         text = read_text(path)
     except OSError as error:
@@ -34,7 +34,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         values = parse_yaml(text) or {}
     except ValueError as error:
-        raise MtpanoError(f"{path} is not YAML ({error}): mend it") from error
+        raise MtpanoError(f"{path} is not YAML ({error}): correct it") from error
     if not isinstance(values, dict):
         raise MtpanoError(f"{path} holds {type(values).__name__}: expected keys and values")
     return values
@@ -46,18 +46,23 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     for text in assignments:
         key, equals, value = text.partition("=")
         if not equals:
-            raise MtpanoError(f"'{text}' is no setting: expected KEY=VALUE, e.g. optimizer.lr=1e-4")
+            raise MtpanoError(
+                f"'{text}' is not a setting: expected KEY=VALUE, such as optimizer.lr=1e-4"
+            )
         *path, leaf = key.strip().split(".")
         place = nested
         for part in path:
             place = place.setdefault(part, {})
             if not isinstance(place, dict):
-                raise MtpanoError(f"'{text}' sets a part of '{part}', which is {place!r} already")
+                raise MtpanoError(
+                    f"'{text}' sets a part of '{part}', which another setting makes {place!r}: "
+                    "give one of the two"
+                )
         try:
             place[leaf] = parse_yaml(value)
         except ValueError as error:
             raise MtpanoError(
-                f"the value of {_shown(text)} is not YAML ({error}): mend it"
+                f"the value of {_shown(text)} is not YAML ({error}): correct it"
             ) from error
     return nested
 
@@ -70,9 +75,10 @@ def updated(config: Config, values: Mapping[str, Any]) -> Config:
 def built(
     kind: type[Config], values: Mapping[str, Any], where: str = "", base: Config | None = None
 ) -> Config:
-    """A (nested) dataclass of plain values; what they leave out is as in `base`, or the default.
+    """A (nested) dataclass of plain values; missing keys come from `base`, or the defaults.
 
-    where: what to write before a key in messages.
+    where: prefix of the keys in messages. MtpanoError for an unknown key, a value of another type,
+    or a missing key without a default.
     """
     hints = typing.get_type_hints(kind)
     for key in values:

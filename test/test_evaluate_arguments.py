@@ -19,7 +19,7 @@ from mtpano_model.errors import MtpanoError
         ({"roll_frames": -1}, "roll_frames -1 is too small"),
         ({"card": Path("nowhere.md")}, "model card nowhere.md does not exist"),
         ({"card": Path(__file__)}, "not exactly one place.*metrics:rooms-all"),
-        ({"out": Path(__file__) / "out"}, "cannot write to"),
+        ({"out": Path(__file__) / "out"}, "cannot be written"),
     ],
 )
 def test_mistakes_are_told_before_a_model_is_opened(

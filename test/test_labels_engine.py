@@ -133,7 +133,7 @@ def test_tasks_come_from_one_teacher_each():
         LabelEngine([], CONFIG)
     level = Fixed(("semseg",), None, (-10.0, 10.0))
     down = Fixed(("depth",), None, (-90.0, -60.0))
-    with pytest.raises(MtpanoError, match="fixed, fixed prefer pitches that do not meet"):
+    with pytest.raises(MtpanoError, match="fixed, fixed prefer pitch ranges that do not overlap"):
         LabelEngine([level, down], CONFIG)
     assert LabelEngine([level], CONFIG).pitch_deg == (-10.0, 10.0)
 

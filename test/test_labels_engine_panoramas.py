@@ -31,7 +31,7 @@ def test_a_panorama_that_no_teacher_knows_anything_about_is_skipped_and_named(tm
     with StoreWriter(tmp_path, meta) as writer:
         outcome = label_all(Source(), engine, writer, ())
     assert outcome.labelled == 0
-    assert [(s.name, "no teacher knew anything" in s.reason) for s in outcome.skipped] == [
+    assert [(s.name, "no teacher could label any" in s.reason) for s in outcome.skipped] == [
         ("dark", True)
     ]
     assert len(Store(tmp_path)) == 0
@@ -55,7 +55,7 @@ def test_a_limit_counts_what_other_writers_add_meanwhile(tmp_path):
 
 def test_a_class_outside_the_table_is_an_error_not_a_label():
     engine = LabelEngine([Fixed(("semseg",), lambda p, v: _class(v, 18))], CONFIG)
-    with pytest.raises(MtpanoError, match="'fixed' gave class 18, expected 0 to 17 or 255"):
+    with pytest.raises(MtpanoError, match="'fixed' returned class 18, expected 0 to 17 or 255"):
         engine.label(box())
 
 

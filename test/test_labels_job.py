@@ -118,8 +118,8 @@ def test_a_picture_that_kills_or_breaks_its_worker_is_named_and_the_rest_goes_on
     assert contents(store) == alone[1]
     failed = run("--failed", "--out", store).stdout
     for line in (
-        "skipped panos/die.png: its worker died 3 times at it, the last time: the process ended",
-        "skipped panos/raise.png: its worker died 3 times at it, the last time: ValueError: no",
+        "skipped panos/die.png: 3 workers died at this picture, the last time: the process ended",
+        "skipped panos/raise.png: 3 workers died at this picture, the last time: ValueError: no",
         "skipped panos/torn.png: ",
     ):
         assert line in failed
@@ -133,7 +133,7 @@ def test_a_picture_that_kills_or_breaks_its_worker_is_named_and_the_rest_goes_on
 def test_workers_that_cannot_start_end_the_job_with_a_sentence(alone, tmp_path):
     done = run("--input", alone[0], "--out", tmp_path / "s", "--on", "local:2", "--broken", 3)
     assert done.returncode == 1
-    assert "10 workers died one after another before they had a picture" in done.stderr
+    assert "10 workers died one after another before their first picture" in done.stderr
     assert "it ended with status 3" in done.stderr
     assert job_state(tmp_path / "s").failed == {}
 

@@ -47,7 +47,7 @@ def test_slurm_runs_an_array_whose_elements_take_each_others_tasks(tmp_path, mon
                  str(store), "--height", "32", "--on", "slurm:2"]  # fmt: skip
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     assert main(arguments) == 1
-    assert "'--on slurm' finds no command 'sbatch'" in capsys.readouterr().err
+    assert "'--on slurm' needs the command 'sbatch'" in capsys.readouterr().err
     monkeypatch.setenv("PATH", f"{bin_folder}:/usr/bin:/bin")
     assert main(arguments) == 0
     assert "SLURM job 4242" in capsys.readouterr().out
@@ -68,8 +68,8 @@ def test_slurm_runs_an_array_whose_elements_take_each_others_tasks(tmp_path, mon
     ("sbatch", "answer"),
     [
         ("echo 'Welcome!'; echo '4242;main'", "SLURM job 4242 with"),
-        ("echo 'Welcome!'", "named no job ('Welcome!'): see `squeue --me`"),
-        (r"printf '\xff'", "named no job"),
+        ("echo 'Welcome!'", "printed no job number ('Welcome!'): check `squeue --me`"),
+        (r"printf '\xff'", "printed no job number"),
         ("echo 'Invalid account' >&2; exit 1", "sbatch refused"),
         ("kill -9 $$", "(exit status -9)"),
         (None, "'sbatch' cannot be run (No such file or directory)"),
@@ -169,7 +169,7 @@ def test_a_task_whose_shards_are_gone_is_taken_again(done, caplog):
     names.refresh()
     plan.retry_unfinished(names)
     assert plan.undone() == [0]
-    assert "task 0 is taken again: of its 12 panoramas 7 are left" in caplog.text
+    assert "task 0 starts again: of its 12 panoramas 7 are left" in caplog.text
 
 
 def test_a_plan_that_is_damaged_is_one_sentence(tmp_path):

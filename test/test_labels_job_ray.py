@@ -90,7 +90,7 @@ def test_a_node_without_mtpano_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "local")
     job = Job(Plan(tmp_path, 1), _NotThere(os.getpid()), "", gpu=False)
     try:
-        with pytest.raises(MtpanoError, match=r"cannot take a task \(ModuleNotFound.*\): install"):
+        with pytest.raises(MtpanoError, match=r"cannot run a task \(ModuleNotFound.*\): install"):
             list(RayEngine(1).run(job, [0]))
     finally:
         ray.shutdown()

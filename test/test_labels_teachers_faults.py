@@ -62,7 +62,7 @@ def test_a_teacher_out_of_memory_gets_smaller_batches_for_good(error, caplog):
     np.testing.assert_array_equal(engine.label(ROOM).depth, expected.depth)
     assert hungry.sizes[:4] == [5, 2, 2, 1]
     assert max(hungry.sizes[4:]) == 2
-    assert "hungry ran out of memory at 5 patches: from now on it gets 2 at once" in caplog.text
+    assert "hungry ran out of memory at 5 patches: from now on it labels 2 at once" in caplog.text
 
 
 def test_a_panorama_that_is_too_much_for_memory_is_named_and_the_next_one_goes_on(tmp_path):
@@ -109,7 +109,7 @@ def answer(**fields) -> TeacherLabels:
         (answer(depth=torch.ones(2, 1, 31, 32)), r"gave depth \(2, 1, 31, 32\): expected a tensor"),
         (answer(depth=torch.ones(1, 1, 32, 32)), r"gave depth \(1, 1, 32, 32\): expected a tensor"),
         (answer(depth=np.ones(3)), "gave depth ndarray: expected a tensor"),
-        (answer(classes=torch.rand(2, 1, 32, 32)), r"gave classes torch.float32: expected ids"),
+        (answer(classes=torch.rand(2, 1, 32, 32)), r"returned classes as torch.float32: expected"),
         (answer(confidence=torch.ones(2, 32, 32)), r"gave confidence \(2, 32, 32\)"),
     ],
 )

@@ -156,7 +156,7 @@ def test_teachers_without_scale_are_aligned_to_metric_ones(authors, names):
 
 
 def test_without_a_metric_teacher_it_is_one_sentence(authors):
-    with pytest.raises(MtpanoError, match="knows depth only up to a scale: add one that knows"):
+    with pytest.raises(MtpanoError, match="gives depth only up to an unknown scale: add a metric"):
         LabelEngine([authors("da2"), authors("da360")], CONFIG)
 
 

@@ -180,7 +180,7 @@ def test_a_place_without_pictures_says_so(model, tmp_path, capsys):
 def test_a_place_that_cannot_be_written_to_says_so(model, folder, tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     assert run(model, folder, tmp_path / "file" / "out") == 1
-    assert "cannot write" in capsys.readouterr().err
+    assert "cannot be written" in capsys.readouterr().err
 
 
 def test_without_rich_there_is_a_line_a_picture(model, folder, tmp_path, monkeypatch, caplog):

@@ -126,6 +126,6 @@ def test_the_command(tmp_path, moments, capsys) -> None:
     assert read_picture(out / "panorama.png").size == (512, 1024)
     assert read_picture(out / "shares.png").size == (512, 1024)
     assert main(["rig", "check", str(better), paths[0], "--out", str(out)]) == 1
-    assert "give one picture a topic" in capsys.readouterr().err
+    assert "give one picture per topic" in capsys.readouterr().err
     assert main(["rig", "template", "theta"]) == 0
     assert "lenses:" in capsys.readouterr().out

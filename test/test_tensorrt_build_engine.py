@@ -35,7 +35,7 @@ def test_builds_keeps_and_tells_where(
     (engine,) = (tmp_path / "cache/mtpano/engines").glob("*.engine")
     out = capsys.readouterr().out
     assert f"built {engine}" in out
-    assert "ms a picture" in out
+    assert "ms per picture" in out
     assert machine.last_build["level"] == 5
     assert machine.memory == {}  # it exits with nothing held
 
@@ -81,7 +81,7 @@ def test_a_cache_that_cannot_be_written_is_told(
     machine: Machine, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["build-engine", str(model), "--cache", str(model / "cache")]) == 0
-    assert "could not be kept" in capsys.readouterr().out
+    assert "could not be stored" in capsys.readouterr().out
 
 
 def test_ctrl_c_ends_the_build_at_its_next_step(

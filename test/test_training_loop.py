@@ -92,7 +92,7 @@ def test_a_full_disk_is_one_clear_error_and_leaves_the_checkpoint_before(
         written(state, path)
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(MtpanoError, match="the one before it is whole; make room on the disk"):
+    with pytest.raises(MtpanoError, match="the one before it is complete; free some disk space"):
         train(config, box_data(), tmp_path)
     assert [p.name for p in (tmp_path / "checkpoints").iterdir()] == ["step_00000002"]
     monkeypatch.setattr(torch, "save", written)

@@ -111,11 +111,11 @@ def test_more_mistakes(tmp_path: Path) -> None:
         parse_assignments(["optimizer.lr"])
     with pytest.raises(MtpanoError, match=r"'stages=\[\{height: 1' is not YAML \(expected ',' or"):
         parse_assignments(["stages=[{height: 1"])
-    with pytest.raises(MtpanoError, match="sets a part of 'optimizer', which is 1 already"):
+    with pytest.raises(MtpanoError, match="sets a part of 'optimizer', which another setting makes"):
         parse_assignments(["optimizer=1", "optimizer.lr=2"])
     with pytest.raises(MtpanoError, match="is not HEIGHTxWIDTH"):
         parse("--size", "256")
-    with pytest.raises(MtpanoError, match="100x256 is no panorama"):
+    with pytest.raises(MtpanoError, match="100x256 is not that of a panorama"):
         parse("--size", "100x256")
     with pytest.raises(MtpanoError, match="cannot be read"):
         parse("--config", str(tmp_path / "none.yaml"))

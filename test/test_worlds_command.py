@@ -54,7 +54,7 @@ f -1 1 2
         (["--out", "o", "--samples", "0"], "--samples 0 is too small"),
         (["--out", "o", "--trajectory", "--seconds", "0"], "--seconds 0 is out of range"),
         (["--out", "o", "--trajectory", "--seconds", "nan"], "--seconds nan is out of range"),
-        ([], "where to write is missing"),
+        ([], "the output folder is missing"),
         (["--verify", "nowhere"], "nowhere/index.jsonl does not exist"),
         (["--out", "o", "--furniture", "nowhere"], "nowhere holds no furniture"),
         (["--out", "o", "--blender", "nowhere"], "nowhere does not exist"),

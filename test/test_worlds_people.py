@@ -74,7 +74,7 @@ def test_a_stock_with_people_has_another_fingerprint(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("is_there", "sentence"),
-    [(False, "anny-people does not exist"), (True, "has no models.csv, so it was not finished")],
+    [(False, "anny-people does not exist"), (True, "has no models.csv, so that it is not complete")],
 )
 def test_without_them_the_library_s_people_stand_there_and_it_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, is_there: bool, sentence: str
@@ -141,7 +141,7 @@ def _backward(placed: Placed) -> np.ndarray:
     ("arguments", "sentence"),
     [
         (["--count", "0", "--out", "new"], "--count 0 is too small: expected 1 or more"),
-        (["--out", "."], ". is there already: remove it, or name another folder"),
+        (["--out", "."], ". exists already: remove it, or name another folder"),
         (["--out", "new"], "this Python has no anny"),
     ],
 )

@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run `mtpano ARGS`; returns the exit status: 0 done, 1 failed with one line, 2 misused."""
+    """Run `mtpano ARGS`. Exit status: 0 success, 1 failure (one line on stderr), 2 wrong usage."""
     open_missing_streams()
     arguments = list(sys.argv[1:] if argv is None else argv)
     name = arguments[0].replace("_", "-") if arguments else ""

@@ -1,4 +1,4 @@
-"""`mtpano ablation`: train and compare variants of the network; run it again to go on."""
+"""`mtpano ablation`: train and compare variants of the network; run it again to continue."""
 
 from __future__ import annotations
 

@@ -40,8 +40,8 @@ class Args:
     precision: Literal["fp16", "fp32"] | None = None
     """Arithmetic of the engine; the default is fp16."""
     output_size: str | None = None
-    """HEIGHTxWIDTH of what the engine gives; the default is the size that the network sees. The
-    node asks for its `outputs.size` where that names a size and `level` is off."""
+    """HEIGHTxWIDTH of the engine's outputs; the default is the network's input size. The node needs
+    an engine for its `outputs.size` if that is a size and `level` is off."""
     workspace_mb: int | None = None
     """Scratch memory in MiB for a layer. The default is all of the GPU's memory; on a Jetson, a
     quarter of the shared memory and at most 2048."""
@@ -52,14 +52,14 @@ class Args:
     rebuild: bool = False
     """Build even if a fitting engine is cached, for instance at another optimization level."""
     keep_graph: Path | None = None
-    """Also write the graph that TensorRT is given to this .onnx file, for instance for trtexec."""
+    """Also write the graph that TensorRT builds from to this .onnx file, such as for trtexec."""
     profile: Path | None = None
-    """Also write to this .json file what the engine's layers are, in which precision, and how long
-    each takes; the engine is built anew for it."""
+    """Also write the engine's layers, their precision and their times to this .json file; this
+    always builds the engine again."""
 
 
 def run(args: Args) -> int:
-    """Build if needed, try the engine once, tell where it lies; 0 when it runs."""
+    """Build the engine if needed, run it and print where it is cached; 0 if it runs."""
     path = find_model(args.model)
     size = None if args.output_size is None else parse_output_size(args.output_size)
     settings = BuildSettings(
@@ -98,8 +98,8 @@ def run(args: Args) -> int:
     elif not seen:
         print(f"an engine that fits is cached in {cache.folder}; --rebuild builds it again")
     else:
-        print(f"built, but it could not be kept in {cache.folder}")
-    print(f"{engine.precision} on the GPU: {milliseconds:.1f} ms a picture")
+        print(f"built, but it could not be stored in {cache.folder}")
+    print(f"{engine.precision} on the GPU: {milliseconds:.1f} ms per picture")
     return 0
 
 
@@ -110,7 +110,7 @@ def _keep_graph(path: Path, args: Args, size: Size | None) -> None:
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         prepare_graph(info, resolve_precision(info, args.precision), target, size=size)
-    print(f"the graph that TensorRT is given: {target}")
+    print(f"the graph that TensorRT builds from: {target}")
 
 
 def _write(path: Path, text: str) -> None:
@@ -122,7 +122,7 @@ def _write(path: Path, text: str) -> None:
 
 @contextmanager
 def _bar() -> Iterator[ProgressCallback]:
-    """A bar while it builds, where rich is installed; the log tells of it in any case."""
+    """A bar during the build, if rich is installed; the log reports progress in any case."""
     if find_spec("rich") is None:
         yield lambda now: None
         return
@@ -138,7 +138,7 @@ def _bar() -> Iterator[ProgressCallback]:
 
 
 def _time(engine: TensorRTEngine, runs: int = 10) -> float:
-    """Median milliseconds of a picture, copies to and from the GPU included."""
+    """Median milliseconds per picture, including the copies to and from the GPU."""
     image = np.zeros(engine.input_shape, np.uint8)
     times = []
     for _ in range(runs):

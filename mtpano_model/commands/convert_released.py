@@ -1,4 +1,4 @@
-"""`mtpano convert-released`: the authors' checkpoint becomes one of ours."""
+"""`mtpano convert-released`: convert the authors' checkpoint into one of mtpano's."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Args:
 
 
 def run(args: Args) -> int:
-    """Convert and say what was written."""
+    """Convert, and print what was written."""
     from safetensors import SafetensorError
 
     from mtpano_model.network import PDBridgeNet, preset

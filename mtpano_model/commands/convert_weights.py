@@ -1,4 +1,4 @@
-"""`mtpano convert-weights`: weights of others become ones of ours, or safer files."""
+"""`mtpano convert-weights`: convert published weights into a checkpoint or a .safetensors file."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Args:
     out: Path
     """The .safetensors file to write."""
     seed: int = 0
-    """Seed of the weights that have nothing to start from."""
+    """Seed of the weights that the file does not contain."""
 
 
 def run(args: Args) -> int:
-    """Convert and say what was written."""
+    """Convert, and print what was written."""
     from safetensors import SafetensorError
 
     from mtpano_model.network.foreign.files import read_state

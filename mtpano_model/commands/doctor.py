@@ -1,4 +1,4 @@
-"""`mtpano doctor`: say what is installed, what is missing and what to mend."""
+"""`mtpano doctor`: print what is installed, what is missing and how to fix it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from mtpano_model.data.sources import DataName
 from mtpano_model.engine_names import Backend, Device, Precision
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.evaluation.card import split_card, update_card
 from mtpano_model.evaluation.data_sets import open_comparison
 from mtpano_model.evaluation.predictor import open_predictor
@@ -114,10 +114,8 @@ def run(args: Args) -> int:
         "class_set": comparison.classes.name,
         "seconds_per_frame": round(outcome.seconds_per_frame, 4),
     }
-    try:
+    with writing(args.out):
         write_report(args.out, outcome, comparison, predictor, about, args.pictures)
-    except OSError as error:
-        raise MtpanoError(f"cannot write to {args.out}: {error}") from error
     if args.card is not None:
         metrics = json.loads((args.out / "metrics.json").read_text(encoding="utf-8"))
         update_card(args.card, card_key, metrics)
@@ -126,7 +124,7 @@ def run(args: Args) -> int:
 
 
 def _check(args: Args, card_key: str) -> None:
-    """What would otherwise be noticed after minutes of measuring."""
+    """Refuse at once what would otherwise fail only after minutes of measuring."""
     if args.limit is not None and args.limit < 1:
         raise MtpanoError(f"limit {args.limit} is too small: expected 1 or more")
     for name in ("pictures", "roll_frames"):
@@ -134,12 +132,10 @@ def _check(args: Args, card_key: str) -> None:
             raise MtpanoError(f"{name} {getattr(args, name)} is too small: expected 0 or more")
     if args.card is not None:
         split_card(args.card, card_key)
-    try:
+    with writing(args.out, "choose another --out"):
         args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MtpanoError(f"cannot write to {args.out}: {error}") from error
     if not os.access(args.out, os.W_OK):
-        raise MtpanoError(f"cannot write to {args.out}: choose another --out")
+        raise MtpanoError(f"{args.out} cannot be written (no permission): choose another --out")
 
 
 def _size(text: str | None) -> tuple[int, int] | None:
@@ -148,7 +144,7 @@ def _size(text: str | None) -> tuple[int, int] | None:
         return None
     size = parse_output_size(text)
     if size is None:
-        raise MtpanoError(f"size '{text}' is not understood: expected HEIGHTxWIDTH like 256x512")
+        raise MtpanoError(f"size '{text}' is invalid: expected HEIGHTxWIDTH, such as 256x512")
     return size
 
 

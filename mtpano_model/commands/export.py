@@ -1,4 +1,4 @@
-"""`mtpano export`: a checkpoint becomes the ONNX file that robots run."""
+"""`mtpano export`: turn a checkpoint into the ONNX file that robots run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Args:
 
 
 def run(args: Args) -> int:
-    """Export and say what was written."""
+    """Export, and print what was written."""
     import onnx
 
     from mtpano_model.export.onnx_graph import ModelFacts, check_size, export_cpu_tail
@@ -57,8 +57,8 @@ def run(args: Args) -> int:
     log = logging.getLogger(__name__)
     if size != net.config.image_size:
         log.warning(
-            "exported at %dx%d, but trained at %dx%d: metres and classes suffer, so measure them "
-            "with mtpano evaluate first",
+            "exported at %dx%d, but trained at %dx%d: depth and classes get worse, so measure "
+            "them with mtpano evaluate first",
             *size,
             *net.config.image_size,
         )

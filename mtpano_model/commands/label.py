@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def run(args: Args) -> int:
-    """Label, or tell how far it is; MtpanoError if the store holds no panorama afterwards."""
+    """Label, or print the progress; MtpanoError if the store holds no panorama afterwards."""
     if args.status or args.failed:
         from mtpano_model.labels.job.report import failed_text, status_text
 
@@ -66,7 +66,7 @@ def _tell(args: Args, source: PanoramaSource, outcome: Outcome) -> int:
     )
     if not held:
         first = outcome.skipped[0] if outcome.skipped else None
-        why = f"'{first.name}': {first.reason}" if first else "the source gave none"
+        why = f"'{first.name}': {first.reason}" if first else "the source has none"
         raise MtpanoError(f"no panorama could be labelled ({why})")
     if args.preview:
         from mtpano_model.labels.results import write_previews

@@ -1,4 +1,4 @@
-"""`mtpano parity DIR`: our network, or our losses and metrics, against the authors' numbers."""
+"""`mtpano parity DIR`: compare our network, losses or metrics with the authors' numbers."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from mtpano_model.clouds.files import WRITERS
 from mtpano_model.drawing.panels import Rgb, panel
 from mtpano_model.drawing.sheet import SheetPages
 from mtpano_model.engine_names import Backend, Device, Precision
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.inference import Estimator, Frame, ValueRules, load_estimator
 from mtpano_model.inference.postprocess_rules import DepthFinish
 from mtpano_model.pictures.body_mask import load_mask
@@ -107,12 +107,10 @@ def run(args: Args) -> int:
     with load_estimator(
         args.model, args.backend, args.device, args.threads, args.precision
     ) as estimator:
-        try:
+        with writing(args.out):
             args.out.mkdir(parents=True, exist_ok=True)
             _write_about(args.out, estimator)
             times, failures = _predict_all(shots, args, estimator, rules)
-        except OSError as error:
-            raise MtpanoError(f"cannot write to {readable(args.out)}: {error}") from error
         info = estimator.info
     for failure in failures:
         log.warning("skipped: %s", failure)
@@ -201,7 +199,7 @@ def _write_about(out: Path, estimator: Estimator) -> None:
 
 
 def _progress(shots: Shots) -> Iterator[Shot]:
-    """A bar where rich is installed, a line a picture where it is not (the robot's half)."""
+    """A progress bar if rich is installed, else a log line per picture."""
     if find_spec("rich") is not None:
         from rich.console import Console
         from rich.progress import track

@@ -37,8 +37,9 @@ _SMALLEST, _LARGEST = 32, 4096  # rows
 class Args:
     """Render generated, furnished and peopled places as panoramas with exact ground truth.
 
-    The folder is what `mtpano train --data rooms` reads. A run that was stopped goes on where it
-    was; a kill loses one view. Blender runs in an environment of its own: `./run worlds` makes it.
+    The folder is what `mtpano train --data rooms` reads. An interrupted run
+    continues and loses at most one view. Blender runs in an environment of its own, which
+    `./run worlds` makes.
     """
 
     out: Path | None = None
@@ -87,7 +88,7 @@ def run(args: Args) -> int:
         print(overview(args.overview, args.beside))
         return 0
     if args.out is None:
-        raise MtpanoError("where to write is missing: give a folder in --out")
+        raise MtpanoError("the output folder is missing: give one with --out")
     kinds, size = parse_kinds(args.kinds), _panorama_size(args.size)
     for name in ("rooms", "views", "samples", "processes"):
         if getattr(args, name) < 1:
@@ -135,7 +136,7 @@ def parse_kinds(text: str) -> list[str]:
     )
     for name in names:
         if name not in KINDS:
-            raise MtpanoError(f"there is no kind '{name}': {did_you_mean(name, KINDS)}")
+            raise MtpanoError(f"unknown kind '{name}': {did_you_mean(name, KINDS)}")
     if not names:
         raise MtpanoError(f"--kinds is empty: expected some of {', '.join(KINDS)}, or all")
     return list(dict.fromkeys(names))
@@ -154,7 +155,7 @@ def _panorama_size(text: str) -> tuple[int, int]:
 
 @contextmanager
 def _progress(total: int, done: int) -> Iterator[Callable[[], None]]:
-    """A bar with rate and time left; lines where rich is not installed or nobody watches."""
+    """A bar with rate and time left; log lines if rich is missing or stderr is not a terminal."""
     if find_spec("rich") is None or not sys.stderr.isatty():
         started, counted = monotonic(), done
 

@@ -1,4 +1,4 @@
-"""`mtpano rig`: look at a rig's panorama, refine a dual fisheye, print a driver's template."""
+"""`mtpano rig`: check a rig's panorama, calibrate a dual fisheye, print a driver's template."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import tyro
 from numpy.typing import NDArray
 from tyro.conf import Positional
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.pictures.files import read_picture, write_picture
 from mtpano_model.pictures.size import parse_size
 from mtpano_model.rig.calibration import refine
@@ -77,7 +77,7 @@ Args = (
 
 
 def run(args: Check | Calibrate | Template) -> int:
-    """Do what was asked for."""
+    """Run the chosen subcommand."""
     if isinstance(args, Check):
         return _check(args)
     if isinstance(args, Calibrate):
@@ -91,12 +91,10 @@ def _check(args: Check) -> int:
     (pictures,) = _moments(rig, args.pictures, exactly_one=True)
     size = parse_size(args.size)
     panorama, _ = Composer(rig, size).compose(pictures)
-    try:
+    with writing(args.out):
         args.out.mkdir(parents=True, exist_ok=True)
         write_picture(args.out / "panorama.png", panorama)
         write_picture(args.out / "shares.png", draw_shares(rig, panorama, pictures))
-    except OSError as error:
-        raise MtpanoError(f"cannot write to {args.out}: {error}") from error
     shares, unseen = solid_shares(rig, size, pictures)
     for lens, share in zip(rig.lenses, shares, strict=True):
         print(f"{lens.name}: fills {100 * share:.1f} % of the sphere")
@@ -119,10 +117,8 @@ def _check(args: Check) -> int:
 def _calibrate(args: Calibrate) -> int:
     rig = read_rig(args.rig)
     refined = refine(rig, _moments(rig, args.pictures))
-    try:
+    with writing(args.out):
         write_whole(args.out, rig_yaml(refined.rig).encode())
-    except OSError as error:
-        raise MtpanoError(f"cannot write {args.out}: {error.strerror}") from error
     print(
         f"the lenses disagreed by {refined.before:.2f} degrees and now by {refined.after:.2f} "
         f"(median of {refined.matches} points) -> {args.out}"
@@ -140,7 +136,7 @@ def _moments(rig: Rig, paths: list[Path], exactly_one: bool = False) -> list[Pic
     if many == 0 or many % len(topics) or (exactly_one and many != len(topics)):
         raise MtpanoError(
             f"{many} pictures are given and the rig has the topics {', '.join(topics)}: give one "
-            "picture a topic, in this order"
+            "picture per topic, in this order"
         )
     pictures = [read_picture(path).rgb for path in paths]
     return [

@@ -57,7 +57,7 @@ class Args:
 
 
 def run(args: Args) -> int:
-    """Turn, measure, write the report and print the spreads."""
+    """Rotate, measure, write the report and print how much the figures vary."""
     if min(args.rolls, args.pitches) < 1 or (args.limit is not None and args.limit < 1):
         raise MtpanoError(
             f"rolls {args.rolls}, pitches {args.pitches}, limit {args.limit}: expected 1 or more"

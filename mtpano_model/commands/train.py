@@ -1,4 +1,4 @@
-"""`mtpano train`: from a data set to a checkpoint."""
+"""`mtpano train`: train a network on a data set."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def data_of(args: Args, config: TrainConfig) -> TrainingData:
     shares = round(sum(share for _, share in also), 6)
     if shares >= 1:
         raise MtpanoError(
-            f"the shares of --also sum to {shares:g}: expected less than 1, the rest being what "
-            "--data-root makes up"
+            f"the shares of --also sum to {shares:g}: expected less than 1, since --data-root "
+            "makes up the rest"
         )
     return TrainingData(
         train=lambda size: frames(config.data, args.data_root, "train", size),

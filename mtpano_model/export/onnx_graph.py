@@ -1,4 +1,4 @@
-"""A network -> one ONNX file: uint8 picture in, named outputs out, everything it needs inside."""
+"""Exports a network as one self-contained ONNX file: uint8 picture in, named outputs out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ OPSET = 18  # 17 gives an invalid model, 23 emits Attention, which JetPack 6's T
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What a model file says about itself beside the network's own configuration."""
+    """Metadata of a model file beside the network's configuration."""
 
     license: str = "unknown"
     trained_on: str = "unknown"
@@ -138,7 +138,7 @@ def _metadata(net: PDBridgeNet, size: Size, facts: ModelFacts) -> dict[str, Any]
 
 
 def _sizes(model: onnx.ModelProto) -> dict[str, Any]:
-    """The outputs' size (the class logits') and others that differ."""
+    """Metadata of output sizes: that of the class logits, and those of outputs with another."""
     sizes = {
         value.name: [d.dim_value for d in value.type.tensor_type.shape.dim[2:]]
         for value in model.graph.output
@@ -192,9 +192,9 @@ def _quiet_exporter() -> Iterator[None]:
 def _without_slow_rules() -> Iterator[None]:
     """Leave out one of onnxscript's rewrite rules while it optimizes an export.
 
-    It looks for two slices that halve a tensor, which none of our networks has, and takes a third
-    of the time of an export (two fifths with a transformer; onnxscript 0.7.2). The rules have no
-    public switch: where a version keeps them elsewhere, all of them run.
+    The rule looks for two slices that halve a tensor, which none of our networks has, and takes
+    a third of the time of an export (two fifths with a transformer; onnxscript 0.7.2). The rules
+    have no public switch: where a version keeps them elsewhere, all of them run.
     """
     rules = getattr(rewriter, "_DEFAULT_REWRITE_RULES", None)
     if rules is None:

@@ -1,7 +1,7 @@
-"""A network in torch between the robot's own pre- and postprocessing.
+"""Runs a network in torch between the robot's own pre- and postprocessing.
 
-Evaluation, validation and the teacher of labels run a checkpoint in this way, so that it gives what
-its export would give.
+Evaluation, validation and the teacher pd-bridgenet run a checkpoint in this way, so that its
+results are those of its export.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from mtpano_model.pictures.size import Size
 class TorchEngine:
     """The graph that an export would hold, in torch; see `engines.Engine`.
 
-    Values to which no rule of the postprocessing applies stand in for required tasks that the
-    network lacks: 1 m, a vector of no direction, logits that are no numbers. tasks: what it has.
+    Required tasks that the network lacks get placeholders that no rule of the postprocessing
+    changes: 1 m, zero normals, NaN logits. tasks: the tasks that it has.
     """
 
     name = f"torch {torch.__version__}"
@@ -69,7 +69,7 @@ def network_estimator(
 ) -> Estimator:
     """An estimator that runs `net` (which goes to `device`, in evaluation mode) at `size` (H, W).
 
-    size: the configuration's image size if None; MtpanoError where it does not fit the network.
+    size: the configuration's image size if None; MtpanoError if it does not fit the network.
     path, revision: where the weights come from, for messages and reports.
     """
     size = size or net.config.image_size

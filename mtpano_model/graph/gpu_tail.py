@@ -32,7 +32,7 @@ def join_gpu_tail(model: onnx.ModelProto, size: Size | None = None) -> None:
     """Turn a CPU-tail `model` into its GPU-tail twin (see `graph.contract`), in place.
 
     size: (H, W) of what it gives, the image's if None. A model that has the GPU tail already is
-    left alone. MtpanoError where the outputs are not those of the contract.
+    left alone. MtpanoError if the outputs are not those of the contract.
     """
     properties = {entry.key: entry for entry in model.metadata_props}
     facts = json.loads(properties[METADATA_KEY].value)

@@ -34,7 +34,7 @@ class OnnxHeader:
 
 
 def read_onnx_header(path: Path) -> OnnxHeader:
-    """Header of the file at `path`; ValueError where it is no whole ONNX file, OSError as open."""
+    """Header of the file at `path`; ValueError if it is no whole ONNX file, OSError as open."""
     with path.open("rb") as file:
         if path.stat().st_size == 0:
             raise ValueError("the file is empty")

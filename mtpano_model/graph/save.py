@@ -53,7 +53,7 @@ def update_metadata(model: onnx.ModelProto, **facts: Any) -> None:
 def save_model(model: onnx.ModelProto, path: Path) -> None:
     """Write PATH, whole or not at all; weights above 2 GB go to PATH.data beside it.
 
-    MtpanoError where it cannot be written.
+    MtpanoError if it cannot be written.
     """
     large = sum(len(t.raw_data) for t in model.graph.initializer) > _PROTOBUF_LIMIT
     partial = path.with_name(f".{path.name}.partial")

@@ -1,4 +1,4 @@
-"""Calls a teacher, which is other people's code: handles what it raises, checks what it gives."""
+"""Calls a teacher, which is third-party code: handles its exceptions and checks its results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class TeacherFailed(MtpanoError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory, of a GPU or the machine, does not suffice."""
+    """Whether an error means that the GPU or the machine has too little memory."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError) and any(sign in str(error) for sign in _CPU_SIGNS)
@@ -34,10 +34,10 @@ def ask(
     count: int,
     size: tuple[int, int],
 ) -> TeacherLabels | None:
-    """What `label` returns, None where memory does not suffice, freed by then.
+    """The labels that `label` returns; None if it runs out of memory, which is freed by then.
 
-    count, size: the pictures it labels, and their (h, w). TeacherFailed where it raises anything
-    else, MtpanoError where its answer has another form.
+    count, size: number of pictures to label, and their (h, w). TeacherFailed if it raises anything
+    else, MtpanoError if its labels do not have the promised form.
     """
     try:
         labels = label()
@@ -50,8 +50,9 @@ def ask(
             if os.environ.get(TRACEBACK):
                 raise
             raise TeacherFailed(
-                f"teacher '{teacher.name}' failed at '{picture}' ({one_line(error)}): mend it "
-                f"(with --on, such pictures are skipped and named); {TRACEBACK}=1 shows where"
+                f"teacher '{teacher.name}' failed at '{picture}' ({one_line(error)}): check the "
+                "picture and the teacher (with --on, such pictures are skipped and listed); "
+                f"{TRACEBACK}=1 shows the traceback"
             ) from error
     # Here, not above: the error holds on to all that its frames do.
     gc.collect()

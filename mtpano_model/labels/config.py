@@ -12,18 +12,18 @@ _MAX_PATCH = 4096  # rows and columns; finer than any camera's panorama
 
 @dataclass(frozen=True)
 class LabelConfig:
-    """Numbers of the engine; the defaults are the paper's (arXiv 2602.05330, section 3).
+    """Settings of the label engine; the defaults are the paper's (arXiv 2602.05330, section 3).
 
     height: rows of the canvas that labels are merged on; it is twice as wide.
-    patches: perspective views a panorama. patch_size: their rows and columns in pixels.
-    pitch_deg: range that pitches are drawn from; None takes what the teachers prefer.
+    patches: perspective views per panorama. patch_size: their rows and columns in pixels.
+    pitch_deg: range of the patches' pitch; None takes the range that all teachers prefer.
     hfov_deg: range of horizontal fields of view.
-    class_set: of the labels in the store.
+    class_set: classes of the labels in the store.
     erode: pixels by which a patch's valid area shrinks, at its border too.
     depth_edge: relative jump between neighbouring pixels' depth that counts as an edge and is
         dropped.
-    batch: patches that a teacher sees at once.
-    seed: of the patches; they follow from it and the panorama's name.
+    batch: patches that a teacher labels at once.
+    seed: seed of the patches' directions, which also depend on the panorama's name.
     """
 
     height: int = 512

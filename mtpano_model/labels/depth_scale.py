@@ -1,7 +1,7 @@
-"""One depth scale for all patches of a panorama, whose own scales drift, and their merging.
+"""Aligns the depth scales of all patches of a panorama, and merges their depths.
 
-A monocular teacher errs mostly by one factor a patch. Where patches overlap, the ratio of their
-depths tells the ratio of their factors; all ratios together are solved for all factors at once.
+The error of a monocular teacher is mostly one scale factor per patch. The ratio of two patches'
+depths where they overlap is the ratio of their factors; all factors are solved for at once.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ITERATIONS = 20
 def solve_scales(log_depth: Tensor) -> Tensor:
     """Log scale of every patch, [N], by robust least squares over the overlaps of all pairs.
 
-    log_depth: [N, P], log metres of each patch on the same P pixels, NaN where it sees nothing.
+    log_depth: [N, P], log metres of each patch on the same P pixels, NaN where it has no depth.
     Minimises sum n_ij rho(s_i - s_j - m_ij) with m_ij the median of log d_i - log d_j over their
     n_ij common pixels and rho Huber's function. Subtract s_i from log d_i. The sum of s over a
     connected group of patches is 0: on average, the patches' scales are assumed to be right.

@@ -18,9 +18,9 @@ _ALONE = 0.5  # confidence of a depth that one of several teachers gave
 
 @dataclass
 class DepthMap:
-    """What one teacher says: metres along the ray, 0 where unknown, [P].
+    """Depth of one teacher: metres along the ray, 0 where unknown, [P].
 
-    metric: whether its scale is to be believed, or only its shape.
+    metric: whether its scale is metres; otherwise only ratios of depths count.
     """
 
     depth: Tensor
@@ -29,9 +29,10 @@ class DepthMap:
 
 @dataclass
 class CombinedDepth:
-    """depth: [P], metres, 0 where unknown. confidence: [P], 0..1; None of one teacher alone.
+    """depth: [P], metres, 0 where unknown. confidence: [P], 0..1; None if there is only one
+    teacher.
 
-    log_scale: [T], what each teacher's log depth was too large by; NaN where nothing tells.
+    log_scale: [T], how much too large each teacher's log depth was; NaN where that is unknown.
     """
 
     depth: Tensor
@@ -40,7 +41,7 @@ class CombinedDepth:
 
 
 def combine_depths(maps: Sequence[DepthMap]) -> CombinedDepth:
-    """One depth of several teachers: a factor each, then the weighted median a pixel.
+    """Merge several teachers' depths: one scale factor each, then a weighted median per pixel.
 
     All factors are solved together (`depth_scale.solve_scales`). The mean factor (of the
     logarithms) of the metric teachers that overlap is set to 1. A teacher without scale that

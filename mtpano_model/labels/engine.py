@@ -59,7 +59,7 @@ class _Canvas:
     depths: dict[str, DepthMap] = field(default_factory=dict)
 
     def forget(self, unseen: Tensor) -> None:
-        """Take back what was said of pixels, bool [P], that show nothing."""
+        """Remove the labels of pixels that show nothing, bool [P]."""
         self.classes.masked_fill_(unseen.to(self.classes.device), IGNORE)
         depths = [depth.depth for depth in self.depths.values()]
         for values in (self.confidence, self.normals, *depths):
@@ -67,11 +67,11 @@ class _Canvas:
 
 
 class LabelEngine:
-    """Labels panoramas with teachers: normals by one of them, classes of patches and depth by any
-    number, which are merged.
+    """Labels panoramas with teachers: one for normals, and any number for depth and for classes of
+    patches, whose labels are merged.
 
-    MtpanoError where two teachers claim one task that cannot be merged, no teacher of depth knows
-    metres, or the patch teachers' pitch ranges do not meet.
+    MtpanoError if two teachers claim one task that cannot be merged, no teacher of depth is
+    metric, or the patch teachers' pitch ranges do not meet.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class LabelEngine:
     def label(self, panorama: Panorama) -> PseudoLabels:
         """Merged labels on the config's canvas, and the depth patches behind them.
 
-        TeacherOutOfMemory where a teacher cannot even label one patch, or the whole, at a time.
+        TeacherOutOfMemory if memory does not suffice for a single patch or the whole panorama.
         """
         height, width = self.config.size
         pixels = height * width

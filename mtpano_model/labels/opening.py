@@ -1,4 +1,4 @@
-"""From a request to pictures, teachers and the description of the store.
+"""Opens the pictures and teachers of a request, and describes its store.
 
 Only processes that label load torch.
 """
@@ -21,7 +21,7 @@ from mtpano_model.shots.recording import is_recording
 
 
 def open_all(request: LabelRequest) -> Opened:
-    """MtpanoError names what of it cannot be had."""
+    """All that a worker needs; MtpanoError if any of it cannot be opened."""
     import torch
 
     from mtpano_model.labels.engine import LabelEngine
@@ -59,16 +59,18 @@ def open_all(request: LabelRequest) -> Opened:
 
 
 def open_source(request: LabelRequest) -> PanoramaSource:
-    """The pictures to label, unread; MtpanoError where the request is contradictory or empty."""
+    """The pictures to label, not read yet; MtpanoError if the request is contradictory or empty."""
     if (request.input is None) == (request.data is None):
-        raise MtpanoError("what to label is missing or doubled: give --input, or --data and --root")
+        raise MtpanoError(
+            "give either --input, or --data with --root, to name the pictures to label"
+        )
     if request.input is not None and request.root is not None:
         raise MtpanoError("--root is the folder of a data set: give it with --data, not --input")
     if request.rig is not None:
         if request.input is None or request.topic is not None:
             raise MtpanoError(
-                "--rig describes the pictures of --input, whose topics it names: give --input, and "
-                "leave --topic out"
+                "--rig describes the pictures of --input and names their topics: give --input, "
+                "and leave --topic out"
             )
         return RigShots(request.input, request.rig, request.every)
     if request.input is not None and is_recording(request.input):

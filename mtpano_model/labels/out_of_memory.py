@@ -23,7 +23,7 @@ class TeacherOutOfMemory(Exception):
 
 
 class Batches:
-    """How many patches a teacher is given at once: fewer for good once it ran out of memory."""
+    """Number of patches that a teacher labels at once; halved when it runs out of memory."""
 
     def __init__(self) -> None:
         self._most: int | None = None
@@ -31,9 +31,9 @@ class Batches:
     def label(
         self, teacher: Teacher, patches: Tensor, panorama: Panorama, views: Views
     ) -> TeacherLabels:
-        """Its labels of all patches, in as many batches as need be.
+        """Labels of all patches, in as many batches as needed.
 
-        TeacherOutOfMemory where one patch is too many.
+        TeacherOutOfMemory if memory does not suffice for one patch.
         """
         done: list[TeacherLabels] = []
         start = 0
@@ -52,7 +52,7 @@ class Batches:
                 )
             self._most = count // 2
             log.warning(
-                "teacher %s ran out of memory at %d patches: from now on it gets %d at once",
+                "teacher %s ran out of memory at %d patches: from now on it labels %d at once",
                 teacher.name, count, self._most,
             )  # fmt: skip
         return done[0] if len(done) == 1 else _joined(done)

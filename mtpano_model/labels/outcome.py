@@ -9,9 +9,9 @@ from mtpano_model.data.panorama import Skipped
 
 @dataclass
 class Outcome:
-    """What a session did: panoramas labelled, and those that could not be.
+    """Number of panoramas that a session labelled, and those that it could not label.
 
-    is_complete: it ended because there was no more, not because the store was full.
+    is_complete: it reached the end of the source; False if the store was full before.
     """
 
     labelled: int = 0

@@ -21,13 +21,13 @@ _OUTLINE_PIXELS = 64  # along each side of a patch
 
 
 def preview(labels: PseudoLabels, classes: ClassSet, title: str, width: int = 1600) -> Rgb:
-    """Panel of the merged labels; below it where the patches looked, and the confidence."""
+    """Panel of the merged labels; below it the directions of the patches, and the confidence."""
     sheet = panel(labels.image, as_frame(labels), classes, title, width=width)
     column = (width - 3 * _GAP) // 2
     size = (column, column // 2)
     blocks = [
-        ("Where the patches looked", outlines(labels.image, labels.views)),
-        ("Confidence of the classes (white: sure)", _grey(labels.confidence)),
+        ("Directions of the patches", outlines(labels.image, labels.views)),
+        ("Confidence of the classes (white: certain)", _grey(labels.confidence)),
     ]
     foot = canvas.paper(canvas.LINE + size[1] + _GAP, width)
     for number, (name, picture) in enumerate(blocks):

@@ -10,9 +10,10 @@ from mtpano_model.progress_bar import progress_bar
 
 @contextmanager
 def progress(total: int, done: int, patches: int) -> Iterator[Callable[[int], None]]:
-    """A bar with the time that is left; yields what to call with how many panoramas are done more.
+    """A bar with the time that is left; yields a function that takes the number of panoramas
+    done since its last call.
 
-    total: a guess (a worker's share follows from names), put right at the end.
+    total: an estimate, since a worker's share follows from names; corrected at the end.
     """
     with progress_bar(with_note=True) as bar:
         task = bar.add_task("labelling", total=total, completed=min(done, total), note="panoramas")

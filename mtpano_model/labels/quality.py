@@ -21,7 +21,7 @@ class LabelQuality:
     def add(self, labels: PseudoLabels, truth: Sample) -> None:
         """Labels as they read back from the store, and the truth at the same size.
 
-        ValueError where the sizes differ.
+        ValueError if the sizes differ.
         """
         if labels.depth.shape != truth.size:
             raise ValueError(f"labels of {labels.depth.shape} against a truth of {truth.size}")
@@ -50,7 +50,7 @@ class LabelQuality:
         """Flat, pooled over all pixels: fractions and degrees.
 
         depth_abs_rel is depth_abs_rel_metric, or depth_abs_rel_aligned (after one scale a
-        panorama) with align_depth: of patches whose scales drift, the mean is not known to anyone.
+        panorama) with align_depth: the mean scale of patches with drifting scales is unknown.
         coverage is that of depth; coverages are shares of the truth's valid pixels.
         """
         get = self._sums.get

@@ -1,4 +1,4 @@
-"""What `mtpano label` is asked to do."""
+"""The arguments of `mtpano label`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LabelRequest:
     """Make pseudo-labels for panoramas with teacher models.
 
     After an interruption, run it again with the same settings: it continues, and labels nothing
-    twice. A kill or a full disk loses nothing that the store held.
+    twice. A kill or a full disk loses nothing that is already in the store.
     """
 
     out: Path
@@ -98,7 +98,7 @@ class LabelRequest:
     """Write pictures of the first twelve panoramas' labels to OUT/preview."""
 
     def check(self) -> None:
-        """MtpanoError where it cannot be meant so, whatever there is on the disk."""
+        """MtpanoError if the arguments contradict each other or are out of range; reads no file."""
         for name, most in {"every": 10**9, "limit": 10**9, "threads": MOST_THREADS}.items():
             count = getattr(self, name)
             if count is not None and not 1 <= count <= most:
@@ -115,7 +115,10 @@ class LabelRequest:
             raise MtpanoError("--tasks is for --on and --worker: leave it out, or give one of them")
 
     def digest(self, pictures: str) -> str:
-        """Of what is labelled and how; pictures: `PanoramaSource.identity`."""
+        """Digest of the pictures and of all settings that change their labels.
+
+        pictures: `PanoramaSource.identity`.
+        """
         settings = {
             field.name: str(getattr(self, field.name))
             for field in fields(self)
@@ -125,7 +128,7 @@ class LabelRequest:
         return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()
 
     def command(self) -> list[str]:
-        """The command line that asks for the same, less where it runs."""
+        """The command line of this request, without the options that say where it runs."""
         words = [sys.executable, "-m", "mtpano_model", "label"]
         for field in fields(self):
             value = getattr(self, field.name)
@@ -138,8 +141,8 @@ class LabelRequest:
 
 
 def worker_share(text: str) -> tuple[int, int]:
-    """K and N of K/N; MtpanoError where it is something else."""
+    """K and N of K/N; MtpanoError if it is something else."""
     share = re.fullmatch("([0-9]{1,9})/([0-9]{1,9})", text)
     if share and int(share[1]) < int(share[2]):
         return int(share[1]), int(share[2])
-    raise MtpanoError(f"worker '{text}' is no share: expected K/N with K below N, such as 0/4")
+    raise MtpanoError(f"worker '{text}' is not a share: expected K/N with K below N, such as 0/4")

@@ -1,4 +1,4 @@
-"""What is written beside a store once it is labelled: previews, and its quality."""
+"""Writes previews and quality figures beside a labelled store."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mtpano_model.pictures.folders import short_name
 from mtpano_model.whole_files import write_json
 
 PREVIEWS = 12
-_ADVICE = "make room or choose another --out, the store itself is whole"
+_ADVICE = "free some disk space or choose another --out; the store itself is complete"
 
 
 def write_previews(root: Path) -> None:

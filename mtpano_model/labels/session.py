@@ -24,11 +24,10 @@ def label_all(
     limit: int | None = None,
     on_done: Callable[[Panorama | Skipped, PseudoLabels | None], None] = lambda *_: None,
 ) -> Outcome:
-    """Label what is missing in the store, at most until all its writers together have brought it to
-    `limit` panoramas.
+    """Label the panoramas that the store lacks, until it holds `limit` (counting all its writers).
 
-    A picture that cannot be used is skipped, told in the log and counted; on_done is called after
-    each, with its labels if it has some.
+    A picture that cannot be used is skipped, logged and counted. on_done is called after each
+    picture, with its labels or None.
     """
 
     def is_full() -> bool:
@@ -46,7 +45,7 @@ def label_all(
             except TeacherOutOfMemory as error:
                 item = Skipped(item.name, str(error))
         if labels is not None and _is_empty(labels):
-            reason = "no teacher knew anything about any of its pixels"
+            reason = "no teacher could label any of its pixels"
             item, labels = Skipped(item.name, reason), None
         if isinstance(item, Skipped):
             log.warning("skipped %s: %s", item.name, item.reason)

@@ -16,15 +16,15 @@ from mtpano_model.geometry.perspective import Views
 
 @dataclass
 class TeacherLabels:
-    """What a teacher says about N pictures of h x w pixels, each in its own optical frame.
+    """The labels of a teacher for N pictures of h x w pixels, each in its own optical frame.
 
     depth: float [N, 1, h, w], metres (any unit from a teacher that is not metric); z along the
         optical axis for patches, range along the ray for whole panoramas.
     normals: float [N, 3, h, w], towards the camera.
     classes: uint8 [N, 1, h, w], ids of the label config's class set, 255 none.
     confidence: float [N, 1, h, w], 0..1, of the class.
-    None: the teacher does not know this task. NaN, infinity, a depth not above 0 or a zero normal:
-    it does not know this pixel.
+    None: the teacher does not label this task. NaN, infinity, a depth not above 0 or a zero normal:
+    it does not label this pixel.
     """
 
     depth: Tensor | None = None
@@ -33,7 +33,7 @@ class TeacherLabels:
     confidence: Tensor | None = None
 
     def without(self, unseen: Tensor) -> TeacherLabels:
-        """Without what it says of pixels, bool [N, 1, h, w], that show nothing."""
+        """A copy without labels at pixels that show nothing, bool [N, 1, h, w]."""
 
         def cleared(values: Tensor | None, value: float) -> Tensor | None:
             return None if values is None else values.masked_fill(unseen, value)
@@ -51,7 +51,7 @@ class Teacher(Protocol):
     """Labels patches.
 
     name: for messages and the store's description. tasks: of "depth", "normals", "semseg".
-    pitch_deg: range of pitches it is at home with. license: of its weights.
+    pitch_deg: range of pitches for which it was trained. license: of its weights.
     """
 
     name: str
@@ -78,7 +78,7 @@ class PanoramaTeacher(Protocol):
 
 
 def is_metric(teacher: Teacher | PanoramaTeacher) -> bool:
-    """Whether its depth is in metres; one whose scale is arbitrary says `metric = False`."""
+    """Whether its depth is in metres; a teacher of arbitrary scale has `metric = False`."""
     return getattr(teacher, "metric", True)
 
 
@@ -88,13 +88,13 @@ _FIELDS = {"depth": ("depth", 1), "normals": ("normals", 3), "semseg": ("classes
 def check_labels(
     labels: object, teacher: Teacher | PanoramaTeacher, count: int, size: tuple[int, int]
 ) -> None:
-    """MtpanoError where an answer is not what `TeacherLabels` promises of the teacher's tasks.
+    """MtpanoError if labels do not have the types and shapes of `TeacherLabels`, or lack a task.
 
-    count, size: how many pictures it was given, and their (h, w).
+    count, size: number of pictures, and their (h, w).
     """
     if not isinstance(labels, TeacherLabels):
         raise MtpanoError(
-            f"teacher '{teacher.name}' gave {type(labels).__name__}: expected TeacherLabels"
+            f"teacher '{teacher.name}' returned {type(labels).__name__}: expected TeacherLabels"
         )
     fields = [_FIELDS[task] for task in teacher.tasks]
     if labels.confidence is not None:
@@ -104,10 +104,12 @@ def check_labels(
         given = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
         if given != expected:
             raise MtpanoError(
-                f"teacher '{teacher.name}' gave {name} {given}: expected a tensor {expected}"
+                f"teacher '{teacher.name}' returned {name} {given}: expected a tensor {expected}"
             )
         if name == "classes" and (values.is_floating_point() or values.is_complex()):
-            raise MtpanoError(f"teacher '{teacher.name}' gave classes {values.dtype}: expected ids")
+            raise MtpanoError(
+                f"teacher '{teacher.name}' returned classes as {values.dtype}: expected integer ids"
+            )
 
 
 def known_depth(depth: Tensor) -> Tensor:
@@ -133,7 +135,7 @@ def known_classes(labels: TeacherLabels, count: int, name: str) -> tuple[Tensor,
     outside = (classes >= count) & (classes != IGNORE)
     if outside.any():
         raise MtpanoError(
-            f"teacher '{name}' gave class {int(classes[outside].max())}, expected 0 to "
+            f"teacher '{name}' returned class {int(classes[outside].max())}, expected 0 to "
             f"{count - 1} or {IGNORE}: its class table does not fit the class set"
         )
     confidence = torch.ones_like(classes, dtype=torch.float32)

@@ -1,4 +1,4 @@
-"""Which teachers may label together."""
+"""Checks which teachers can label together."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from mtpano_model.labels.teacher import PanoramaTeacher, Teacher, is_metric
 
 
 def check_tasks(teachers: Sequence[Teacher | PanoramaTeacher]) -> None:
-    """MtpanoError where two claim one task that cannot be merged, none of depth knows metres, or
-    there is none at all."""
+    """MtpanoError if two label one task that cannot be merged, no depth teacher is metric, or there
+    is no teacher at all."""
     names = [teacher.name for teacher in teachers]
     twice = [name for name in names if names.count(name) > 1]
     by_task: dict[str, Teacher | PanoramaTeacher] = {}
@@ -28,18 +28,18 @@ def check_tasks(teachers: Sequence[Teacher | PanoramaTeacher]) -> None:
     deep = [teacher for teacher in teachers if "depth" in teacher.tasks]
     if deep and not any(map(is_metric, deep)):
         raise MtpanoError(
-            f"teacher '{deep[0].name}' knows depth only up to a scale: add one that knows metres, "
-            "such as moge2 or dap"
+            f"teacher '{deep[0].name}' gives depth only up to an unknown scale: add a metric "
+            "teacher, such as moge2 or dap"
         )
 
 
 def common_pitch(teachers: Sequence[Teacher]) -> tuple[float, float]:
-    """The pitches in degrees that suit all; MtpanoError where there are none."""
+    """The pitch range in degrees that suits all teachers; MtpanoError if there is none."""
     low = max((t.pitch_deg[0] for t in teachers), default=-90.0)
     high = min((t.pitch_deg[1] for t in teachers), default=90.0)
     if low > high:
         raise MtpanoError(
-            f"teachers {', '.join(t.name for t in teachers)} prefer pitches that do not meet: "
-            "give a range with --pitch"
+            f"teachers {', '.join(t.name for t in teachers)} prefer pitch ranges that do not "
+            "overlap: give a range with --pitch"
         )
     return low, high

@@ -51,7 +51,7 @@ def save_pretrained(
 
 
 def read_facts(path: str | Path) -> dict[str, Any]:
-    """The JSON beside a checkpoint: format, config, extra; MtpanoError where it does not fit."""
+    """The JSON beside a checkpoint: format, config, extra; MtpanoError if it does not fit."""
     file = Path(path).with_suffix(".json")
     if not file.exists():
         raise MtpanoError(

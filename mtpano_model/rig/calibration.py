@@ -45,7 +45,7 @@ def refine(rig: Rig, moments: Sequence[Pictures]) -> Refined:
     """A dual fisheye rig whose lenses agree better; moments: the pictures of each, by topic.
 
     Refined are, of both lenses, the centre, the focal length (the circle's radius) and, for the
-    equidistant model, k1 and k2; and the second lens's rotation. MtpanoError where the rig has not
+    equidistant model, k1 and k2; and the second lens's rotation. MtpanoError if the rig has not
     two lenses, or the overlap shows too little.
     """
     if len(rig.lenses) != 2 or rig.uncalibrated:

@@ -26,7 +26,7 @@ def calibrated_rig(
     cameras, poses: by name, for the lenses that wait for them. poses are those of the lenses'
     optical frames in `body_frame`, a body frame by REP-103 (x ahead, y left, z up): as
     `lookup_transform(body_frame, lens_frame)` gives them. The panorama looks ahead of that body,
-    from the middle between those lenses. MtpanoError where one is missing.
+    from the middle between those lenses. MtpanoError if one is missing.
     """
     waiting = rig.uncalibrated
     for name in waiting:

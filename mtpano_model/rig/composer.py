@@ -61,7 +61,7 @@ class Composer:
         """The panorama uint8 [H, W, 3], in `out` if given, and where any lens looks, bool [H, W].
 
         pictures: topic -> uint8 [h, w, 3]; topics may be missing, so long as one is there.
-        MtpanoError where none is, or a picture does not fit its calibration.
+        MtpanoError if none is, or a picture does not fit its calibration.
         """
         if out is None:
             out = np.empty((*self._size, 3), np.uint8)

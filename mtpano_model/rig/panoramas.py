@@ -18,7 +18,7 @@ _MOST_ROWS = 1024
 class RigPanoramas:
     """Composes pictures of calibrated lenses, RGB, by topic; for one thread.
 
-    MtpanoError where a lens of the rig has no calibration yet.
+    MtpanoError if a lens of the rig has no calibration yet.
     """
 
     def __init__(self, rig: Rig) -> None:

@@ -33,7 +33,7 @@ class View:
 def view(lens: Lens, size: Size, picture: Size, distance: float) -> View:
     """What a lens shows of a panorama of `size`, from its part of the picture, [h, w] = `picture`.
 
-    distance: metres at which the surroundings are taken to be. MtpanoError where the calibration
+    distance: metres at which the surroundings are taken to be. MtpanoError if the calibration
     does not fit the picture.
     """
     assert lens.camera is not None

@@ -158,7 +158,7 @@ def _types() -> Any:
 
 
 def read_recorded(message: Message) -> Any:
-    """The message, with the fields of its type; BadPicture where it is damaged."""
+    """The message, with the fields of its type; BadPicture if it is damaged."""
     try:
         return _types().deserialize_cdr(decompressed(message.data), message.kind)
     except MtpanoError:  # nothing here can decompress

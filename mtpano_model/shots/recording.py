@@ -78,7 +78,7 @@ class Recording:
     def messages(self, *topics: str) -> Iterator[Message]:
         """The messages of some topics, as recorded.
 
-        MtpanoError where the recording is damaged on the way.
+        MtpanoError if the recording is damaged on the way.
         """
         for reader, every in self._connections:
             connections = [c for c in every if c.topic in topics]

@@ -55,7 +55,7 @@ class RigMoments:
     lenses, a folder of such, or one that has a folder for each lens, by its name, with pictures of
     the same names for the same moment.
 
-    count: how many there may be. MtpanoError where no lens of the rig is found.
+    count: how many there may be. MtpanoError if no lens of the rig is found.
     """
 
     def __init__(self, place: Path, rig: Rig) -> None:

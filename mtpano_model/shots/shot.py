@@ -56,7 +56,7 @@ def open_shots(
 ) -> Shots:
     """All panoramas of a picture, a folder or a bag, or of a rig's lenses in one of them.
 
-    topic, every: of a bag, which topic and every how many pictures. MtpanoError where there is
+    topic, every: of a bag, which topic and every how many pictures. MtpanoError if there is
     nothing to be read, or a setting is for something else.
     """
     if not 1 <= every <= MOST_EVERY:

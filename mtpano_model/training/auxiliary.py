@@ -1,6 +1,6 @@
 """Auxiliary targets, made on the fly: image gradient, edge distance field, point map.
 
-They cost nothing to label and teach the streams edges and metric layout (arXiv 2602.05330).
+They need no labels, and teach the streams edges and metric layout (arXiv 2602.05330).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def edge_distance_field(gradient: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def image_targets(image: Tensor) -> dict[str, Tensor]:
-    """grad [2, H, W] and edf [1, H, W] of one uint8 image [3, H, W]; the loader's workers do it."""
+    """grad [2, H, W] and edf [1, H, W] of one uint8 image [3, H, W] (in the loader's workers)."""
     gradient = image_gradient(image.permute(1, 2, 0).contiguous().numpy())
     field = edge_distance_field(gradient)
     return {"grad": torch.from_numpy(gradient), "edf": torch.from_numpy(field)}

@@ -1,4 +1,4 @@
-"""Two further losses on depth: planes are flat (`plane`), and `uncertainty`."""
+"""Two further losses on depth: `plane`, which flattens planes, and `uncertainty`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NEAREST_M = 0.05  # below this, log depth goes on as a straight line with finit
 
 
 class DepthMaps(Protocol):
-    """Of `mtpano_model.network.Predictions`, what is looked at here."""
+    """The part of `mtpano_model.network.Predictions` that these losses use."""
 
     final: dict[str, Tensor]
     log_scale: Tensor | None
@@ -33,7 +33,7 @@ def log_depth(depth: Tensor) -> Tensor:
 def beside_depth(
     predictions: DepthMaps, batch: Batch, weights: Mapping[str, float], reduce_count: ReduceCount
 ) -> dict[str, Tensor]:
-    """`plane` and `uncertainty` of the final depth; a weight of 0 saves the work."""
+    """`plane` and `uncertainty` of the final depth; a loss of weight 0 is not computed."""
     uncertain = predictions.log_scale if weights["uncertainty"] else None
     losses: dict[str, Tensor] = {}
     if DEPTH.name not in predictions.final or (uncertain is None and not weights["plane"]):
@@ -55,8 +55,8 @@ def uncertainty_loss(
 ) -> Tensor:
     """-log likelihood of depth's errors under Laplace(0, exp(log_scale)), less a constant.
 
-    All [B, 1, H, W]. The errors are taken as they are: depth itself does not learn from this, or it
-    would give up what is hard.
+    All [B, 1, H, W]. The errors have no gradient: depth does not learn from this loss, or it would
+    give up difficult pixels.
     """
     likelihood = log_error.detach().abs() * (-log_scale).exp() + log_scale
     return masked_mean(likelihood, valid, reduce_count)

@@ -63,9 +63,8 @@ _WHOLE = whole.StateDictOptions(full_state_dict=True, cpu_offload=True)
 class RunState:
     """Everything of a run that changes: network, moving average, optimizer, progress.
 
-    origin: what the run is made of, which does not change and is kept beside the configuration.
-    Sharded networks are gathered to be written, so every process has to call `save`; only the one
-    that is `main` writes.
+    origin: the run's frames and first weights, which do not change (`origin.origin_of`).
+    Every process must call `save`, since sharded networks are gathered; only `main` writes.
     """
 
     def __init__(
@@ -103,16 +102,16 @@ class RunState:
             shutil.rmtree(older)
 
     def save_best(self, run: Path, facts: dict[str, Any]) -> None:
-        """Keep the present weights as the run's best."""
+        """Store the present weights as the run's best."""
         weights, _ = self._gather()
         if self.main:
             with _complete_or_not_at_all(run / "best") as partial:
                 self._save_weights(partial, weights, facts)
 
     def load(self, folder: Path, config: TrainConfig) -> None:
-        """Restore a checkpoint; by another number of processes if a step still sees as many frames.
+        """Restore a checkpoint. The number of processes may differ if a step sees as many frames.
 
-        MtpanoError where it belongs to another configuration, other frames or other first weights,
+        MtpanoError if it belongs to another configuration, other frames or other first weights,
         naming the first difference.
         """
         progress, trained_with, origin = read_progress(folder)
@@ -175,7 +174,7 @@ class RunState:
 def _with_names(
     stored: dict[str, Any], net: PDBridgeNet, optimizer: torch.optim.Optimizer
 ) -> dict[str, Any]:
-    """A stored optimizer whose parameters are called by name, as sharded ones are, not numbered."""
+    """A stored optimizer state whose parameters are named, as sharded ones are, not numbered."""
     names = {id(parameter): name for name, parameter in net.named_parameters()}
     order = [names[id(p)] for group in optimizer.param_groups for p in group["params"]]
 
@@ -193,7 +192,7 @@ def _with_names(
 
 
 def latest_checkpoint(run: Path) -> Path | None:
-    """The newest complete checkpoint of a run, None where there is none."""
+    """The newest complete checkpoint of a run, or None."""
     complete = _complete(run)
     return complete[-1] if complete else None
 
@@ -201,7 +200,7 @@ def latest_checkpoint(run: Path) -> Path | None:
 def best_weights(path: Path) -> Path:
     """The weights file behind "default", a run, a checkpoint folder or a safetensors file.
 
-    Of a run its best ones, else its newest; the moving average where there is one.
+    For a run, its best weights, or else its newest; the moving average if there is one.
     """
     if str(path) == "default":
         return DEFAULT_CHECKPOINT
@@ -218,10 +217,10 @@ def best_weights(path: Path) -> Path:
 
 
 def lasting_folder(weights: Path) -> Path:
-    """Where something made of a weights file can stay.
+    """The folder for a file that is derived from a weights file, such as an export.
 
-    Beside it, or in the run's own folder, for training deletes what lies below; the working
-    directory for the shipped weights.
+    Beside the weights, but for a run in its own folder, since training deletes older checkpoints;
+    the working directory for the shipped weights.
     """
     if weights == DEFAULT_CHECKPOINT:
         return Path()
@@ -238,7 +237,7 @@ def _complete(run: Path) -> list[Path]:
 
 @contextmanager
 def _complete_or_not_at_all(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which gets its name once every byte is on the disk."""
+    """A folder to write into, which is renamed to `folder` once every byte is on the disk."""
     partial = folder.with_name(f"{folder.name}.part")
     try:
         shutil.rmtree(partial, ignore_errors=True)
@@ -250,8 +249,8 @@ def _complete_or_not_at_all(folder: Path) -> Iterator[Path]:
     except (OSError, SafetensorError, RuntimeError) as error:  # torch says the latter: disk full
         shutil.rmtree(partial, ignore_errors=True)
         raise MtpanoError(
-            f"checkpoint {folder} cannot be written ({error}): the one before it is whole; make "
-            "room on the disk and --resume"
+            f"checkpoint {folder} cannot be written ({error}): the one before it is complete; "
+            "free some disk space and --resume"
         ) from error
     before = folder.with_name(f"{folder.name}.old")
     if folder.exists():  # it stays until the new one has its name
@@ -275,7 +274,7 @@ def _refuse_other_config(folder: Path, old: TrainConfig, new: TrainConfig) -> No
 def _refuse_other_step(
     folder: Path, old_world: int, old_parts: int, world: int, parts: int
 ) -> None:
-    """A step's panoramas are shared by processes and parts (`accumulate`): their product stays."""
+    """MtpanoError if processes x parts (`accumulate`), which share a step, is another number."""
     if old_world * old_parts == world * parts:
         return
     what = f"by {old_world} processes, now there are {world}"

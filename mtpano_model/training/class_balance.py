@@ -23,7 +23,7 @@ def balanced_class_weights(
 ) -> Tensor:
     """Weights ~ frequency^-exponent, scaled to a mean of 1 over pixels; absent classes get 1.
 
-    sources: the sets of frames, each with its share of the stream, as a class may be in one alone.
+    sources: all sets of frames, each with its share of the stream.
     """
     counts = np.sum([part * _counts(frames) for frames, part in sources], axis=0)
     share = counts[:num_classes] / max(counts[:IGNORE].sum(), 1e-9)
@@ -45,7 +45,9 @@ def _counts(frames: PanoramaDataset) -> NDArray[np.float64]:
 def class_weights_of(
     config: TrainConfig, data: TrainingData, num_classes: int, device: torch.device
 ) -> Tensor | None:
-    """Counted at the first stage's size, whichever stage a run resumes in; None without balance."""
+    """Class weights [num_classes], None without balance.
+
+    They are counted at the first stage's size, whichever stage a run resumes in."""
     if not config.losses.class_balance:
         return None
     first = config.stages[0]

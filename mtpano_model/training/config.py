@@ -38,8 +38,8 @@ class Stage:
     def __post_init__(self) -> None:
         if self.height < 1 or self.width != 2 * self.height:
             raise MtpanoError(
-                f"picture size {self.height}x{self.width} is no panorama: give HEIGHTxWIDTH with "
-                "WIDTH = 2 x HEIGHT, for example 256x512"
+                f"picture size {self.height}x{self.width} is not that of a panorama: give "
+                "HEIGHTxWIDTH with WIDTH = 2 x HEIGHT, for example 256x512"
             )
         if self.steps < 1 or self.batch < 1:
             raise MtpanoError(

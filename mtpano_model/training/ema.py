@@ -1,4 +1,4 @@
-"""The moving average of a network's weights, which is what gets validated and shipped."""
+"""The moving average of a network's weights, which validation and export use."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class WeightAverage:
 
     @contextmanager
     def inside(self, net: nn.Module) -> Iterator[None]:
-        """Until its end, the network has its averaged weights."""
+        """Within the context, the network has its averaged weights."""
         own = {name: x.detach().clone() for name, x in net.state_dict().items()}
         net.load_state_dict(self.state)
         try:

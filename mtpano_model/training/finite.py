@@ -18,7 +18,7 @@ from mtpano_model.errors import MtpanoError
 def check_losses(
     losses: dict[str, Tensor], batch: Batch, step: int, out: Path, fabric: Fabric
 ) -> dict[str, float]:
-    """The losses as numbers. A NaN is never trained on: say where it comes from, and stop."""
+    """The losses as numbers; MtpanoError if any is not finite, with its frames noted in `out`."""
     values = torch.stack([loss.detach() for loss in losses.values()])
     numbers = dict(zip(losses, values.tolist(), strict=True))
     bad = [name for name, value in numbers.items() if not np.isfinite(value)]
@@ -39,7 +39,7 @@ def check_losses(
 def check_norm(
     norm: Tensor | None, frames: list[str], step: int, out: Path, fabric: Fabric
 ) -> float:
-    """The gradient's norm, the same in every process. Finite losses may have one that is not."""
+    """The gradient's norm, the same in every process; MtpanoError if it is not finite."""
     value = float(norm.full_tensor() if isinstance(norm, DTensor) else norm)  # type: ignore[arg-type]
     if not np.isfinite(value):
         _report(["gradient"], frames, step, out, fabric)
@@ -51,6 +51,6 @@ def check_norm(
 
 
 def _report(bad: list[str], frames: list[str], step: int, out: Path, fabric: Fabric) -> None:
-    """Say in the run's folder what was not finite, and on which frames."""
+    """Write to the run's folder which values were not finite, and on which frames."""
     report = out / f"not_finite_{fabric.global_rank}.json"
     report.write_text(json.dumps({"step": step, "terms": bad, "names": frames}))

@@ -22,9 +22,9 @@ from mtpano_model.training.validation import predicted_maps, true_maps
 
 
 class Journal:
-    """A run's log. quiet: say nothing at all, as every process but the first does.
+    """A run's log. quiet: write nothing, for every process but the first.
 
-    done: steps a resumed run has behind it; later entries of the interrupted run are dropped.
+    done: step from which a run resumes; later entries of the interrupted run are removed.
     """
 
     def __init__(self, run: Path, done: int, total: int, *, quiet: bool = False):
@@ -61,9 +61,9 @@ class Journal:
             self._board.add_scalar(name.replace(".", "/"), value, step)
 
     def draw(self, step: int, net: PDBridgeNet, frames: PanoramaDataset, count: int) -> None:
-        """Pictures of the first frames: what the network says above what is true.
+        """Pictures of the first frames: predictions above ground truth.
 
-        Every process has to call it: a sharded network answers only to all of them.
+        Every process must call it, since a sharded network runs in all of them together.
         """
         if not count:
             return
@@ -94,7 +94,7 @@ def _row(image: NDArray[np.uint8], maps: Maps, classes: ClassSet) -> NDArray[np.
 
 
 def _drop_after(lines: Path, done: int) -> None:
-    """Forget what an interrupted run logged after the checkpoint that is gone on from."""
+    """Remove what an interrupted run logged after the checkpoint from which it resumes."""
     if not lines.is_file():
         return
     kept = []

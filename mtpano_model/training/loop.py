@@ -57,8 +57,8 @@ def train(
     out: folder of the run: checkpoints/, metrics.jsonl, tensorboard/, config.yaml.
     init: weights to start from ("default", a run, a checkpoint folder or a safetensors file).
     resume: go on from the newest checkpoint of `out`, with exactly the losses of a run that was
-        never interrupted; starts afresh where there is none, and does nothing, without metrics,
-        where the run has ended.
+        never interrupted. Without a checkpoint the run starts at step 0; a run that has ended does
+        nothing and returns no metrics.
     """
     checkpoint = latest_checkpoint(out)
     if checkpoint is not None and not resume:
@@ -172,8 +172,8 @@ def train(
                     starved = starved + 1 if facts["waited"] > facts["seconds"] / 2 else 0
                     if starved == 3 and fabric.is_global_zero:
                         logger.warning(
-                            "more than half of every step is waiting for panoramas: give more "
-                            "--workers than %d",
+                            "more than half of every step is spent waiting for panoramas: give "
+                            "more --workers than %d",
                             config.workers,
                         )
                 stage_ends = progress.step == first_step + stage.steps
@@ -222,7 +222,7 @@ def memory_format(device: torch.device) -> torch.memory_format:
 
 
 def _told(config: TrainConfig, data: TrainingData, init: Path | None) -> str:
-    """The configuration as YAML, and above it the flags that it does not hold."""
+    """Text of config.yaml: the configuration, below a comment with the flags that are not in it."""
     flags = shlex.join([*data.flags, *(() if init is None else ("--init", str(init)))])
     return f"# {flags}\n{yaml.safe_dump(plain(config), sort_keys=False)}"
 
@@ -240,7 +240,7 @@ def _remaining(config: TrainConfig, progress: Progress) -> Iterator[tuple[Stage,
 
 
 def _count_of(fabric: Fabric) -> ReduceCount:
-    """Valid pixels of a step: their mean over processes."""
+    """The `reduce_count` of a run: the mean of a number of valid pixels over all processes."""
     if fabric.world_size == 1:
         return one_process
     return partial(fabric.all_reduce, reduce_op="mean")  # type: ignore[return-value]
@@ -260,7 +260,8 @@ def _add(terms: dict[str, float], losses: dict[str, float], parts: int) -> None:
 
 
 def _note_score(progress: Progress, metrics: Metrics, patience: int) -> None:
-    """Note whether the score is the best so far; `patience` validations without end the run."""
+    """Note whether the score is the best so far; `patience` validations without a better one end
+    the run."""
     now = score(metrics)
     if now > progress.best:
         progress.best, progress.stale = now, 0

@@ -24,7 +24,7 @@ _PAPER = LossConfig()
 
 
 class PredictionMaps(DepthMaps, Protocol):
-    """Maps [B, C, H, W] by task name: `mtpano_model.network.Predictions` or alike."""
+    """Maps [B, C, H, W] by task name, such as `mtpano_model.network.Predictions`."""
 
     initial: dict[str, Tensor]
     auxiliary: dict[str, Tensor]
@@ -41,7 +41,8 @@ def multi_task_loss(
 ) -> dict[str, Tensor]:
     """Every term by name (semseg, initial.depth, auxiliary.grad, ...), and their weighted `total`.
 
-    What the network does not predict is left out. Auxiliary targets come from `batch.auxiliary`.
+    Tasks that the network does not predict are left out.
+    Auxiliary targets come from `batch.auxiliary`.
     """
     main = partial(_main_losses, config=config, class_weights=class_weights)
     weights = {"semseg": config.semseg, "depth": config.depth, "normals": config.normals}

@@ -19,7 +19,7 @@ _HEADS = ("aggregators.", "heads.")
 def build_optimizer(net: nn.Module, config: OptimizerConfig) -> torch.optim.Optimizer:
     """Four groups: (backbone, rest) x (weights that decay, biases and norms that do not).
 
-    Without parameters that need no gradient, such as those of frozen parts.
+    Parameters that need no gradient, such as those of frozen parts, are left out.
     """
     groups: dict[tuple[bool, bool], list[Tensor]] = {}
     for name, parameter in net.named_parameters():
@@ -62,9 +62,9 @@ def _factor(config: OptimizerConfig, step: int, total: int) -> float:
 
 
 def freeze(net: PDBridgeNet, parts: Sequence[str], stages: Sequence[Stage]) -> None:
-    """For a whole run, and before the network is sharded or its optimizer is built.
+    """Freeze parts of a network for a whole run; call it before the optimizer is built.
 
-    parts: names of the network's children. MtpanoError where one does not exist, and where a stage
+    parts: names of the network's children. MtpanoError if one does not exist, or if a stage
     would have nothing to train.
     """
     modules = dict(net.named_children())
@@ -82,9 +82,9 @@ def freeze(net: PDBridgeNet, parts: Sequence[str], stages: Sequence[Stage]) -> N
 
 
 def set_learning(net: PDBridgeNet, stage: Stage, *, freeze_norm: bool) -> list[nn.Parameter]:
-    """Put the parts that a stage does not learn to rest; returns their parameters.
+    """Freeze the parts that a stage does not train; returns their parameters.
 
-    Resting parts are in evaluation mode, so that their normalisation statistics stay as they are.
+    These parts are in evaluation mode, so that their normalisation statistics stay as they are.
     The caller drops their gradients: `requires_grad` cannot change once a network is sharded.
     """
     net.train(stage.learn == "all")

@@ -1,7 +1,7 @@
-"""What a run is made of beside its configuration: its frames, and the weights it began with.
+"""The inputs of a run beside its configuration: its frames, and its first weights.
 
-Known by their content, not by their paths, so that data and weights may move between a run and its
-continuation.
+They are identified by their content, not by their paths, so that data and weights may be moved
+before a run is resumed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from mtpano_model.training.stream import TrainingData
 
 
 def origin_of(config: TrainConfig, data: TrainingData, init: Path | None) -> Origin:
-    """What each flag stands for; the frames are opened at the first stage's size."""
+    """Digest of each flag's frames or weights; frames are opened at the first stage's size."""
     first = config.stages[0]
     size = (first.height, first.width)
     also = [f"{share:g} of {_frames(frames(size))}" for frames, share in data.also]

@@ -1,4 +1,4 @@
-"""The loss `plane`: what is one plane in the ground truth must be one in the prediction.
+"""The loss `plane`: a plane in the ground truth must be a plane in the prediction.
 
 Along a plane with normal n the range obeys log d(q) - log d(p) = log(n.r_p / n.r_q) for rays p, q.
 A wall that bows by a few per cent of its distance has a small L1 error at every pixel. This loss
@@ -37,7 +37,7 @@ def plane_loss(
 
     log_depth, true_log_depth, valid (of depth and normals): [B, 1, H, W]; true_normals:
     [B, 3, H, W], optical frame. Averaged over pairs of pixels along rows and columns at several
-    distances; columns wrap. What is no plane, or not the same one, does not count.
+    distances; columns wrap. Pairs that do not lie on one plane do not count.
     """
     height, width = log_depth.shape[-2:]
     rays = rays_like(log_depth, height, width)

@@ -18,7 +18,7 @@ from mtpano_model.training.config import ParallelConfig, TrainConfig
 def start_fabric(config: TrainConfig) -> Fabric:
     """A launched Fabric for the configuration's processes.
 
-    MtpanoError where the configuration and the launcher's processes do not fit.
+    MtpanoError if the configuration does not fit the number of processes that the launcher started.
     """
     parallel = config.parallel
     devices, nodes = _processes(parallel)
@@ -52,7 +52,7 @@ def _processes(parallel: ParallelConfig) -> tuple[int, int]:
     devices, nodes = parallel.devices or devices, parallel.nodes or nodes
     if launched > 1 and devices * nodes != launched:
         raise MtpanoError(
-            f"{devices} devices on {nodes} nodes were asked for, but the launcher started "
+            f"{devices} devices on {nodes} nodes are configured, but the launcher started "
             f"{launched} processes: leave parallel.devices and parallel.nodes at 0"
         )
     return devices, nodes

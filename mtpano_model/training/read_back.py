@@ -1,4 +1,4 @@
-"""Reading a checkpoint back: how far it is, and its optimizer, whatever the files hold."""
+"""Reads a checkpoint's progress and optimizer, and refuses damaged files."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ REMEDY = "remove this checkpoint's folder to resume from an older one, or start 
 
 @dataclass
 class Progress:
-    """How far a run is.
+    """Progress of a run.
 
     step: optimizer steps done. world: processes that share a step. best: highest validation score
-    so far. stale: validations since then. stopped: there were too many, the run has ended.
+    so far. stale: validations since then. stopped: the run has ended, since there were too many.
     """
 
     step: int = 0
@@ -36,7 +36,7 @@ class Progress:
 
 
 def read_progress(folder: Path) -> tuple[Progress, TrainConfig, Origin]:
-    """How far a checkpoint is, with which configuration, and what its run is made of."""
+    """Progress, configuration and origin of a checkpoint; MtpanoError if its file is damaged."""
     path = folder / "progress.json"
     stored = read_json(path, REMEDY)
     version = stored.pop("format", None)
@@ -65,7 +65,7 @@ def read_optimizer(folder: Path, device: torch.device | str) -> dict[str, Any]:
 
 
 def check_fit(optimizer: torch.optim.Optimizer) -> None:
-    """ValueError or KeyError where an Adam lacks what it needs, or remembers other shapes."""
+    """ValueError or KeyError if an Adam's state is incomplete or has other shapes."""
     for group in optimizer.param_groups:
         if lacking := optimizer.defaults.keys() - group.keys():
             raise ValueError(f"it has no {min(lacking)}")

@@ -26,7 +26,7 @@ class SelfLabels:
 
     @torch.no_grad()
     def fill(self, batch: Batch) -> Batch:
-        """The batch with this network's predictions where a panorama has no label of a task."""
+        """The batch, with predictions as labels for each task that a panorama has no labels of."""
         no_depth = _unlabelled(batch.depth_valid)
         no_normals = _unlabelled(batch.normals_valid)
         no_classes = _unlabelled((batch.semseg != IGNORE)[:, None])

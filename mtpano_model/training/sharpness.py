@@ -30,7 +30,7 @@ def sharpness(
     convention: Convention,
     reduce_count: ReduceCount,
 ) -> Tensor:
-    """Weighted Edge + Freq; a weight of 0 saves the work."""
+    """Weighted Edge + Freq of maps [B, C, H, W]; a loss of weight 0 is not computed."""
     edge, frequency = weights
     loss = prediction.new_zeros(())
     if edge:

@@ -1,4 +1,4 @@
-"""The network that a run starts with: from a preset, from ImageNet, or from another run."""
+"""Makes the network that a run starts with, from a preset, ImageNet weights or another run."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _RELEASED_FRAMES = {"normals": "released_normals", "point": "released_points"}
 def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
     """The configured network with its first weights, in training mode.
 
-    init: "default", a run, a checkpoint folder or a safetensors file. Where the network names
-    other classes than that checkpoint, its class layers start afresh; `config.init_partly` lets
-    every tensor do so that does not fit. Whatever frame its normals had, they are optical now, as
-    the labels are.
+    init: "default", a run, a checkpoint folder or a safetensors file. If the network
+    has other classes than that checkpoint, its class layers start from random weights; with
+    `config.init_partly`, so does every tensor that does not fit. Normals are in the optical frame,
+    as the labels are, whatever frame that checkpoint's had.
     """
     network = _network_config(config, init)
     net = PDBridgeNet(network)
@@ -49,7 +49,7 @@ def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
         except MtpanoError as error:
             raise MtpanoError(
                 f"{error}: --network '' takes the network of --init, and --set init_partly=true "
-                "begins afresh what does not fit"
+                "starts all tensors that do not fit from random weights"
             ) from error
         if _config_of(source).normals_frame != "optical":
             _turn_to_optical(net)
@@ -65,8 +65,8 @@ def starting_network(config: TrainConfig, init: Path | None) -> PDBridgeNet:
 def licence_of(config: TrainConfig, init: Path | None, resumed: Path | None) -> dict[str, str]:
     """`license` and `trained_on` of what a run trains, for `save_pretrained`.
 
-    Weights that it starts from hand on their licence; that of others is their owner's to say.
-    resumed: the checkpoint folder that the run goes on from, which has noted both.
+    Weights that the run starts from pass on their licence.
+    resumed: the checkpoint folder from which the run continues, which has both.
     """
     if resumed is not None:
         noted = read_facts(resumed / "net")["extra"]
@@ -86,7 +86,7 @@ def licence_of(config: TrainConfig, init: Path | None, resumed: Path | None) -> 
 
 
 def class_set_of(config: TrainConfig, init: Path | None) -> str:
-    """The class set that `starting_network` will name."""
+    """Name of the class set of `starting_network`."""
     return _network_config(config, init).class_set
 
 
@@ -115,9 +115,9 @@ def _config_of(weights: Path) -> PDBridgeNetConfig:
 
 @torch.no_grad()
 def _turn_to_optical(net: PDBridgeNet) -> None:
-    """Let weights that answer in the authors' frames answer in the optical one.
+    """Make a network that predicts in the authors' frames predict in the optical frame.
 
-    Up-sampling is all that follows a last layer, so turning its weights turns the map exactly.
+    Only up-sampling follows a last layer, so rotating its weights rotates the map exactly.
     """
     for modules in (net.decoders, net.heads):
         for task in _RELEASED_FRAMES.keys() & modules.keys():
@@ -128,13 +128,13 @@ def _turn_to_optical(net: PDBridgeNet) -> None:
 
 
 def _with_maps_of_its_size(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The checkpoint's tensors with the network's own geometry maps, where those are stored."""
+    """The checkpoint's tensors, with the network's own geometry maps if maps are stored."""
     own = net.state_dict()
     return {**tensors, **{k: own[k] for k in ("ray", "position") if k in own and k in tensors}}
 
 
 def _with_fresh_class_layers(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The checkpoint's tensors, those of layers with one channel a class replaced if need be."""
+    """The checkpoint's tensors; those of class layers are the network's if classes differ."""
     own = net.state_dict()
     fresh = [
         name
@@ -146,12 +146,14 @@ def _with_fresh_class_layers(net: PDBridgeNet, tensors: dict[str, Tensor]) -> di
         and own[name].shape[1:] == tensor.shape[1:]
     ]
     if fresh:
-        logger.warning("the classes differ, so these tensors start afresh: %s", ", ".join(fresh))
+        logger.warning(
+            "the classes differ, so these tensors start from random weights: %s", ", ".join(fresh)
+        )
     return {**tensors, **{name: own[name] for name in fresh}}
 
 
 def _what_fits(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The network's own tensors, those of the checkpoint in place of all that have their shape."""
+    """The network's own tensors, replaced by the checkpoint's of the same name and shape."""
     own = net.state_dict()
     fitting = {k: v for k, v in tensors.items() if k in own and own[k].shape == v.shape}
     if not fitting:
@@ -159,6 +161,9 @@ def _what_fits(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor
     fresh = [name for name in own if name not in fitting]
     modules = sorted({".".join(name.split(".")[:2]) for name in fresh})
     logger.warning(
-        "%d of %d tensors start afresh; they are in %s", len(fresh), len(own), ", ".join(modules)
+        "%d of %d tensors start from random weights; they are in %s",
+        len(fresh),
+        len(own),
+        ", ".join(modules),
     )
     return {**own, **fitting}

@@ -1,8 +1,8 @@
-"""The training data as a stream that can begin at any step.
+"""The training data as a stream that can start at any step.
 
-Which frames a step sees, and how they are augmented, follows from (seed, position) alone. So a
-resumed run goes on with the same batches that the interrupted one would have seen, and no state of
-a random generator has to be kept.
+The frames of a step and their augmentation depend on (seed, position) alone. A resumed run thus
+sees the same batches as the interrupted one would have, and no state of a random generator has to
+be stored.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ Frames = Callable[[tuple[int, int]], PanoramaDataset]
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What to train and validate on, at any size.
+    """Frames for training and validation, at any size.
 
-    also: further training frames, each with its share of the stream. flags: how to name all of
-    this to `mtpano train`.
+    also: further training frames, each with its share of the stream. flags: the arguments of
+    `mtpano train` that name them.
     """
 
     train: Frames
@@ -50,8 +50,9 @@ class TrainingData:
 class Draw:
     """One frame to load.
 
-    source, index: which one. position: its place in the stream, which seeds augmentation.
-    merged: take merged pseudo-labels, not one patch's.
+    source, index: number of its data set, and its index there.
+    position: its place in the stream, which seeds augmentation.
+    merged: use merged pseudo-labels, not one patch's depth.
     """
 
     source: int
@@ -130,7 +131,7 @@ class DrawsPatches(Protocol):
 
 
 class _AugmentedFrames(Dataset[Sample | MtpanoError]):
-    """An error is handed on as a value: raised here, the loader would tell it as a traceback."""
+    """Returns errors as values: the loader would turn one that is raised into a traceback."""
 
     def __init__(self, sources: Sequence[PanoramaDataset], config: AugmentConfig, seed: int):
         self.sources, self.config, self.seed = sources, config, seed
@@ -154,7 +155,7 @@ class _AugmentedFrames(Dataset[Sample | MtpanoError]):
 
 
 def _collate(drawn: list[Sample | MtpanoError]) -> Batch | MtpanoError:
-    """A batch with the auxiliary targets that only the image decides (grad, edf); or an error."""
+    """A batch with the auxiliary targets of the images (grad, edf); or an error."""
     samples = [sample for sample in drawn if isinstance(sample, Sample)]
     if len(samples) < len(drawn):
         return next(error for error in drawn if isinstance(error, MtpanoError))
@@ -178,8 +179,8 @@ def stage_batches(
     """The batches of a stage from its step `done` on, made by worker processes ahead of time.
 
     Each is augmented and has its auxiliary targets. first: position of the stage's first frame in
-    the stream. rank, world: which process of how many. MtpanoError at the batch with a frame that
-    cannot be read.
+    the stream. rank, world: number of this process, and of all. MtpanoError at the first batch with
+    a frame that cannot be read.
     """
     size = (stage.height, stage.width)
     sources, shares = zip(*data.sources(size), strict=True)

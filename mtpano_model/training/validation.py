@@ -1,7 +1,7 @@
 """Metrics of a network on held-out frames during training.
 
-The same metrics as `mtpano evaluate`, on at most `eval_frames` frames at the training size, of
-what a robot with this network would get.
+The same metrics as `mtpano evaluate`, on at most `eval_frames` frames at the training size, with
+the robot's postprocessing.
 """
 
 from __future__ import annotations
@@ -54,12 +54,12 @@ def validate(
 
 
 def score(metrics: Metrics) -> float:
-    """One number to stop by: higher is better."""
+    """One number for early stopping; higher is better."""
     return float(np.mean([metrics[name] for name in _SCORED if name in metrics] or [0.0]))
 
 
 def predicted_maps(net: PDBridgeNet, images: Tensor, device: torch.device | str) -> list[Maps]:
-    """What a robot would get of pictures uint8 [B, 3, H, W], at their size, a picture an entry.
+    """Predictions for pictures uint8 [B, 3, H, W] after the robot's postprocessing, one entry each.
 
     The network keeps the mode (training or evaluation) that it was in.
     """
@@ -91,7 +91,7 @@ def known_maps(frame: Frame, net: PDBridgeNet) -> Maps:
 
 
 def true_maps(batch: Batch, i: int) -> Maps:
-    """Panorama i of a batch's labels, as arrays; None where the panorama has none of a task's."""
+    """Labels of panorama i of a batch, as arrays; None for tasks without labels."""
     depth_valid = batch.depth_valid[i, 0].numpy()
     normals_valid = batch.normals_valid[i, 0].numpy()
     labels = batch.semseg[i].numpy()

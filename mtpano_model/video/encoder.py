@@ -23,7 +23,7 @@ class Encoder:
     damage inside a packet cannot be seen.
 
     rate: pictures a second. interval: pictures from one key frame to the next. quality: x264's and
-    x265's constant rate factor, less is better. MtpanoError where PyAV cannot encode.
+    x265's constant rate factor, less is better. MtpanoError if PyAV cannot encode.
     """
 
     def __init__(self, codec: Codec, rate: float, interval: int, quality: int = 20) -> None:

@@ -43,7 +43,7 @@ class Body:
 
 
 class Bodies:
-    """anny's model. MtpanoError where it is not installed."""
+    """anny's model. MtpanoError if it is not installed."""
 
     def __init__(self) -> None:
         try:
@@ -69,7 +69,7 @@ class Bodies:
         self._parts = np.array([_part(label) for label in self._labels])[bones]
 
     def make(self, age: float, is_female: bool, pose: Pose, seed: int) -> Body:
-        """Somebody of that age in years; build and height follow from the seed."""
+        """A body of that age in years; build and height depend on the seed."""
         torch = self._torch
         torch.manual_seed(seed)
         low = 0.82 if is_female else 0.0

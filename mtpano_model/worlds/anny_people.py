@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mtpano_model.errors import MtpanoError
+from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.worlds.anny_bodies import VERSION, Bodies
 from mtpano_model.worlds.anny_cloth import Part
 from mtpano_model.worlds.anny_dress import dress
@@ -28,20 +28,18 @@ _YOUNGEST_SEATED = 11  # years: below, feet do not reach the floor from a chair
 
 
 def make_people(count: int, folder: Path, seed: int) -> None:
-    """Write that many people, the table last; MtpanoError where the folder is there already."""
+    """Write `count` people to a new folder, the table last; MtpanoError if the folder exists."""
     if folder.exists():
-        raise MtpanoError(f"{folder} is there already: remove it, or name another folder")
+        raise MtpanoError(f"{folder} exists already: remove it, or name another folder")
     half_done = folder.with_name(f".{folder.name}.part")
     bodies, rows = Bodies(), [_HEAD]
-    try:
+    with writing(folder):
         shutil.rmtree(half_done, ignore_errors=True)
         half_done.mkdir(parents=True)
         for number in range(count):
             rows.append(_make_one(bodies, half_done, seed, number))
         (half_done / "models.csv").write_text("\n".join([*rows, ""]), encoding="utf-8")
         half_done.replace(folder)
-    except OSError as error:
-        raise MtpanoError(f"cannot write people to {folder}: {error}") from error
 
 
 def _make_one(bodies: Bodies, folder: Path, seed: int, number: int) -> str:
@@ -88,11 +86,11 @@ def _write_mtl(path: Path, outfit: Outfit) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command; 1 where something is missing, said in one sentence."""
+    """The command; exit status 1 with one line on stderr if it cannot make them."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--count", type=int, default=60, help="people to make")
-    parser.add_argument("--out", type=Path, required=True, help="folder that is made for them")
-    parser.add_argument("--seed", type=int, default=0, help="where the people follow from")
+    parser.add_argument("--count", type=int, default=60, help="number of people to make")
+    parser.add_argument("--out", type=Path, required=True, help="new folder to write them to")
+    parser.add_argument("--seed", type=int, default=0, help="number that decides the people")
     args = parser.parse_args(arguments)
     try:
         if args.count < 1:

@@ -1,4 +1,4 @@
-"""For `blender_side`: lamps."""
+"""Lamps, for `blender_side`."""
 
 import bpy
 import numpy as np

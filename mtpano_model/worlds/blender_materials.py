@@ -1,4 +1,4 @@
-"""For `blender_side`: materials from what the scene says of them."""
+"""Blender materials from those of a scene, for `blender_side`."""
 
 import bpy
 

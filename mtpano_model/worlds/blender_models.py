@@ -1,4 +1,4 @@
-"""For `blender_side`: models from files, once each, with a node that tints them."""
+"""Imports each model file once, with a node that tints it, for `blender_side`."""
 
 import bpy
 import numpy as np

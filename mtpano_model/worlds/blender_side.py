@@ -7,8 +7,8 @@ Requests come as lines of JSON on standard input, one reply follows each on stan
     {"do": "picture", "view": V, "file": F, "samples": S, "seed": K}     linear RGB -> F.npz
 
 A view has "position" (x, y, z) and "world_from_camera" (3x3, columns: right, down, forward).
-Models stay in memory from one scene to the next. Besides the `blender_*` files beside it, it needs
-Blender alone, nothing of ours.
+Models stay in memory from one scene to the next. It imports the other `blender_*` files and
+Blender, but nothing else of mtpano.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Where a robot's camera may be: heights, tilts and free places, and what of itself it sees."""
+"""Finds camera poses of a robot: heights, tilts and free places."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class View:
         return np.asarray(level @ pitch_matrix(self.pitch) @ roll_matrix(self.roll))
 
     def as_json(self) -> dict[str, Any]:
-        """What the renderer needs."""
+        """The view as `blender_side` takes it."""
         return {
             "position": self.position,
             "world_from_camera": self.world_from_camera().tolist(),
@@ -52,7 +52,7 @@ class View:
 
 
 def is_worth_a_picture(depth: NDArray[np.floating], label: NDArray[np.uint8], style: str) -> bool:
-    """Whether depth [H, W] is that of a camera in the open, not of one stuck in something.
+    """Whether depth [H, W] in metres shows a camera in free space, not one inside an object.
 
     The camera's own carrier does not count, however near it is.
     """

@@ -1,4 +1,4 @@
-"""Furniture: which models there are, what they are and how large."""
+"""The catalogue of furniture models: their roles, classes and sizes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def open_catalogue(
     """Models of a furniture folder: *.sh3f libraries, or files named by its own models.csv.
 
     unpacked: where libraries are unpacked to, once; people: another folder with a models.csv,
-    which joins them and is split by itself. MtpanoError where nothing usable is found.
+    which joins them and is split by itself. MtpanoError if no complete model is found.
     """
     if (folder / OWN_TABLE).is_file():
         found = _own_models(folder)
@@ -95,7 +95,10 @@ def open_catalogue(
     roles: dict[str, list[Model]] = {}
     _add(roles, found, split)
     if not any(roles.values()):
-        raise MtpanoError(f"no model of {folder} is complete: files or textures are missing")
+        raise MtpanoError(
+            f"no model of {folder} is complete, since files or textures are missing: copy or "
+            "install it again"
+        )
     if people is not None:
         _add(roles, _people(people), split)
     return Catalogue(roles)
@@ -111,13 +114,13 @@ def _add(
 
 
 def _people(folder: Path) -> dict[str, tuple[bool, list[Model]]]:
-    """What `anny_people` made, if it did."""
+    """The people in a folder of `anny_people`; empty if it is missing or unfinished."""
     if (folder / OWN_TABLE).is_file():
         return _own_models(folder)
     log.info(
-        "%s %s: people come from the furniture's libraries alone; %s",
+        "%s %s: only people of the furniture libraries are used; %s",
         folder,
-        f"has no {OWN_TABLE}, so it was not finished" if folder.is_dir() else "does not exist",
+        f"has no {OWN_TABLE}, so that it is not complete" if folder.is_dir() else "does not exist",
         "remove it, and `./run worlds` makes people with anny"
         if folder.is_dir()
         else "`./run worlds` makes more people with anny",

@@ -1,4 +1,4 @@
-"""CREDITS.md of a rendered folder: of what its worlds really hold."""
+"""Writes CREDITS.md of a rendered folder, for the models in its worlds."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ def write_drive_bag(folder: Path, entries: list[dict[str, Any]], target: Path) -
     entries: index lines with `camera_position_m`, `world_from_camera` and `base_xy_heading`.
     Odometry is that of base_link, on the floor below the camera, in odom, which is the world; its
     twist is in base_link, by central differences. The camera's pose on the robot follows from
-    both, so it goes to /tf. /truth/depth is 16UC1, millimetres along the ray. MtpanoError where
+    both, so it goes to /tf. /truth/depth is 16UC1, millimetres along the ray. MtpanoError if
     the library `rosbags` is missing or the disk refuses.
     """
     rosbag2 = needed_module("rosbags.rosbag2", "writing a bag")

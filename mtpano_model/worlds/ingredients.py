@@ -1,4 +1,4 @@
-"""Where the things that worlds are made of lie: furniture, skies, computed textures."""
+"""Finds the ingredients of worlds on disk: Blender, furniture, people and skies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DEBIAN = Path("/usr/share/sweethome3d/furniture")
 class Ingredients:
     """blender: the Python that has bpy; furniture: a folder of libraries; skies: name -> file.
 
-    people: where those made by `anny_people` lie, if they were made.
+    people: the folder of `anny_people`, if it was made.
     """
 
     blender: Path
@@ -32,12 +32,12 @@ class Ingredients:
     people: Path | None = None
 
     def skies_of(self, split: Split) -> list[str]:
-        """Names of the skies of one side that are there; Blender brings its own."""
+        """Names of the available skies of one side of the split; Blender has some of its own."""
         return [name for name in SKIES[split] if name in self.skies or name.startswith("bpy:")]
 
 
 def find_ingredients(blender: Path | None, furniture: Path | None) -> Ingredients:
-    """What `./run worlds` prepared, or what the caller names; MtpanoError says what is missing.
+    """The ingredients of `./run worlds`, or those that are given; MtpanoError if any is missing.
 
     The environment is MTPANO_WORLDS_VENV, or .venv-worlds in this checkout.
     """
@@ -48,8 +48,9 @@ def find_ingredients(blender: Path | None, furniture: Path | None) -> Ingredient
         furniture = next((p for p in (store / "furniture", _DEBIAN) if p.is_dir()), None)
         if furniture is None:
             raise MtpanoError(
-                "there is no furniture: install Debian's package sweethome3d-furniture, or name a "
-                "folder of *.sh3f libraries in --furniture (`./run worlds` fetches them on Debian)"
+                "no furniture was found: install Debian's package sweethome3d-furniture, or name "
+                "a folder of *.sh3f libraries in --furniture (`./run worlds` fetches them on "
+                "Debian)"
             )
     return Ingredients(
         blender or environment / "bin" / "python",

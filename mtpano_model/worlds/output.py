@@ -23,27 +23,26 @@ PLANS = "worlds"
 class Output:
     """A folder that one process writes to. A view counts once its line is in the index.
 
-    MtpanoError where the folder is in use, cannot be written, or holds a seed with other settings.
+    MtpanoError if the folder is in use, cannot be written, or holds a seed with other settings.
     """
 
     def __init__(self, folder: Path, seed: int, settings: dict[str, Any]):
         self.folder = folder
         self._writing = Lock()
-        try:
+        with writing(folder):
             (folder / PLANS).mkdir(parents=True, exist_ok=True)
             self._lock = (folder / ".lock").open("w")
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise MtpanoError(
-                f"another process is rendering into {folder}: wait, or give another --out"
-            ) from error
-        except OSError as error:
-            raise MtpanoError(f"cannot write to {folder}: {error.strerror}") from error
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise MtpanoError(
+                    f"another process is rendering into {folder}: wait, or give another --out"
+                ) from error
         self._check_recipe(seed, settings)
         self.views = {entry["name"]: entry for entry in self._read_index()}
 
     def close(self) -> None:
-        """Let others write."""
+        """Release the folder's lock."""
         self._lock.close()
 
     def is_finished(self, world: str) -> bool:
@@ -98,7 +97,7 @@ class Output:
 
 
 def read_entries(folder: Path) -> list[dict[str, Any]]:
-    """The index of a rendered folder; MtpanoError where there is none."""
+    """The index of a rendered folder; MtpanoError if there is none."""
     path = folder / INDEX
     if not path.is_file():
         raise MtpanoError(f"{path} does not exist: give a folder that mtpano render wrote")
@@ -106,7 +105,9 @@ def read_entries(folder: Path) -> list[dict[str, Any]]:
 
 
 def writable(folder: Path) -> AbstractContextManager[None]:
-    """Turn what the disk says into one sentence."""
+    """Turn an OSError within the context into a MtpanoError."""
     return writing(
-        folder, "make room or mend its permissions and start again, what is in its index is whole"
+        folder,
+        "free some disk space or change its permissions, and start again; the views in its "
+        "index are complete",
     )

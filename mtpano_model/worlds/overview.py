@@ -1,4 +1,4 @@
-"""A rendered folder at a glance: a sheet of its views, and how they are spread."""
+"""An overview of a rendered folder: a sheet of its views, and histograms."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _QUANTITIES = {
 def overview(folder: Path, beside: Path | None = None, count: int = 48) -> str:
     """Write FOLDER/overview.jpg and FOLDER/spread.png; returns percentiles as a Markdown table.
 
-    beside: another folder of rooms to compare with. MtpanoError where there is no index.
+    beside: another folder of rooms to compare with. MtpanoError if there is no index.
     """
     entries = read_entries(folder)
     spreads = [(folder.name, _spread(folder, entries))]

@@ -13,7 +13,7 @@ _PER_AREA = {"home": 30.0, "warehouse": 250.0, "garage": 150.0, "workshop": 90.0
 
 
 def add_people(f: Furnisher) -> None:
-    """None in half of the worlds; in the others more in larger rooms."""
+    """Add people to half of the worlds, more to larger rooms."""
     if not f.chance(_SHARE):
         return
     area = sum(room.area for room in f.plan.rooms)

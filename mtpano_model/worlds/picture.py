@@ -1,4 +1,4 @@
-"""From linear light to the picture that a camera would give."""
+"""Turns linear light into the picture of a camera: exposure, tone curve, noise and caps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blender in a process of its own, asked for truth and pictures of saved scenes."""
+"""Runs Blender in a process of its own, which renders truth and pictures of saved scenes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RenderError(Exception):
 
 
 def check_blender(python: Path) -> str:
-    """Version of the bpy that an interpreter has; MtpanoError where it has none."""
+    """Version of an interpreter's bpy; MtpanoError if it cannot load bpy."""
     if not python.is_file():
         raise MtpanoError(
             f"{python} does not exist: worlds are rendered by Blender in an environment of its "
@@ -54,7 +54,7 @@ def check_blender(python: Path) -> str:
 
 
 class Renderer:
-    """One Blender process; `log` takes what it says."""
+    """One Blender process; its output goes to the file `log`."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Renderer:
             )
 
     def open(self, folder: Path) -> None:
-        """Build the scene saved in a folder; RenderError where that fails."""
+        """Build the scene saved in a folder; RenderError if that fails."""
         self._ask(
             do="open",
             folder=str(folder),

@@ -1,4 +1,4 @@
-"""What the camera sees of its own carrier: a tripod, a mast on a base, a walking robot's back."""
+"""The camera's carrier, as far as it sees it: a tripod, a mast on a base, a walking robot."""
 
 from __future__ import annotations
 

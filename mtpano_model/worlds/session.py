@@ -1,4 +1,4 @@
-"""Rendering many worlds: several Blender processes, resumable, one view lost at most by a kill."""
+"""Renders many worlds with several Blender processes; a kill loses at most one view of each."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _WORLDS_A_PROCESS = 150  # then Blender starts anew: its memory grows with every
 
 
 class Session:
-    """Worlds into an output folder. on_view is called after every stored view."""
+    """Renders worlds into an output folder. on_view is called after every stored view."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Session:
                 try:
                     self._render_world(renderer, *item)
                 except RenderError as error:
-                    log.warning("%s is left out: %s", self._name(*item), error)
+                    log.warning("%s is skipped: %s", self._name(*item), error)
                     self.output.finish(self._name(*item), {"failed": str(error)})
                     rendered = _WORLDS_A_PROCESS
                 rendered += 1
@@ -139,7 +139,7 @@ class Session:
             world.plan, world.scene, random.Random(seed), self.settings.drive_seconds
         )
         if drive is None:
-            log.warning("%s is left out: it has too little free floor for a drive", world.name)
+            log.warning("%s is skipped: it has too little free floor for a drive", world.name)
             return
         names = [f"{world.name}-{index:04d}" for index in range(len(drive.views))]
         for index, (name, view) in enumerate(zip(names, drive.views, strict=True)):

@@ -1,4 +1,4 @@
-"""Taking one view: truth, picture, and what the index says about it."""
+"""Renders one view: truth, picture, and its line of the index."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mtpano_model.worlds.world import World
 
 @dataclass(frozen=True)
 class Settings:
-    """What decides how a seed's views look; size is (rows, columns)."""
+    """Settings that change the views of a seed; size: (H, W)."""
 
     size: tuple[int, int]
     split: Split
@@ -53,9 +53,9 @@ def shoot(
     settings: Settings,
     frame: int | None = None,
 ) -> Shot | None:
-    """Render a view of the opened world; None where the camera is stuck in something.
+    """Render a view of the opened world; None if the camera is inside an object.
 
-    frame: number of a drive's frame, which is taken wherever it is.
+    frame: number of a drive's frame, which is rendered in any case.
     """
     axes = view.world_from_camera()
     view = dataclasses.replace(view, rig=draw_rig(rng, view.position[2], axes, view.position))
@@ -73,7 +73,7 @@ def shoot(
 
 
 def describe(world: World, view: View, settings: Settings) -> dict[str, Any]:
-    """What the index says about where a view was taken and of what."""
+    """Facts of the index about a view's place and content."""
     room = world.plan.rooms[view.room]
     axes = view.world_from_camera()
     ceiling = room.ceiling(view.position[0], view.position[1])
@@ -101,7 +101,7 @@ def describe(world: World, view: View, settings: Settings) -> dict[str, Any]:
 
 
 def statistics(millimetres: Any, semantic: Any, rgb: Any) -> dict[str, Any]:
-    """Figures that the index keeps, so that a set can be looked over without opening it."""
+    """Figures for the index, so that a set can be searched without opening its pictures."""
     known = millimetres[millimetres > 0] / 1000
     return {
         "invalid_fraction": round(float((millimetres == 0).mean()), 4),
@@ -114,7 +114,7 @@ def statistics(millimetres: Any, semantic: Any, rgb: Any) -> dict[str, Any]:
 
 
 def about(world: World) -> dict[str, Any]:
-    """What --verify compares the views with: planes and known objects of a world."""
+    """Planes and known objects of a world, with which --verify compares its views."""
     return {
         "kind": world.plan.kind,
         "rooms": [

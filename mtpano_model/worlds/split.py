@@ -1,4 +1,4 @@
-"""What is held out: the first quarter of each kind of ingredient never meets training."""
+"""Holds out the first quarter of each kind of ingredient from training."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class TexturePool:
         return self._names[kind]
 
     def get(self, name: str) -> Texture:
-        """The texture, with FOLDER/NAME.png made if need be; OSError where that fails.
+        """The texture, with FOLDER/NAME.png made if need be; OSError if that fails.
 
         FOLDER/NAME.txt keeps its size, so that it is computed once.
         """

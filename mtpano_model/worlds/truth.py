@@ -1,4 +1,4 @@
-"""What a view's files hold: depth, normals, classes and why a pixel has no depth.
+"""A view's ground-truth files: depth, normals, classes, and why a pixel has no depth.
 
 NAME_depth.png   uint16, millimetres along the pixel's ray, 0 without depth or beyond 65.534 m
 NAME_far.png     only where needed: uint16, millimetres beyond 65.535 m (to 131 m), 0 elsewhere
@@ -39,7 +39,7 @@ class Truth:
         return self.millimetres > 0
 
     def cover(self, pixels: NDArray[np.bool_], why: int) -> None:
-        """Take the truth away where the picture shows something else."""
+        """Remove the truth of pixels, bool [H, W], whose picture shows something else."""
         self.millimetres[pixels] = 0
         self.normals[pixels] = GREY
         self.semantic[pixels] = 0

@@ -48,17 +48,19 @@ class _Found:
 
 
 def verify(folder: Path, limit: int | None = None) -> tuple[str, bool]:
-    """A report on the views of a folder, and whether all is as it should be.
+    """A report on the views of a folder, and whether every check passed.
 
     Floors, walls and ceilings are flat to 1 mm; stored normals agree with those of the depth; pixel
     centres and left and right are where the formulas say; all columns agree at the poles; the
-    picture has no step where its ends meet. MtpanoError where the folder holds no views.
+    picture has no step where its ends meet. MtpanoError if the folder holds no views.
     """
     entries = [e for e in read_entries(folder) if (folder / PLANS / f"{e['room']}.json").is_file()]
     if limit is not None:
         entries = entries[:: max(1, len(entries) // limit)][:limit]
     if not entries:
-        raise MtpanoError(f"{folder} has no view of a finished world yet")
+        raise MtpanoError(
+            f"{folder} has no view of a finished world yet: render it to its end first"
+        )
     found = _Found()
     for entry in entries:
         plan = json.loads((folder / PLANS / f"{entry['room']}.json").read_text(encoding="utf-8"))

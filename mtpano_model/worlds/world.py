@@ -1,4 +1,4 @@
-"""One world from its name: everything that is decided before the renderer starts."""
+"""Makes one world from its name: everything that is decided before the renderer starts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ REVISION = 4  # of what a seed gives; part of every recipe
 
 @dataclass
 class World:
-    """A planned world. rng: where its random numbers go on, for the views."""
+    """A planned world. rng: its random numbers, which continue with the views."""
 
     name: str
     plan: Plan
@@ -36,7 +36,7 @@ class World:
 
 @dataclass(frozen=True)
 class Stock:
-    """What worlds of one side of the split may be made of."""
+    """The ingredients of worlds of one side of the split."""
 
     split: Split
     catalogue: Catalogue
@@ -44,7 +44,7 @@ class Stock:
     skies: Sequence[str]
 
     def fingerprint(self) -> str:
-        """Changes with what there is to choose from, and so with what a seed gives."""
+        """A digest of the ingredients, which decide what a seed gives."""
         names = [*sorted(self.catalogue.models()), *sorted(self.skies)]
         return hashlib.sha1("\n".join(names).encode()).hexdigest()[:12]
 

@@ -38,7 +38,7 @@ class Composing:
         self.size = rig.panorama_size
 
     def check(self, topic: str, picture: Pixels) -> None:
-        """BadPicture where a picture has not the size of its lenses' calibration."""
+        """BadPicture if a picture has not the size of its lenses' calibration."""
         for lens in self.rig.lenses:
             if lens.topic != topic or lens.camera is None:
                 continue

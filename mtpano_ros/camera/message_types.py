@@ -16,7 +16,7 @@ _EXPECTED = "expected Image, CompressedImage, FFMPEGPacket or CompressedVideo"
 def picture_type(topic: str, published: list[str]) -> Any:
     """The class of the messages to take from a topic that is published with these types.
 
-    None where nobody publishes it. MtpanoError where none of them is for pictures, or its package
+    None where nobody publishes it. MtpanoError if none of them is for pictures, or its package
     is not installed.
     """
     name = next((one for one in PICTURE_TYPES if one in published), None)

@@ -8,7 +8,7 @@ from mtpano_ros.camera.source import ImageSource, Source
 
 
 def open_source(rig: str, transport: str) -> tuple[Source, list[str]]:
-    """The source, and what is odd about the rig; MtpanoError where its file is refused.
+    """The source, and what is odd about the rig; MtpanoError if its file is refused.
 
     rig: path of a rig file, may be empty. transport: the parameter image_transport.
     """

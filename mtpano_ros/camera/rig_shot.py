@@ -36,7 +36,7 @@ class LensPicture:
         return header_of(self._message)
 
     def open(self) -> Picture:
-        """Decode it, whatever its shape; BadPicture where that cannot be."""
+        """Decode it, whatever its shape; BadPicture if that cannot be."""
         if self._video is None:
             return read_lens(self._message)
         return lens_picture(self._video)

@@ -29,7 +29,7 @@ _SLOWEST_POLL = 0.1  # seconds
 
 
 class RigSource(Source):
-    """A rig. MtpanoError where a lens has no topic."""
+    """A rig. MtpanoError if a lens has no topic."""
 
     def __init__(self, rig: Rig) -> None:
         super().__init__()

@@ -79,7 +79,7 @@ class Shot(ABC):
 
     @abstractmethod
     def open(self, lenient: bool, needed: Callable[[Size], Size]) -> Panorama:
-        """Decode it; BadPicture where that cannot be.
+        """Decode it; BadPicture if that cannot be.
 
         lenient: take panoramas that are not 2:1. needed: the least (H, W) that is of use, given the
         picture's own.

@@ -153,7 +153,7 @@ class ImuSource(AttitudeSource):
 def open_attitude_source(
     node: Node, transforms: Transforms, parameters: Parameters, classes: ClassSet
 ) -> AttitudeSource:
-    """What `level` names; MtpanoError where the model cannot tell."""
+    """What `level` names; MtpanoError if the model cannot tell."""
     if parameters.level == "imu":
         return ImuSource(node, transforms, parameters.attitude.imu_matrix)
     if parameters.level == "tf":

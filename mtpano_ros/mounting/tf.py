@@ -10,6 +10,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.time import Time as ClockTime
 
+from mtpano_model.errors import on_one_line
 from mtpano_model.robot.transforms import (
     NotYet,
     Transform,
@@ -89,19 +90,14 @@ class _Tf2:
             found = self._buffer.lookup_transform(target, source, moment)
         except tf2_ros.ExtrapolationException as error:
             past = "into the past" in str(error)
-            raise (TransformError if past else NotYet)(_words(error)) from None
+            raise (TransformError if past else NotYet)(on_one_line(str(error))) from None
         except tf2_ros.TransformException as error:
-            raise NotYet(_words(error)) from None
+            raise NotYet(on_one_line(str(error))) from None
         # Of static ones alone the newest has the time 0.
         return transform_of(found), seconds_of(found.header.stamp) or float("inf")
 
     def close(self) -> None:
         self._listener.unregister()
-
-
-def _words(error: Exception) -> str:
-    """Its text in one line: it quotes frames, whose names others chose."""
-    return " ".join(str(error).split())[:300]
 
 
 class _SmallBuffer:
@@ -139,7 +135,7 @@ class _SmallBuffer:
 
 
 def transform_of(message: TransformStamped) -> Transform:
-    """TransformError where its rotation is none."""
+    """TransformError if its rotation is none."""
     rotation, translation = message.transform.rotation, message.transform.translation
     return make_transform(
         np.array([rotation.x, rotation.y, rotation.z, rotation.w]),

@@ -32,7 +32,7 @@ class Camera:
     model: a key of PROJECTIONS. size: (H, W). focal: (fx, fy) and center: (cx, cy) in pixels.
     shape: the model's own parameters. distortion: radtan (k1 k2 p1 p2 k3 k4 k5 k6, at least four)
     for pinhole and omni, k1 to k4 for equidistant. field_of_view: degrees of the cone that the
-    lens sees, None: all that the model and the picture hold. MtpanoError where a value cannot be.
+    lens sees, None: all that the model and the picture hold. MtpanoError if a value cannot be.
     """
 
     model: str

@@ -101,7 +101,7 @@ def camera_from_ros(
 
     size: (height, width), both of the whole sensor. k: the nine of the 3x3 matrix, row by row.
     binning: (binning_x, binning_y), 0 as 1. roi: (y_offset, x_offset, height, width), zeros: all.
-    The lens that comes back is that of the picture delivered, cut and binned. MtpanoError where
+    The lens that comes back is that of the picture delivered, cut and binned. MtpanoError if
     the camera says that it is not calibrated, or has a skew.
     """
     if len(k) != 9 or not k[0] or not k[4]:

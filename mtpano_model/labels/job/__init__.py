@@ -2,6 +2,6 @@
 
 A job is the labelling of one store. Its pictures are cut into a fixed number of tasks by the hash
 of their names (`plan`); a `worker` labels one task at a time, an engine (`local`, `slurm`,
-`ray_core`) hands tasks to workers. All that has to outlive a process stands beside the store, in
+`ray_core`) hands tasks to workers. What must survive a process is kept beside the store, in
 STORE/tasks.
 """

@@ -23,9 +23,9 @@ from mtpano_model.labels.request import LabelRequest, worker_share
 def label_in_tasks(
     request: LabelRequest, source: PanoramaSource, open_all: Callable[[LabelRequest], Opened]
 ) -> Outcome | None:
-    """Label what is missing with `request.on`, or as `request.worker`.
+    """Label the unfinished tasks, on the engine `request.on` or as the worker `request.worker`.
 
-    None where the tasks were handed to a batch system. MtpanoError where a task was given up, or
+    None if the tasks were submitted to a batch system. MtpanoError if a task was given up or
     nothing can be labelled at all.
     """
     share = worker_share(request.worker) if request.worker is not None else None
@@ -50,7 +50,7 @@ def label_in_tasks(
 
 
 def _from_own_share(plan: Plan, worker: int, workers: int) -> Sequence[int]:
-    """All that is undone, the worker's own share first, then those of the next workers."""
+    """The unfinished tasks: the worker's own share first, then those of the next workers."""
     start = worker * plan.tasks // workers
     return sorted(plan.undone(), key=lambda task: (task - start) % plan.tasks)
 
@@ -72,7 +72,8 @@ def _collect(
         outcome.labelled = len(names.refresh()) - held
     if failed:
         raise MtpanoError(
-            f"{len(failed)} tasks failed, the first, {failed[0].task}, because {failed[0].reason}; "
-            f"{outcome.labelled} panoramas were labelled: mend the cause and run it again"
+            f"{len(failed)} tasks failed, the first, {failed[0].task}, because "
+            f"{failed[0].reason}; {outcome.labelled} panoramas were labelled: fix the cause and "
+            "run the command again"
         )
     return outcome

@@ -1,4 +1,4 @@
-"""Where the tasks of a labelling job may run: this machine, SLURM or Ray."""
+"""The engines that run the tasks of a labelling job: this machine, SLURM or Ray."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SLURM_ELEMENTS = 16
 
 
 def check_engine(spec: str) -> tuple[str, int | None]:
-    """Name and number of workers of `--on`; MtpanoError where it is no engine."""
+    """Name and number of workers of `--on`; MtpanoError if it does not name an engine."""
     name, colon, text = spec.partition(":")
     if name not in ("local", "slurm", "ray"):
         raise MtpanoError(f"unknown engine '{spec}': expected local:N, slurm:N or ray")
@@ -31,9 +31,9 @@ def check_engine(spec: str) -> tuple[str, int | None]:
 def open_engine(spec: str, command: Sequence[str]) -> Engine:
     """The engine of `--on`: local, slurm or ray, or with a number of workers, such as local:4.
 
-    Without one, local has as many as the machine has processors, slurm 16, ray what it has room
-    for. command: what a SLURM array element runs. MtpanoError for anything else; that an engine is
-    not installed it says itself when it runs.
+    Without a number, local starts one worker per CPU, slurm 16, and ray as many as fit on the
+    cluster. command: what a SLURM array element runs. MtpanoError for anything else. An engine
+    that is not installed raises it only in `run`.
     """
     name, count = check_engine(spec)
     if name == "ray":

@@ -1,4 +1,4 @@
-"""What the processes of a job share, and the interface of an engine."""
+"""The data that the processes of a job share, and the interface of an engine."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Opened(NamedTuple):
 
 @dataclass(frozen=True)
 class Job:
-    """The labelling of one store, as every process of it is told; it can be pickled.
+    """Describes the labelling of one store to its processes; it can be pickled.
 
     open: loads the teachers and finds the pictures, in a worker. digest: of what it opens.
     limit: panoramas in the store at which to stop. threads: CPU threads of a worker.
-    gpu: whether each worker is to have a GPU of its own, None: where the machine has some.
+    gpu: whether each worker needs a GPU of its own; None: if the machine has any.
     """
 
     plan: Plan
@@ -50,8 +50,8 @@ class Job:
 class TaskEnd:
     """How a task ended.
 
-    done: its marker is there. full: the store has reached the job's limit. busy: another process
-    works on it. failed: it was given up. stopped: nothing can be labelled, `reason` says why.
+    done: its marker is written. full: the store has reached the job's limit. busy: another process
+    labels it. failed: it was given up. stopped: nothing can be labelled; `reason` says why.
     """
 
     task: int
@@ -62,7 +62,7 @@ class TaskEnd:
 
 
 def given_up(job: Job, task: int, why: str) -> TaskEnd:
-    """The end of a task whose worker died too often, which is told and noted."""
+    """The end of a task whose workers died too often; logs it and writes its .failed file."""
     reason = f"its worker died {ATTEMPTS} times, the last time: {why}"
     log.warning("task %d is given up: %s", task, reason)
     job.plan.write(task, "failed", {"reason": reason})
@@ -70,13 +70,13 @@ def given_up(job: Job, task: int, why: str) -> TaskEnd:
 
 
 class Engine(Protocol):
-    """Something that runs tasks. waits: until they are done; a batch system only takes them."""
+    """Runs tasks. waits: whether `run` waits for their ends; a batch system only queues them."""
 
     waits: bool
 
     def run(self, job: Job, tasks: Sequence[int]) -> Iterator[TaskEnd]:
-        """Label the tasks, and tell of each as it ends.
+        """Label the tasks, and yield the end of each.
 
-        MtpanoError where the engine is not here.
+        MtpanoError if the engine is not installed.
         """
         ...

@@ -67,7 +67,7 @@ class _Run:
         return not self._full and bool(self._waiting or self._later)
 
     def start(self, slot: int) -> None:
-        """A process; it says nothing until it has its first task."""
+        """Start a process, which sends nothing before its first task."""
         ours, theirs = get_context("spawn").Pipe()
         process = get_context("spawn").Process(
             target=serve, args=(self._job, theirs, slot), daemon=True
@@ -77,7 +77,7 @@ class _Run:
         self._processes.append(_Process(process, ours, slot))
 
     def step(self) -> Iterator[TaskEnd]:
-        """Hand out tasks, wait for something to happen, and tell of it."""
+        """Hand out tasks, wait for the next event, and yield the tasks that ended."""
         now = time.monotonic()
         self._waiting.extend(task for due, task in self._later if due <= now)
         self._later = [(due, task) for due, task in self._later if due > now]
@@ -99,7 +99,7 @@ class _Run:
                 yield from self._ended(end)
 
     def stop(self) -> None:
-        """End the processes, wherever they are: the store and the notes bear it."""
+        """Kill the processes at any point of their work: the store and the notes stay valid."""
         for worker in self._processes:
             worker.pipe.close()
             worker.process.terminate()
@@ -132,14 +132,14 @@ class _Run:
         self._early = 0 if note.get("at") else self._early + 1
         if self._early >= ATTEMPTS:
             raise MtpanoError(
-                f"{ATTEMPTS} workers died one after another before they had a picture, the last "
-                f"time: {why}; see what they say above, or try it in one process, without --on"
+                f"{ATTEMPTS} workers died one after another before their first picture, the last "
+                f"time: {why}; see their messages above, or run it in one process, without --on"
             )
         self._attempts[task] += 1
         if self._attempts[task] >= ATTEMPTS:
             yield given_up(self._job, task, why)
         else:
-            log.warning("a worker died at task %d (%s): the task is taken again", task, why)
+            log.warning("a worker died at task %d (%s): the task starts again", task, why)
             self._waiting.appendleft(task)
         if self._waiting or self._later:
             self.start(worker.slot)
@@ -149,12 +149,12 @@ def _tell(pipe: Connection, task: int | None) -> None:
     try:
         pipe.send(task)
     except OSError:
-        log.debug("a worker is gone")
+        log.debug("a worker no longer reads its pipe")
 
 
 def _cause(status: int | None) -> str:
     if status is None:
-        return "it hung"
+        return "it did not respond"
     if status < 0:
         return f"killed by {signal.Signals(-status).name}"
     return f"it ended with status {status}"

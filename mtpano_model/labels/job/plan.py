@@ -1,8 +1,8 @@
-"""How a job is cut into tasks, and the files that say how far they are.
+"""The division of a job into tasks, and the files that record their progress.
 
     STORE/tasks/plan.json        number of tasks, and a digest of what is labelled and how
     STORE/tasks/000017.done      marker of a finished task, written last: skipped pictures and why
-    STORE/tasks/000017.running   who labels it, since when, at which picture
+    STORE/tasks/000017.running   which process labels it, since when, at which picture
     STORE/tasks/000017.failed    why it was given up
 
 Task n writes the store's shards `shard-n-*`; the store's writer lock is the lock of the task.
@@ -31,14 +31,15 @@ MOST_TASKS_ASKED = 100_000
 _PANORAMAS = 16  # of a task at least, where that leaves enough tasks
 _FEWEST_TASKS = 16
 _ADVICE = (
-    "make room or check the permissions, then run the same command again; the store itself is whole"
+    "free some disk space or check the permissions, then run the same command again; the store "
+    "itself is complete"
 )
 
 
 def usual_tasks(panoramas: int, whole_reading: bool = False) -> int:
-    """Number of tasks for so many panoramas: many more than workers, none of them tiny.
+    """Number of tasks for a number of panoramas: many more than workers, but none of them tiny.
 
-    whole_reading: each task reads all of the source, as that of a video does; so there are few.
+    whole_reading: each task reads the whole source (a video), so that there should be few tasks.
     """
     wanted = max(_FEWEST_TASKS, 0 if whole_reading else -(-panoramas // _PANORAMAS))
     return max(1, min(wanted, panoramas, MOST_TASKS))
@@ -62,7 +63,7 @@ class Plan:
         return self.root / "tasks"
 
     def file(self, task: int, state: str) -> Path:
-        """The file that says that a task is "done", "running" or "failed"."""
+        """Path of the file that marks a task as "done", "running" or "failed"."""
         return self.folder / f"{task:06d}.{state}"
 
     def is_done(self, task: int) -> bool:
@@ -74,7 +75,7 @@ class Plan:
         return [task for task in range(self.tasks) if not self.is_done(task)]
 
     def facts(self, task: int, state: str) -> dict[str, Any]:
-        """What the file of a state says; nothing where it is missing or being written."""
+        """Contents of the file of a state; empty if it is missing or being written."""
         try:
             with open_regular(self.file(task, state)) as file:
                 facts = parse_json(file.read())
@@ -83,7 +84,7 @@ class Plan:
         return facts if isinstance(facts, dict) else {}
 
     def write(self, task: int, state: str, facts: dict[str, Any]) -> None:
-        """MtpanoError where the disk refuses."""
+        """Write the file of a state; MtpanoError if it cannot be written."""
         with writing(self.folder, _ADVICE):
             write_json(self.file(task, state), facts)
 
@@ -98,10 +99,10 @@ class Plan:
         return skipped if isinstance(skipped, dict) else {}
 
     def retry_unfinished(self, names: StoreNames) -> None:
-        """Take again the tasks in which pictures were skipped, for what was wrong may be mended,
-        and those whose panoramas are no longer in the store.
+        """Reopen the tasks that skipped pictures, since the cause may be fixed by now, and those
+        whose panoramas are no longer in the store.
 
-        names: of the store, refreshed.
+        names: names of the panoramas in the store, just read.
         """
         for task in range(self.tasks):
             if not self.is_done(task):
@@ -109,7 +110,7 @@ class Plan:
             facts = self.facts(task, "done")
             held, left = facts.get("held"), names.held_by(task)
             if isinstance(held, int) and left < held:
-                log.warning("task %d is taken again: of its %d panoramas %d are left", task, held,
+                log.warning("task %d starts again: of its %d panoramas %d are left", task, held,
                             left)  # fmt: skip
                 self.remove(task, "done")
             elif facts.get("skipped"):
@@ -125,19 +126,19 @@ def read_plan(root: Path) -> Plan | None:
     if type(tasks) is not int or not 1 <= tasks <= MOST_TASKS_ASKED:
         raise MtpanoError(
             f"{path} is damaged (tasks {tasks}): delete the folder 'tasks' and run the same "
-            "command again, what is in the store stays"
+            "command again; the panoramas in the store are kept"
         )
     return Plan(root, tasks)
 
 
 @contextlib.contextmanager
 def joined(root: Path, usual: int, wanted: int | None, digest: str) -> Iterator[Plan]:
-    """The plan of the job on a store, made or renewed where need be, held as long as one works.
+    """The plan of the job on a store, made or renewed if needed, and locked inside the context.
 
-    usual: number of tasks where neither `wanted` nor an earlier plan says otherwise.
-    digest: of what is labelled and how. Where it differs from the plan's, or the wanted number of
-    tasks does, the finished tasks are taken again: what they hold is not labelled again.
-    MtpanoError where that would be needed while other processes work on the present plan.
+    usual: number of tasks if neither `wanted` nor an earlier plan gives one.
+    digest: `LabelRequest.digest`. If it or the wanted number of tasks differs from the plan's, the
+    finished tasks are checked again; panoramas in the store are not labelled again.
+    MtpanoError if the plan would have to be renewed while other processes use it.
     """
     if wanted is not None and not 1 <= wanted <= MOST_TASKS_ASKED:
         raise MtpanoError(f"--tasks {wanted}: expected 1 to {MOST_TASKS_ASKED}")
@@ -163,7 +164,7 @@ def joined(root: Path, usual: int, wanted: int | None, digest: str) -> Iterator[
 
 
 def _agreed(root: Path, wanted: int | None, digest: str) -> Plan | None:
-    """The present plan, if it serves."""
+    """The present plan, if it has this number of tasks and this digest."""
     plan = read_plan(root)
     if plan is None or wanted not in (None, plan.tasks):
         return None
@@ -179,7 +180,7 @@ def _renew(root: Path, usual: int, wanted: int | None, digest: str) -> None:
     if earlier is not None:
         log.info(
             "%s: the pictures, the settings or the number of tasks are not those of the last run: "
-            "every task is looked at again, and what the store holds is kept", root,
+            "every task is checked again, and the panoramas in the store are kept", root,
         )  # fmt: skip
     with writing(plan.folder, _ADVICE):
         for state in ("done", "failed", "running"):
@@ -190,7 +191,7 @@ def _renew(root: Path, usual: int, wanted: int | None, digest: str) -> None:
 
 @contextlib.contextmanager
 def only_driver(plan: Plan) -> Iterator[None]:
-    """MtpanoError where another `mtpano label --on` hands out the tasks of this store."""
+    """MtpanoError if another `mtpano label --on` hands out the tasks of this store."""
     with (plan.folder / "driver.lock").open("wb") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def serve(job: Job, pipe: Connection, slot: int) -> None:
-    """Label the tasks that come through the pipe until there is no more."""
+    """Label the tasks that come through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the driver's to answer
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     pin_gpu(job.gpu, slot)
@@ -29,10 +29,10 @@ def serve(job: Job, pipe: Connection, slot: int) -> None:
 
 
 def label_task(job: Job, task: int, at_hand: list[Any]) -> TaskEnd:
-    """One task by this process's worker, which is made at the first and kept in `at_hand`.
+    """Label one task with this process's worker, which the first task makes and `at_hand` keeps.
 
-    An error that no one foresaw, or a teacher's, ends the process: what it leaves behind, such as a
-    GPU in an undefined state, harms no other picture, and the picture at hand is noted with the
+    An unexpected error, or a teacher's, ends the process, so that what it leaves behind, such as a
+    GPU in an undefined state, affects no other picture. The picture at hand is noted with the
     reason.
     """
     from mtpano_model.labels.asking import TeacherFailed
@@ -69,7 +69,7 @@ def note_of(at_hand: list[Any]) -> Any:
 
 
 def pin_gpu(wanted: bool | None, slot: int) -> None:
-    """Leave this process one GPU, the slot-th in turn; before torch looks for them."""
+    """Let this process see one GPU only, the slot-th in turn; call it before torch finds them."""
     if wanted is False:
         return
     import torch

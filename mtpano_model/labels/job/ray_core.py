@@ -21,7 +21,7 @@ _AT_HAND: list[Any] = []  # the worker of this process of Ray's; Ray uses a proc
 
 
 class RayEngine:
-    """`count`: tasks at a time at most, None: as many as the cluster has room for."""
+    """count: largest number of tasks at a time; None: as many as fit on the cluster."""
 
     waits = True
 
@@ -29,7 +29,7 @@ class RayEngine:
         self._count = count
 
     def run(self, job: Job, tasks: Sequence[int]) -> Iterator[TaskEnd]:
-        """As `Engine.run`; MtpanoError where Ray is missing or its cluster does not answer."""
+        """As `Engine.run`; MtpanoError if Ray is missing or its cluster does not answer."""
         ray = connected(self._count)
         gpus = bool(ray.cluster_resources().get("GPU")) if job.gpu is None else job.gpu
         remote = ray.remote(
@@ -59,8 +59,7 @@ class RayEngine:
 
 
 def _stop(ray: Any, futures: list[Any]) -> None:
-    """End the tasks, wherever they are; first so that their workers can say it is no picture's
-    fault."""
+    """End the tasks, wherever they are; first in a way that lets their workers blame no picture."""
     for force in (False, True):
         for future in futures:
             ray.cancel(future, force=force)
@@ -69,7 +68,7 @@ def _stop(ray: Any, futures: list[Any]) -> None:
 
 
 def _label(job: Job, task: int) -> TaskEnd:
-    """In a process of Ray's."""
+    """Label a task in a process of Ray's."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     if _AT_HAND and _AT_HAND[0].job != job:
         _AT_HAND.clear()
@@ -81,7 +80,7 @@ def _result(ray: Any, future: Any, task: int, job: Job) -> TaskEnd:
         return ray.get(future)
     except ray.exceptions.RayTaskError as error:  # before our code had the task
         raise MtpanoError(
-            f"a worker of Ray cannot take a task ({_cause(error)}): install the same mtpano on "
+            f"a worker of Ray cannot run a task ({_cause(error)}): install the same mtpano on "
             "every node"
         ) from error
     except (ray.exceptions.RayError, OSError) as error:
@@ -90,6 +89,6 @@ def _result(ray: Any, future: Any, task: int, job: Job) -> TaskEnd:
 
 
 def _cause(error: BaseException) -> str:
-    """What Ray's error says at its end: before it are the frames of a traceback."""
+    """The last line of Ray's error, which follows the frames of a traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip(" ^~")]
     return (lines[-1] if lines else type(error).__name__)[:300]

@@ -1,4 +1,4 @@
-"""How far a labelling job is, read from the files beside its store."""
+"""Reports the progress of a labelling job from the files beside its store."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mtpano_model.labels.job.plan import Plan, read_plan
 
 @dataclass(frozen=True)
 class JobState:
-    """Tasks by state. lost: a worker died at it and nobody has taken it again yet.
+    """Tasks by state. lost: their worker died, and no other has started them again.
 
-    skipped: of finished tasks, picture and reason. failed: task and reason.
+    skipped: pictures of finished tasks, and why. failed: tasks that were given up, and why.
     """
 
     tasks: int
@@ -28,7 +28,7 @@ class JobState:
 
 
 def job_state(root: Path) -> JobState:
-    """MtpanoError where there is no store, or it was never cut into tasks."""
+    """State of the job on a store; MtpanoError if it is no store or was not labelled in tasks."""
     if not (root / "tasks").is_dir():
         read_meta(root)  # says what is wrong where it is no store at all
     if (plan := read_plan(root)) is None:
@@ -56,7 +56,7 @@ def job_state(root: Path) -> JobState:
 
 
 def status_text(root: Path) -> str:
-    """What `--status` prints."""
+    """The text that `--status` prints."""
     state, plan = job_state(root), read_plan(root)
     assert plan is not None
     taken = len(state.done) + len(state.running) + len(state.lost) + len(state.failed)
@@ -71,12 +71,12 @@ def status_text(root: Path) -> str:
             f"running: task {task} at '{facts.get('at')}', process {facts.get('pid')} on "
             f"{facts.get('host')} since {facts.get('since')}"
         )
-    lines += [f"lost: task {task}, the next run takes it again" for task in state.lost]
+    lines += [f"lost: task {task}, the next run starts it again" for task in state.lost]
     return "\n".join(lines)
 
 
 def failed_text(root: Path) -> str:
-    """What `--failed` prints: tasks that were given up and pictures that were skipped, and why."""
+    """The text of `--failed`: tasks that were given up, pictures that were skipped, and why."""
     state = job_state(root)
     lines = [f"task {task}: {reason}" for task, reason in state.failed.items()]
     lines += [f"skipped {name}: {reason}" for name, reason in state.skipped.items()]
@@ -84,7 +84,7 @@ def failed_text(root: Path) -> str:
 
 
 def _is_locked(plan: Plan, task: int) -> bool:
-    """Whether a process writes the task's shard."""
+    """Whether a process is writing the task's shard."""
     try:
         with (plan.root / f".writer-{task}.lock").open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -9,12 +9,12 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mtpano_model.errors import MtpanoError, writing
+from mtpano_model.errors import MtpanoError, on_one_line, writing
 from mtpano_model.labels.job.job import Job, TaskEnd
 
 
 class SlurmEngine:
-    """Submits `count` array elements. command: what each runs, less its share `--worker K/N`.
+    """Submits `count` array elements. command: what each runs, without its share `--worker K/N`.
 
     Partition, account and time limit come from the environment, as sbatch reads it
     (SBATCH_PARTITION, SBATCH_ACCOUNT, SBATCH_TIMELIMIT and so on).
@@ -29,8 +29,8 @@ class SlurmEngine:
         """As `Engine.run`; MtpanoError without SLURM, or while an earlier array still labels."""
         if shutil.which("sbatch") is None:
             raise MtpanoError(
-                "'--on slurm' finds no command 'sbatch': run it on a machine that submits to "
-                "SLURM, or use --on local:N"
+                "'--on slurm' needs the command 'sbatch', which is missing: run it on a machine "
+                "that submits to SLURM, or use --on local:N"
             )
         note = job.plan.folder / "slurm.id"
         _refuse_a_second(note)
@@ -39,7 +39,7 @@ class SlurmEngine:
             script.write_text(self._script(job, min(self._count, len(tasks))), encoding="utf-8")
         done = _run("sbatch", "--parsable", str(script))
         if done.returncode:
-            why = _words(done.stderr) or f"exit status {done.returncode}"
+            why = on_one_line(done.stderr) or f"exit status {done.returncode}"
             raise MtpanoError(
                 f"sbatch refused {script} ({why}): set what it asks for in the environment, such "
                 "as SBATCH_PARTITION"
@@ -48,8 +48,9 @@ class SlurmEngine:
         numbers = re.findall("^([0-9]+)(?:;.*)?$", done.stdout, re.MULTILINE)
         if not numbers:
             raise MtpanoError(
-                f"sbatch took {script} and named no job ('{_words(done.stdout)}'): see `squeue "
-                "--me` whether there is one, and make sbatch answer to --parsable"
+                f"sbatch accepted {script} but printed no job number "
+                f"('{on_one_line(done.stdout)}'): check `squeue --me` for the job, and that sbatch "
+                "supports --parsable"
             )
         with writing(note):
             note.write_text(numbers[-1], encoding="utf-8")
@@ -89,17 +90,13 @@ def _refuse_a_second(note: Path) -> None:
 
 
 def _run(*command: str) -> subprocess.CompletedProcess[str]:
-    """What a command of SLURM answers, whatever bytes it prints."""
+    """Run a command of SLURM; undecodable bytes of its output are replaced."""
     try:
         return subprocess.run(
             command, capture_output=True, text=True, errors="replace", check=False
         )
     except OSError as error:
         raise MtpanoError(
-            f"'{command[0]}' cannot be run ({error.strerror}): mend SLURM's installation here, or "
-            "use --on local:N"
+            f"'{command[0]}' cannot be run ({error.strerror}): repair SLURM's installation here, "
+            "or use --on local:N"
         ) from error
-
-
-def _words(text: str) -> str:
-    return " ".join(text.split())[:300]

@@ -23,9 +23,9 @@ log = logging.getLogger(__name__)
 
 
 class Worker:
-    """Holds the teachers, and labels the tasks that it is given.
+    """Holds the teachers, and labels one task after another.
 
-    MtpanoError where what the job names cannot be opened, or another job is on its store.
+    MtpanoError if the job's pictures or teachers cannot be opened, or another job uses its store.
     """
 
     def __init__(self, job: Job):
@@ -39,8 +39,7 @@ class Worker:
         self.note: RunningNote | None = None  # of the task at hand
 
     def label(self, task: int) -> TaskEnd:
-        """Label what is missing of a task; MtpanoError where that cannot go on, as with a full
-        disk."""
+        """Label the pictures that a task lacks; MtpanoError if it cannot go on (full disk)."""
         plan = self.job.plan
         try:
             writer = StoreWriter(plan.root, self._meta, task, names=self._names)
@@ -62,7 +61,7 @@ class Worker:
         return end
 
     def task_of(self, name: str) -> int:
-        """`plan.task_of`, remembered: a worker asks for every name once a task."""
+        """`plan.task_of`, cached, since a worker needs it for every name once per task."""
         if name not in self._tasks_of_names:
             self._tasks_of_names[name] = task_of(name, self.job.plan.tasks)
         return self._tasks_of_names[name]
@@ -105,11 +104,10 @@ class _Share(Collection[str]):
 
 
 class RunningNote:
-    """STORE/tasks/NNNNNN.running: it is left behind where a worker dies, and tells at what.
+    """STORE/tasks/NNNNNN.running: a worker that dies leaves it behind, with the picture at hand.
 
-    Only the holder of the task's lock writes it, be it from a signal's handler (hence the lock that
-    one thread may take twice). A worker that ends by itself, or because whoever
-    gave it the task is gone, blames no picture.
+    Only the holder of the task's lock writes it, also from a signal handler (hence the reentrant
+    lock). A worker that ends by itself, or because its driver is gone, blames no picture.
     """
 
     def __init__(self, plan: Plan, task: int):
@@ -129,21 +127,21 @@ class RunningNote:
         self._write(at=None)
 
     def at(self, name: str) -> None:
-        """This picture is at hand."""
+        """Note the picture at hand."""
         self._write(at=name)
 
     def died(self, why: str) -> None:
-        """The process is about to end because of the picture at hand."""
+        """Note that the process ends because of the picture at hand."""
         self._write(why=why)
         self._closed = True
 
     def leave(self) -> None:
-        """The process is about to end, for no fault of the picture at hand."""
+        """Note that the process ends, but not because of the picture at hand."""
         self._write(at=None)
         self._closed = True
 
     def close(self) -> None:
-        """The task is finished, or put back."""
+        """Remove the note: the task is finished, or another worker may take it."""
         with self._lock:
             self._closed = True
             self._path.unlink(missing_ok=True)
@@ -157,7 +155,7 @@ class RunningNote:
     def given_up(self) -> list[Skipped]:
         """Pictures at which too many workers died, and why."""
         return [
-            Skipped(name, f"its worker died {len(whys)} times at it, the last time: {whys[-1]}")
+            Skipped(name, f"{len(whys)} workers died at this picture, the last time: {whys[-1]}")
             for name, whys in self._deaths.items()
             if self.is_given_up(name)
         ]

@@ -40,7 +40,7 @@ def checkpoint(teacher: str, source: str | None, usual: str) -> dict[str, Any]:
 
 
 def fill(teacher: str, model: torch.nn.Module, state: dict[str, Any]) -> None:
-    """Load a state dict; MtpanoError where it is not this network's, every tensor of it."""
+    """Load a state dict; MtpanoError if it is not this network's, every tensor of it."""
     wanted = model.state_dict()
     missing = sorted(set(wanted) - set(state))
     wrong = [k for k in wanted if k in state and state[k].shape != wanted[k].shape]
@@ -66,7 +66,7 @@ def on_canvas(values: Tensor, size: Size) -> Tensor:
 
 
 def check_facing(teacher: str, normals: Tensor) -> None:
-    """MtpanoError where normals [1, 3, H, W], optical, do not look at the camera as all that is
+    """MtpanoError if normals [1, 3, H, W], optical, do not look at the camera as all that is
     seen does: they are in another frame than the one they were turned from."""
     height, width = normals.shape[-2:]
     towards = -rays_like(normals, height, width)[0]

@@ -16,7 +16,7 @@ def set_of_labels(id2label: Mapping[int, str], source: str) -> str:
     """The class set a segmenter speaks: the one of its size that begins with the same name.
 
     Names of ADE20K's classes differ between publishers ("wall", "wall;brick"), so only the start of
-    the first is compared. MtpanoError where none fits.
+    the first is compared. MtpanoError if none fits.
     """
     for name in available_class_sets():
         known = load_class_set(name)

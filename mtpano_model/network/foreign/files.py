@@ -19,7 +19,7 @@ from mtpano_model.errors import MtpanoError, one_line
 def read_pickle(file: Path, expected: str) -> Any:
     """What a PyTorch file holds, read with weights_only, so that no code in it can run.
 
-    expected: what the file should have been, for the messages. MtpanoError where it is missing,
+    expected: what the file should have been, for the messages. MtpanoError if it is missing,
     truncated, or holds more than tensors and plain values.
     """
     if not file.is_file():
@@ -47,7 +47,7 @@ def _short(error: Exception) -> str:
 def read_state(file: Path) -> dict[str, Any]:
     """The state dict of a .pth or .safetensors file, and plain values that stand beside it.
 
-    MtpanoError where it is missing, damaged or no state dict.
+    MtpanoError if it is missing, damaged or no state dict.
     """
     if file.suffix == ".safetensors":
         try:
