@@ -158,6 +158,30 @@ def test_what_is_unknown_stays_so_and_spoils_nothing(finish: NormalsFinish) -> N
     assert (np.abs(np.log(after[known] / depth[known])) < 0.1).all()
 
 
+def test_inputs_may_be_read_only_of_any_layout_and_are_left_as_they_are(
+    finish: NormalsFinish,
+) -> None:
+    _, normals, _ = room()
+    depth, kept = bowed(), normals.copy()
+    plain = finish(depth, normals)
+    np.testing.assert_array_equal(depth, bowed())
+    np.testing.assert_array_equal(normals, kept)
+    strided = np.moveaxis(np.ascontiguousarray(np.moveaxis(normals, 0, -1)), -1, 0)
+    for harmless in (np.asfortranarray(depth), depth.astype(np.float64), depth.copy()):
+        harmless.flags.writeable = False
+        np.testing.assert_array_equal(finish(harmless, strided), plain)
+
+
+@pytest.mark.parametrize("size", [(1, 2), (2, 4), (3, 6), (65, 130), (66, 132)])
+def test_grids_of_any_size_stay_finite(finish: NormalsFinish, size: tuple[int, int]) -> None:
+    normals = -np.moveaxis(rays(*size), -1, 0)
+    depth = np.random.default_rng(0).lognormal(1, 1, size).astype(np.float32)
+    after = finish(depth, normals)
+    assert after.shape == size
+    assert np.isfinite(after).all()
+    np.testing.assert_allclose(finish(np.full(size, 2.0), normals), 2, rtol=1e-5)
+
+
 def test_numba_and_numpy_agree() -> None:
     pytest.importorskip("numba")
     rng = np.random.default_rng(0)

@@ -65,9 +65,8 @@ class NormalsFinish:
         """Metres [h, w] and normals [3, h, w] of any length -> metres [h, w]; NaN stays NaN."""
         height, width = depth.shape
         if self._ray.shape[1:] != depth.shape:
-            self._ray = np.ascontiguousarray(np.moveaxis(rays(height, width), -1, 0))
-        depth = np.ascontiguousarray(depth, np.float32)
-        normals = np.ascontiguousarray(normals, np.float32)
+            self._ray = _loopable(np.moveaxis(rays(height, width), -1, 0))
+        depth, normals = _loopable(depth), _loopable(normals)
         degree = width / 360
         tolerance = np.float32(np.exp(_STEEPEST / degree))
         with np.errstate(all="ignore"):
@@ -93,6 +92,11 @@ class NormalsFinish:
             np.tile(_chebyshev(steps), (rounds, 1)),
         )  # fmt: skip
         return found
+
+
+def _loopable(values: Floats) -> Floats:
+    """As the compiled loops need them. They write nothing into it, but refuse read-only arrays."""
+    return np.require(values, np.float32, ["C", "W"])
 
 
 def _chebyshev(steps: int) -> Floats:
