@@ -236,13 +236,19 @@ def test_the_rule_reaches_every_way_to_a_frame(
     np.testing.assert_array_equal(frame(rules).normals[near], frame(None).normals[near])
 
 
+@pytest.mark.parametrize("adjusted", [False, True])
 @pytest.mark.parametrize("compiled", [False, None])
 def test_what_a_gpu_tail_has_enlarged_is_finished_on_the_networks_grid(
-    tmp_path: Path, compiled: bool | None
+    tmp_path: Path, compiled: bool | None, adjusted: bool
 ) -> None:
     """So it is the same depth, and costs no more, whichever tail a graph has."""
     large = (2 * SIZE[0], 2 * SIZE[1])
     host = read_model_info(write_fake_model(tmp_path / "m.onnx", SIZE, decoder_stride=1))
+    correction = Correction(host.classes, MetricScale(None), SIZE)
+
+    def level(answer: Answer, size: tuple[int, int]) -> Answer:
+        return correction(answer, size, LEVEL, 0.0, with_confidence=True).answer
+
     given = outputs("cpu")
     expected = Postprocessor(host, compiled)(given, large).depth
     enlarged = {
@@ -251,7 +257,8 @@ def test_what_a_gpu_tail_has_enlarged_is_finished_on_the_networks_grid(
         "labels": np.zeros((1, *large), np.uint8),
     }
     info = replace(host, tail="gpu", output_size=large)
-    found = Postprocessor(info, compiled)(enlarged, large).depth
+    adjust = level if adjusted else None
+    found = Postprocessor(info, compiled)(enlarged, large, adjust=adjust).depth
     # Reducing what was enlarged blurs the corners between walls by a quarter of a pixel.
     off = np.abs(found / expected - 1)
     assert np.quantile(off, 0.95) < 0.005

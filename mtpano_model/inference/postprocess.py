@@ -130,10 +130,14 @@ class Postprocessor:
         """
         depth, bad = finite_or_nan(self._array_of(outputs, DEPTH))
         vectors, bad_vectors = finite_or_nan(self._array_of(outputs, NORMALS))
-        array, grid = self._array_of(outputs, SEMSEG), depth.shape[1:]
+        array = self._array_of(outputs, SEMSEG)
         labels, bad_labels = self._ids(array)
         low = labels
         frame.non_finite = bad + bad_vectors + bad_labels
+        bend = rules.depth_finish == "normals"
+        if bend:
+            depth = _on_grid(depth, self._finishing_grid(depth))
+        grid = depth.shape[1:]
         maps = {}
         for task in self._info.tasks:
             if task.optional and task.kind == "value" and task.finished_name in wanted:
@@ -144,10 +148,11 @@ class Postprocessor:
         if labels.shape != grid:
             labels = resize_nearest(labels, grid)
             logits = None if logits is None else _on_grid(logits, grid)
-        raw = None
-        if rules.depth_finish == "normals":
-            raw, depth = depth[0], self._bent(depth, vectors)
-        planes = np.concatenate([depth, _on_grid(vectors, grid)])
+        vectors = _on_grid(vectors, grid)
+        raw = depth[0] if bend else None
+        if bend:
+            depth = self._bent(depth, vectors)
+        planes = np.concatenate([depth, vectors])
         answer = adjust(Answer(planes, labels, logits, maps, raw), frame.size)
         for name, values in answer.maps.items():
             resize_linear(values, frame.size, _extra(frame, name, frame.size))
@@ -218,14 +223,18 @@ class Postprocessor:
         return bad + bad_vectors
 
     def _bent(self, depth: Floats, vectors: Floats) -> Floats:
-        """Depth [1, h, w] finished by normals [3, h', w'], on depth's grid or the network's.
-
-        A GPU tail may have enlarged them, which adds nothing and would cost several times as much.
-        """
+        """Depth [1, h, w] finished by normals [3, h', w'], on `_finishing_grid`."""
         if self._finish is None:
             self._finish = NormalsFinish(self._compiled)
-        grid = min(depth.shape[1:], self._info.input_size)
+        grid = self._finishing_grid(depth)
         return self._finish(_on_grid(depth, grid)[0], _on_grid(vectors, grid))[None]
+
+    def _finishing_grid(self, depth: Floats) -> tuple[int, ...]:
+        """Depth's (H, W), or the network's if that is coarser.
+
+        A GPU tail may have enlarged depth, which adds nothing and would cost several times as much.
+        """
+        return min(depth.shape[1:], self._info.input_size)
 
     def _fill_planes(
         self,
