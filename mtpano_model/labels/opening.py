@@ -78,7 +78,7 @@ def open_source(request: LabelRequest) -> PanoramaSource:
     if request.topic is not None or request.every != 1:
         raise MtpanoError(
             "--topic and --every choose among a bag's pictures, and "
-            f"{request.input or request.data} is no bag: leave them out"
+            f"{request.input or request.data} is not a bag: leave them out"
         )
     if request.input is not None:
         return FolderPanoramas(request.input)
