@@ -57,7 +57,7 @@ class Composing:
         return self._narrow
 
     def fill(self, pictures: Mapping[str, Pixels], order: Order, out: Pixels) -> NDArray[np.bool_]:
-        """Write the network's picture into out [H, W, 3]; returns where lenses look, bool [H, W]."""
+        """Write the network's picture into out [H, W, 3]; returns where any looks, [H, W]."""
         if order not in self._network:
             self._network[order] = Composer(
                 self.rig, self._network_size, self._exposure, order=order

@@ -151,7 +151,7 @@ class RigSource(Source):
         self._around.deliver(shot)
 
     def _mounted(self, parts: dict[str, LensPicture]) -> Mount:
-        """The panorama's pose in the frame of the first lens that delivered, always the same one."""
+        """The panorama's pose in the frame of one lens: the first that delivered, from then on."""
         assert self._composing is not None
         lenses = {lens.topic: lens for lens in reversed(self._composing.rig.lenses)}
         if self._parent not in lenses:

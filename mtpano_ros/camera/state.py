@@ -6,7 +6,7 @@ silent          topics of a rig that deliver nothing
 apart           topics of a rig whose stamps do not match the others'
 unseen_share    share of the panorama's pixels that no lens sees, 0 to 1
 notes           remarks on the last picture, which is used nevertheless
-moments_<what>  of a rig: complete, incomplete; late and superseded count single pictures
+moments_<what>  of a rig: together (complete), incomplete; late and superseded count single pictures
 packets_<what>  of video: fed = shown + waiting (for a key frame) + damaged + late + refused
                 (B frames) + empty; gaps
 """
