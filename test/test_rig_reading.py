@@ -276,7 +276,10 @@ def lens(**changes) -> dict:
         ("[" * 5000, "is not YAML"),
         (lens(intrinsics=[10**400, 1, 1, 1]), "intrinsics is too large"),
         (lens(intrinsics=[0.6, 1.1, 1e-300, 1e-300, 1, 1]), "no resolution that a lens can have"),
-        (lens(model="pinhole", intrinsics=[9, 9, 1, 1], distortion=[1e-320, 0, 0, 0]), "correct the"),
+        (
+            lens(model="pinhole", intrinsics=[9, 9, 1, 1], distortion=[1e-320, 0, 0, 0]),
+            "correct the",
+        ),
         (lens(rotation=[10**400, 0, 0]), "rotation is"),
         ({**lens(), "rotation": np.diag([2, 2, 2]).tolist()}, "yaml: rotation is .*orthonormal"),
         (lens(position=[float("inf"), 0, 0]), r"'front' has position \[inf"),
