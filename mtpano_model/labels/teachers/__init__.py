@@ -13,26 +13,26 @@ from mtpano_model.last_resort import TRACEBACK
 if TYPE_CHECKING:
     from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
 
-# name: (module, class, what NAME:SOURCE may name)
-TEACHERS: dict[str, tuple[str, str, str]] = {
-    "moge2": ("moge", "MoGe2", "model.pt or a repository of the hub"),
-    "moge2-normals": ("moge", "MoGe2Normals", "model.pt or a repository of the hub"),
-    "moge3": ("moge", "MoGe3", "model.pt or a repository of the hub"),
-    "metric-anything": ("moge", "MetricAnything", "model.pt or a repository of the hub"),
-    "depth-anything": ("depth_anything", "DepthAnythingMetric", "folder or hub repository"),
-    "da3metric": ("depth_anything3", "DepthAnything3Metric", "folder or hub repository"),
-    "dap": ("dap", "DAP", "model.pth or .safetensors"),
-    "da2": ("da2", "DA2", "folder or hub repository"),
-    "da360": ("da360", "DA360", "DA360_*.pth"),
-    "pager": ("pager", "PaGeR", "folder or hub repository"),
-    "unik3d": ("unik3d", "UniK3D", "hub repository"),
-    "mask2former": ("segmenters", "Mask2Former", "folder or hub repository"),
-    "eomt": ("segmenters", "EoMT", "folder or hub repository"),
-    "oneformer": ("segmenters", "OneFormer", "folder or hub repository"),
-    "segformer": ("segmenters", "SegFormer", "folder or hub repository"),
-    "ade20k32": ("ade20k32", "Ade20k32", ".tflite file"),
-    "pd-bridgenet": ("pd_bridgenet", "PDBridgeNetTeacher", "checkpoint, .onnx file or 'default'"),
-    "oracle": ("oracle", "Oracle", "nothing"),
+# name: (module, class); docs/labels.md has the sources of each.
+TEACHERS: dict[str, tuple[str, str]] = {
+    "moge2": ("moge", "MoGe2"),
+    "moge2-normals": ("moge", "MoGe2Normals"),
+    "moge3": ("moge", "MoGe3"),
+    "metric-anything": ("moge", "MetricAnything"),
+    "depth-anything": ("depth_anything", "DepthAnythingMetric"),
+    "da3metric": ("depth_anything3", "DepthAnything3Metric"),
+    "dap": ("dap", "DAP"),
+    "da2": ("da2", "DA2"),
+    "da360": ("da360", "DA360"),
+    "pager": ("pager", "PaGeR"),
+    "unik3d": ("unik3d", "UniK3D"),
+    "mask2former": ("segmenters", "Mask2Former"),
+    "eomt": ("segmenters", "EoMT"),
+    "oneformer": ("segmenters", "OneFormer"),
+    "segformer": ("segmenters", "SegFormer"),
+    "ade20k32": ("ade20k32", "Ade20k32"),
+    "pd-bridgenet": ("pd_bridgenet", "PDBridgeNetTeacher"),
+    "oracle": ("oracle", "Oracle"),
 }
 
 
@@ -56,7 +56,7 @@ def open_teacher(
     name, _, source = spec.partition(":")
     if name not in TEACHERS:
         raise MtpanoError(f"unknown teacher '{name}': {did_you_mean(name, TEACHERS)}")
-    module, kind, _ = TEACHERS[name]
+    module, kind = TEACHERS[name]
     teacher = getattr(import_module(f"mtpano_model.labels.teachers.{module}"), kind)
     if getattr(teacher, "noncommercial", False) and not noncommercial:
         raise MtpanoError(
