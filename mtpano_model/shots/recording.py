@@ -43,6 +43,15 @@ def is_recording(path: Path) -> bool:
     return any(map(_is_storage, names)) and not suffixes.intersection(PICTURE_SUFFIXES)
 
 
+def refuse_bag_options(place: object, topic: str | None, every: int) -> None:
+    """MtpanoError if options of a bag are given for `place`, which is none."""
+    if topic is not None or every != 1:
+        raise MtpanoError(
+            f"--topic and --every choose among a bag's pictures, and {place} is not a bag: leave "
+            "them out"
+        )
+
+
 def recording_name(path: Path) -> str:
     """The name of the bag's folder, also for a file in it, so that both give the same names."""
     path = path.resolve()

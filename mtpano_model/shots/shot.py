@@ -18,7 +18,7 @@ from mtpano_model.pictures.size import Size
 from mtpano_model.rig.panoramas import RigPanoramas
 from mtpano_model.rig.reading import read_rig
 from mtpano_model.shots.bag import BagPicture, find_images, read_pictures
-from mtpano_model.shots.recording import is_recording
+from mtpano_model.shots.recording import is_recording, refuse_bag_options
 from mtpano_model.shots.rig import RigMoment, RigMoments
 
 MOST_EVERY = 10**9  # islice takes no more than a word of the machine
@@ -72,11 +72,7 @@ def open_shots(
         found = find_images(place, topic)
         pictures = islice(read_pictures(place, found.topic), 0, None, every)
         return Shots(-(-found.count // every), _of_bag(pictures, allow_non_2to1))
-    if topic is not None or every != 1:
-        raise MtpanoError(
-            f"--topic and --every choose among a bag's pictures, and {readable(place)} is not a "
-            "bag: leave them out"
-        )
+    refuse_bag_options(readable(place), topic, every)
     paths = find_pictures(place)
     return Shots(len(paths), _of_files(paths, allow_non_2to1))
 
