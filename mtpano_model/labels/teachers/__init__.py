@@ -45,8 +45,8 @@ def open_teacher(
 ) -> Teacher | PanoramaTeacher:
     """A teacher by NAME or NAME:SOURCE, e.g. `moge2` or `segformer:/models/segformer-b5`.
 
-    class_set: what its classes are turned into. device: as of `torch_device`, or of an .onnx model
-    the engine's: its auto may find a GPU that torch does not. scale_drift: of the oracle's depth, a
+    class_set: class set of its labels. device: as of `torch_device`; for an .onnx model that of the
+    engine, whose auto may find a GPU that torch does not. scale_drift: of the oracle's depth, per
     patch. noncommercial: whether teachers may be opened whose licence forbids commercial use.
     MtpanoError for an unknown name, a source that cannot be read, a library that is missing, or a
     licence that was not agreed to.
@@ -60,8 +60,8 @@ def open_teacher(
     teacher = getattr(import_module(f"mtpano_model.labels.teachers.{module}"), kind)
     if getattr(teacher, "noncommercial", False) and not noncommercial:
         raise MtpanoError(
-            f"teacher '{name}' is licensed under {teacher.license}, and so may be what it labels: "
-            "give --noncommercial if you use it so"
+            f"teacher '{name}' is licensed under {teacher.license}, which may also hold for its "
+            "labels: give --noncommercial if your use is non-commercial"
         )
     if name == "oracle":
         return teacher(class_set, scale_drift)
@@ -75,10 +75,10 @@ def open_teacher(
             raise
         raise MtpanoError(
             f"teacher '{spec}' cannot be opened ({one_line(error)}): see docs/labels.md for the "
-            f"weights and the package it needs; {TRACEBACK}=1 shows where"
+            f"weights and the package it needs; {TRACEBACK}=1 shows the traceback"
         ) from error
 
 
 def describe(teachers: Sequence[Teacher | PanoramaTeacher]) -> list[dict[str, str]]:
-    """What a store says about those who labelled it."""
+    """Description of the teachers in a store: name, tasks and licence of each."""
     return [{"name": t.name, "tasks": " ".join(t.tasks), "license": t.license} for t in teachers]
