@@ -35,3 +35,12 @@ def parsed(
                 )
     refuse_addresses(vars(args).values(), words)
     return args
+
+
+def check_least(args: Any, least: int, *names: str) -> None:
+    """MtpanoError if one of these whole numbers of a command line is below `least`; None may be."""
+    for name in names:
+        value = getattr(args, name)
+        if value is not None and value < least:
+            flag = name.replace("_", "-")
+            raise MtpanoError(f"--{flag} {value} is too small: expected {least} or more")

@@ -192,7 +192,7 @@ def test_no_room_to_unpack_is_said(room, tmp_path, monkeypatch):
     else:
         full = lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device"))  # noqa: E731
         monkeypatch.setattr(tempfile.TemporaryDirectory, "__enter__", full)
-    with pytest.raises(MtpanoError, match=r"needs room in .*TMPDIR"):
+    with pytest.raises(MtpanoError, match=r"needs space in .*TMPDIR"):
         find_images(bag)
 
 
@@ -226,11 +226,11 @@ def damaged(tmp_path: Path, kind: str) -> Path:
     ("kind", "words"),
     [
         ("ros1", "is a bag of ROS 1: convert it with `rosbags-convert"),
-        ("cut.mcap", "was cut off; mend it with `mcap recover"),
-        ("cut.db3", r"cut off; mend it with `sqlite3 .*\.recover"),
+        ("cut.mcap", "was cut off; repair it with `mcap recover"),
+        ("cut.db3", r"cut off; repair it with `sqlite3 .*\.recover"),
         ("profile.mcap", "an MCAP of profile 'ros1', expected 'ros2'"),
         ("jsonschema.mcap", "a schema of kind"),
-        ("magic.mcap", "was cut off; mend it with `mcap recover"),
+        ("magic.mcap", "was cut off; repair it with `mcap recover"),
         ("zstd.db3", "the compressed file is damaged, copy it again"),
         ("empty.mcap", "it is empty"),
         ("empty.db3", "it is empty"),

@@ -14,9 +14,9 @@ from mtpano_model.errors import MtpanoError
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"limit": 0}, "limit 0 is too small"),
-        ({"pictures": -1}, "pictures -1 is too small: expected 0 or more"),
-        ({"roll_frames": -1}, "roll_frames -1 is too small"),
+        ({"limit": 0}, "--limit 0 is too small"),
+        ({"pictures": -1}, "--pictures -1 is too small: expected 0 or more"),
+        ({"roll_frames": -1}, "--roll-frames -1 is too small"),
         ({"card": Path("nowhere.md")}, "model card nowhere.md does not exist"),
         ({"card": Path(__file__)}, "not exactly one place.*metrics:rooms-all"),
         ({"out": Path(__file__) / "out"}, "cannot be written"),

@@ -150,7 +150,7 @@ def test_the_command_writes_charts_and_numbers(
         assert name in page
         assert cv2.imread(str(tmp_path / "out" / name)) is not None
     assert "yaw roll, 2 angles:" in capsys.readouterr().out
-    with pytest.raises(MtpanoError, match=r"rolls 0.*expected 1 or more"):
+    with pytest.raises(MtpanoError, match=r"--rolls 0 .*expected 1 or more"):
         run(Args(rooms, model=str(tmp_path / "net.safetensors"), rolls=0))
 
 

@@ -220,7 +220,7 @@ def test_a_folder_that_may_not_be_entered_is_named(monkeypatch):
         return stat(path, **named)
 
     monkeypatch.setattr(Path, "stat", refuse)
-    with pytest.raises(MtpanoError, match=r"'/closed/m.onnx' cannot be looked for \(Permission"):
+    with pytest.raises(MtpanoError, match=r"'/closed/m.onnx' cannot be searched for \(Permission"):
         find_model("/closed/m.onnx")
 
 

@@ -214,7 +214,7 @@ def test_killed_and_run_again_it_has_every_panorama_once(tmp_path):
         (["--input", "x", "--threads", "0"], "--threads 0: expected 1 to 1024"),
         (["--input", "x", "--root", "y"], "give it with --data, not --input"),
         (["--input", ".", "--every", "2"], "--topic and --every choose among a bag's pictures"),
-        (["--data", "rooms", "--root", "y", "--topic", "/a"], "and rooms is no bag"),
+        (["--data", "rooms", "--root", "y", "--topic", "/a"], "and rooms is not a bag"),
         (["--input", PICTURES, "--device", "foo"], "device 'foo' is not here: expected auto"),
         (
             ["--input", PICTURES, "--device", "cuda:99"],

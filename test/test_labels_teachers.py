@@ -193,7 +193,7 @@ def test_wrong_names_and_sources_say_what_is_right(tmp_path):
         open_teacher(f"ade20k32:{tmp_path / 'nothing.tflite'}", "indoor18")
     (tmp_path / "bad.tflite").write_bytes(b"no model")
     pytest.importorskip("ai_edge_litert")
-    with pytest.raises(MtpanoError, match="is no TFLite model"):
+    with pytest.raises(MtpanoError, match="is not a TFLite model"):
         open_teacher(f"ade20k32:{tmp_path / 'bad.tflite'}", "indoor18")
 
 

@@ -127,7 +127,7 @@ def test_dap_s_pickle_becomes_the_same_tensors_in_safetensors(tmp_path):
     ("command", "name", "content", "message"),
     [
         (["convert-weights", "dap"], "other.pth", {"x": torch.zeros(2)}, "has no tensor 'module."),
-        (["convert-released"], "cut.safetensors", b"nothing", "is truncated or no PyTorch"),
+        (["convert-released"], "cut.safetensors", b"nothing", "is truncated or not a PyTorch"),
         (["convert-released"], "list.pth", [1], "has no dictionary of tensors under the key"),
     ],
 )
@@ -168,7 +168,7 @@ def test_other_networks_weights_are_one_sentence(state, message):
     ("name", "content", "message"),
     [
         ("x.pth", None, "does not exist"),
-        ("x.pth", b"", "truncated or no PyTorch checkpoint"),
+        ("x.pth", b"", "truncated or not a PyTorch checkpoint"),
         ("x.safetensors", b"nothing", "cannot be read"),
         ("list.pth", [1], "has no tensors by name"),
         ("code.pth", {"a": print}, "holds more than tensors, and was not opened"),

@@ -199,9 +199,9 @@ def test_a_lens_that_sees_less_than_it_claims_is_said_once(model, pictures, tmp_
         lenses = Lenses(bot, RAW)
         for _ in range(2):
             lenses.process({**pictures, "back": narrow})
-        wait_until(lambda: bot.said("lens 'back' claims 200 degrees"))
-        assert len(bot.said("claims 200 degrees")) == 1
-        wait_until(lambda: "claims 200 degrees" in bot.message("camera"), 5)
+        wait_until(lambda: bot.said("lens 'back' has a field_of_view of 200 degrees"))
+        assert len(bot.said("field_of_view of 200 degrees")) == 1
+        wait_until(lambda: "field_of_view of 200 degrees" in bot.message("camera"), 5)
 
 
 def test_a_topic_of_another_type_is_said(model, pictures, tmp_path):
@@ -218,7 +218,7 @@ def test_a_topic_of_another_type_is_said(model, pictures, tmp_path):
     ("content", "words"),
     [
         ("image_width: 640\ncamera_matrix: {}\n", "expected `lenses`"),
-        ("lenses: [", "is no YAML"),
+        ("lenses: [", "is not YAML"),
         ("lenses: {a: {model: ds, size: 10x10, intrinsics: [0, 0.5, 5, 5, 5, 5]}}", "has no topic"),
         (None, "cannot read the rig file"),
     ],

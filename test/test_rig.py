@@ -253,7 +253,10 @@ def test_a_claim_beyond_the_model_is_told() -> None:
     camera = replace(LENSES["eucm"], shape=(0.1, 1.0))
     warning, _ = back_to_back(camera).warnings()
     limit = 2 * math.degrees(math.acos(-0.1 / 0.9))  # from the published condition z > -w d
-    assert f"'front' claims 200 degrees, but its calibration ends at {limit:.1f}" in warning
+    assert (
+        f"'front' has a field_of_view of 200 degrees, but its calibration ends at {limit:.1f}"
+        in warning
+    )
 
 
 EYE = np.eye(3)

@@ -101,7 +101,7 @@ def test_a_lens_that_sees_less_than_it_claims_is_told(moments) -> None:
     narrow = back_to_back(replace(TRUE.lenses[0].camera, field_of_view=180))
     pictures = rig_pictures(bundled("lab"), narrow)
     (first, second) = dark_rims(TRUE, pictures)
-    assert "'front' claims 200 degrees, but its picture is dark beyond 18" in first
+    assert "'front' has a field_of_view of 200 degrees, but its picture is dark beyond 18" in first
     assert "set field_of_view to 18" in second
     assert dark_rims(TRUE, moments[0]) == []
 

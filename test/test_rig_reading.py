@@ -242,7 +242,7 @@ def lens(**changes) -> dict:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("lenses: [", "is no YAML"),
+        ("lenses: [", "is not YAML"),
         ("[1, 2]", "holds list, expected a mapping"),
         ("", "holds NoneType"),
         ({"/**": {"ros__parameters": {}}}, r"keys /\*\*, expected `lenses`"),
@@ -271,12 +271,15 @@ def lens(**changes) -> dict:
         (camchain(T_cn_cnm1=[[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0] * 4]), "0, 0, 0, 1"),
         ({**camchain(), "cam1": None}, "cam1 has no intrinsics"),
         ({"kalibr": "nowhere.yaml"}, "nowhere.yaml"),
-        ("lenses: 2026-13-45", "is no YAML: month"),
-        ("lenses: 0x_", "is no YAML"),
-        ("[" * 5000, "is no YAML"),
+        ("lenses: 2026-13-45", "is not YAML: month"),
+        ("lenses: 0x_", "is not YAML"),
+        ("[" * 5000, "is not YAML"),
         (lens(intrinsics=[10**400, 1, 1, 1]), "intrinsics is too large"),
         (lens(intrinsics=[0.6, 1.1, 1e-300, 1e-300, 1, 1]), "no resolution that a lens can have"),
-        (lens(model="pinhole", intrinsics=[9, 9, 1, 1], distortion=[1e-320, 0, 0, 0]), "mend the"),
+        (
+            lens(model="pinhole", intrinsics=[9, 9, 1, 1], distortion=[1e-320, 0, 0, 0]),
+            "correct the",
+        ),
         (lens(rotation=[10**400, 0, 0]), "rotation is"),
         ({**lens(), "rotation": np.diag([2, 2, 2]).tolist()}, "yaml: rotation is .*orthonormal"),
         (lens(position=[float("inf"), 0, 0]), r"'front' has position \[inf"),

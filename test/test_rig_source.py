@@ -144,7 +144,7 @@ def test_a_lens_of_which_nothing_is_known_is_said_and_the_others_go_on(begin, mo
     wait_until(lambda: stage.source._composing)
     words = {
         "camera_info": "lens 'back' waits for its calibration on /back/camera_info",
-        "tf": "lens 'back': TF knows no transform from body to 'b'",
+        "tf": "lens 'back': TF has no transform from body to 'b'",
     }
     assert words[missing] in wait_until(lambda: stage.told)[0]
     assert words[missing] in stage.source.state.status()[1]

@@ -56,7 +56,7 @@ def test_a_lens_that_sees_less_is_said_again_after_a_pause(begin):
         for topic in rig.topics:
             stage.take(topic, picture(topic, pictures[topic], 10**9))
         stage.panorama()
-        assert "claims 220 degrees" in source.state.status()[1]
+        assert "field_of_view of 220 degrees" in source.state.status()[1]
         source.end()
 
 

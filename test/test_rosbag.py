@@ -121,7 +121,9 @@ def test_a_truncated_or_missing_bag_is_one_clear_error(tmp_path, pictures, stora
     bag = write_bag(tmp_path / "bag", {"/image": [raw(p) for p in pictures]}, storage)
     data = next(p for p in bag.iterdir() if p.suffix in (".db3", ".mcap"))
     data.write_bytes(data.read_bytes()[: data.stat().st_size // 2])
-    with pytest.raises(MtpanoError, match=r"cannot be read.*mend it with `(mcap recover|sqlite3)"):
+    with pytest.raises(
+        MtpanoError, match=r"cannot be read.*repair it with `(mcap recover|sqlite3)"
+    ):
         list(read_images(bag))
     with pytest.raises(MtpanoError, match="does not exist"):
         list(read_images(tmp_path / "nothing"))

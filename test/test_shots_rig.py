@@ -84,7 +84,7 @@ def test_a_moment_without_a_lens_goes_on_and_is_counted(
     half = [shot.open(SIZE).seen for shot in shots]
     assert [seen is None for seen in half] == [True, True, False, True, False, True]
     assert 0.3 < half[2].mean() < 0.7
-    assert "2 of 6 moments lack a lens, 4 are whole" in caplog.text
+    assert "2 of 6 moments lack a lens, 4 are complete" in caplog.text
 
 
 def test_a_lens_that_was_not_recorded_is_told(rig_file, pictures, tmp_path, caplog) -> None:

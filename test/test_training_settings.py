@@ -111,7 +111,9 @@ def test_more_mistakes(tmp_path: Path) -> None:
         parse_assignments(["optimizer.lr"])
     with pytest.raises(MtpanoError, match=r"'stages=\[\{height: 1' is not YAML \(expected ',' or"):
         parse_assignments(["stages=[{height: 1"])
-    with pytest.raises(MtpanoError, match="sets a part of 'optimizer', which another setting makes"):
+    with pytest.raises(
+        MtpanoError, match="sets a part of 'optimizer', which another setting makes"
+    ):
         parse_assignments(["optimizer=1", "optimizer.lr=2"])
     with pytest.raises(MtpanoError, match="is not HEIGHTxWIDTH"):
         parse("--size", "256")

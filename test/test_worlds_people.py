@@ -74,7 +74,10 @@ def test_a_stock_with_people_has_another_fingerprint(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("is_there", "sentence"),
-    [(False, "anny-people does not exist"), (True, "has no models.csv, so that it is not complete")],
+    [
+        (False, "anny-people does not exist"),
+        (True, "has no models.csv, so that it is not complete"),
+    ],
 )
 def test_without_them_the_library_s_people_stand_there_and_it_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, is_there: bool, sentence: str

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from mtpano_model.command_line import check_least
 from mtpano_model.errors import MtpanoError
 from mtpano_model.evaluation.ablation import VARIANTS, AblationConfig, Variant, run_ablation
 from mtpano_model.evaluation.ablation_report import write_ablation_report
 from mtpano_model.evaluation.ablation_times import variant_times
-from mtpano_model.pictures.output_size import parse_output_size
+from mtpano_model.pictures.size import parse_panorama_size
 
 
 @dataclass
@@ -48,13 +49,8 @@ def run(args: Args) -> int:
     from mtpano_model.torch_device import use_threads
 
     use_threads(args.threads)
-    size = parse_output_size(args.size)
-    if size is None or min(args.steps, args.batch, args.seeds) < 1:
-        raise MtpanoError(
-            f"size {args.size}, steps {args.steps}, batch {args.batch}, seeds {args.seeds}: "
-            "expected HEIGHTxWIDTH and numbers from 1 up"
-        )
-    height, width = size
+    height, width = parse_panorama_size(args.size)
+    check_least(args, 1, "steps", "batch", "seeds")
     config = AblationConfig(
         root=str(args.root),
         network=args.network,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from mtpano_model.command_line import check_least
 from mtpano_model.data.sources import DataName
 from mtpano_model.engine_names import Backend, Device, Precision
 from mtpano_model.errors import MtpanoError, writing
@@ -19,7 +20,7 @@ from mtpano_model.evaluation.report import metric_rows, write_report
 from mtpano_model.evaluation.runner import evaluate
 from mtpano_model.inference.postprocess_rules import DepthFinish
 from mtpano_model.metrics.protocols import find_protocol
-from mtpano_model.pictures.output_size import parse_output_size
+from mtpano_model.pictures.size import parse_panorama_size
 
 logger = logging.getLogger(__name__)
 
@@ -125,11 +126,8 @@ def run(args: Args) -> int:
 
 def _check(args: Args, card_key: str) -> None:
     """Refuse at once what would otherwise fail only after minutes of measuring."""
-    if args.limit is not None and args.limit < 1:
-        raise MtpanoError(f"limit {args.limit} is too small: expected 1 or more")
-    for name in ("pictures", "roll_frames"):
-        if getattr(args, name) < 0:
-            raise MtpanoError(f"{name} {getattr(args, name)} is too small: expected 0 or more")
+    check_least(args, 1, "limit")
+    check_least(args, 0, "pictures", "roll_frames")
     if args.card is not None:
         split_card(args.card, card_key)
     with writing(args.out, "choose another --out"):
@@ -140,12 +138,7 @@ def _check(args: Args, card_key: str) -> None:
 
 def _size(text: str | None) -> tuple[int, int] | None:
     """(H, W) of "256x512"; None stays None."""
-    if text is None:
-        return None
-    size = parse_output_size(text)
-    if size is None:
-        raise MtpanoError(f"size '{text}' is invalid: expected HEIGHTxWIDTH, such as 256x512")
-    return size
+    return None if text is None else parse_panorama_size(text)
 
 
 def _print(metrics: dict[str, Any], about: dict[str, Any], out: Path) -> None:

@@ -14,6 +14,7 @@ from tyro.conf import Positional
 
 from mtpano_model.clouds.cloud import cloud_from_frame
 from mtpano_model.clouds.files import WRITERS
+from mtpano_model.command_line import check_least
 from mtpano_model.drawing.panels import Rgb, panel
 from mtpano_model.drawing.sheet import SheetPages
 from mtpano_model.engine_names import Backend, Device, Precision
@@ -99,8 +100,7 @@ class Args:
 def run(args: Args) -> int:
     """Predict everything; 0 if any picture worked, 1 if none did."""
     parse_output_size(args.output_size)
-    if args.cloud_stride < 1:
-        raise MtpanoError(f"--cloud-stride {args.cloud_stride} is too small: expected 1 or more")
+    check_least(args, 1, "cloud_stride")
     shots = open_shots(args.pictures, args.topic, args.every, args.rig, args.allow_non_2to1)
     mask = None if args.mask is None else load_mask(args.mask, args.allow_non_2to1)
     rules = ValueRules(args.min_range, args.max_range, mask, args.depth_finish)

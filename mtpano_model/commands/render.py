@@ -13,8 +13,9 @@ from pathlib import Path
 from time import monotonic
 from typing import Literal
 
+from mtpano_model.command_line import check_least
 from mtpano_model.errors import MtpanoError, did_you_mean
-from mtpano_model.pictures.size import parse_size
+from mtpano_model.pictures.size import parse_panorama_size
 from mtpano_model.worlds.catalogue import open_catalogue
 from mtpano_model.worlds.credits import write_credits
 from mtpano_model.worlds.drive import RATE_HZ
@@ -90,9 +91,7 @@ def run(args: Args) -> int:
     if args.out is None:
         raise MtpanoError("the output folder is missing: give one with --out")
     kinds, size = parse_kinds(args.kinds), _panorama_size(args.size)
-    for name in ("rooms", "views", "samples", "processes"):
-        if getattr(args, name) < 1:
-            raise MtpanoError(f"--{name} {getattr(args, name)} is too small: expected 1 or more")
+    check_least(args, 1, "rooms", "views", "samples", "processes")
     if not 0.1 <= args.seconds <= 3600:
         raise MtpanoError(f"--seconds {args.seconds:g} is out of range: expected 0.1 to 3600")
     ingredients = find_ingredients(args.blender, args.furniture)
@@ -143,11 +142,7 @@ def parse_kinds(text: str) -> list[str]:
 
 
 def _panorama_size(text: str) -> tuple[int, int]:
-    height, width = parse_size(text)
-    if width != 2 * height:
-        raise MtpanoError(
-            f"size {text} is not 2:1: a panorama is twice as wide as high, such as 512x1024"
-        )
+    height, width = parse_panorama_size(text)
     if not _SMALLEST <= height <= _LARGEST:
         raise MtpanoError(f"size {text} is out of range: expected {_SMALLEST} to {_LARGEST} rows")
     return height, width

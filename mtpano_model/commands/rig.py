@@ -13,7 +13,7 @@ from tyro.conf import Positional
 
 from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.pictures.files import read_picture, write_picture
-from mtpano_model.pictures.size import parse_size
+from mtpano_model.pictures.size import parse_panorama_size
 from mtpano_model.rig.calibration import refine
 from mtpano_model.rig.check import dark_rims, draw_shares, solid_shares
 from mtpano_model.rig.composer import Composer
@@ -89,7 +89,7 @@ def run(args: Check | Calibrate | Template) -> int:
 def _check(args: Check) -> int:
     rig = read_rig(args.rig)
     (pictures,) = _moments(rig, args.pictures, exactly_one=True)
-    size = parse_size(args.size)
+    size = parse_panorama_size(args.size)
     panorama, _ = Composer(rig, size).compose(pictures)
     with writing(args.out):
         args.out.mkdir(parents=True, exist_ok=True)

@@ -8,10 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mtpano_model.command_line import check_least
 from mtpano_model.data.sample import spread
 from mtpano_model.data.sources import DataName
 from mtpano_model.engine_names import Device
-from mtpano_model.errors import MtpanoError, writing
+from mtpano_model.errors import writing
 from mtpano_model.evaluation.data_sets import Comparison, open_comparison
 from mtpano_model.evaluation.features import feature_stability, pca_pictures
 from mtpano_model.evaluation.predictor import NetworkPredictor, open_predictor
@@ -58,10 +59,7 @@ class Args:
 
 def run(args: Args) -> int:
     """Rotate, measure, write the report and print how much the figures vary."""
-    if min(args.rolls, args.pitches) < 1 or (args.limit is not None and args.limit < 1):
-        raise MtpanoError(
-            f"rolls {args.rolls}, pitches {args.pitches}, limit {args.limit}: expected 1 or more"
-        )
+    check_least(args, 1, "rolls", "pitches", "limit")
     predictor = open_predictor(args.model, device=args.device, threads=args.threads)
     comparison = open_comparison(args.data, args.root, predictor.classes, args.split)
     pitches = np.linspace(-args.max_pitch, args.max_pitch, args.pitches).tolist()

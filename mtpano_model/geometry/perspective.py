@@ -1,8 +1,8 @@
-"""Between the sphere and perspective patches, batched, on any torch device.
+"""Samples perspective patches of panoramas and back, batched, on any torch device.
 
-A patch is what a pinhole camera at the panorama's centre sees. Its own optical frame has x right,
-y down, z forward; the panorama's is that of `sphere`. Pixel centres are at half integers on both
-sides, square pixels, principal point in the middle:
+A patch is the picture of a pinhole camera at the panorama's centre. Its own optical frame has x
+right, y down, z forward; the panorama's is that of `sphere`. Pixel centres are at half integers on
+both sides, square pixels, principal point in the middle:
 
     f = w / (2 tan(hfov / 2))      d_cam = normalise(x, y, f)      d_pano = R_yaw R_pitch d_cam
     range = z / d_cam.z            n_pano = R n_cam
@@ -121,7 +121,7 @@ def _image_plane(views: Views) -> tuple[Tensor, Tensor]:
 
 
 def to_patches(panorama: Tensor, views: Views, mode: Mode = "bilinear") -> Tensor:
-    """What each camera sees of a panorama: [C, H, W] (or one each, [N, C, H, W]) -> [N, C, h, w].
+    """Each camera's patch of a panorama: [C, H, W] (or one each, [N, C, H, W]) -> [N, C, h, w].
 
     Integer pictures stay integers (bilinear values are rounded). Vectors are sampled as they are:
     `rotate` them afterwards.
@@ -135,7 +135,7 @@ def to_patches(panorama: Tensor, views: Views, mode: Mode = "bilinear") -> Tenso
 
 
 class Places:
-    """Where on N panoramas of `size` (H, W) to look, for any number of maps of that size.
+    """Sampling places on N panoramas of `size` (H, W), for any number of maps of that size.
 
     x, y, z: directions in the panorama's optical frame, each [N, h, w] and of any length.
     """
@@ -151,8 +151,8 @@ class Places:
     def turned(cls, rotation: Tensor, size: Sequence[int]) -> Places:
         """Where each pixel of a panorama comes from when rotations [N, 3, 3] turn the world.
 
-        What was seen along d is afterwards at rotation @ d. Sampled vectors are moved, not turned:
-        `rotate` them too.
+        What was seen along d is then seen along rotation @ d. Sampled vectors are moved, not
+        turned: `rotate` them too.
         """
         height, width = size
         # R^T d, as one row per component.
@@ -215,7 +215,7 @@ def _sample_across(panorama: Tensor, n: Tensor, u: Tensor, v: Tensor) -> Tensor:
 def to_canvas(
     patches: Tensor, views: Views, size: tuple[int, int], mode: Mode = "bilinear"
 ) -> tuple[Tensor, Tensor]:
-    """Patches [N, C, h, w] laid onto panoramas of `size` (H, W).
+    """Patches [N, C, h, w] projected onto panoramas of `size` (H, W).
 
     Returns the canvas [N, C, H, W], 0 where a patch does not reach, and where it does: bool
     [N, 1, H, W]. The outermost half pixel of a patch repeats its border.
@@ -230,7 +230,7 @@ def to_canvas(
 
 
 def seen_pixels(views: Views, size: tuple[int, int]) -> Iterator[tuple[Tensor, Tensor]]:
-    """For each camera the canvas pixels it sees and the place in its patch where.
+    """For each camera, the canvas pixels that it sees and their places in its patch.
 
     Yields flat canvas indices [P] (row * W + column) and patch coordinates [P, 2] (x, y), -1 to 1
     between the patch's outer edges. A camera sees about a fifth of the sphere, so working on the

@@ -44,11 +44,12 @@ def rays(height: int, width: int) -> NDArray[np.float32]:
 
 
 def surface_points(depth: Array, pixels: Any = ...) -> Array:
-    """Where pixels see a surface, metres in the optical frame: each ray times its depth.
+    """Surface points of pixels, metres in the optical frame: each ray times its depth.
 
-    depth: [H, W] metres along the ray. pixels: an index of [H, W], for [..., 3] of these alone. NaN
-    gives NaN. Three others do the same for a reason: point_kernel and point_cloud write into a
-    message's memory without an array in between, training.auxiliary is differentiated by torch.
+    depth: [H, W] metres along the ray. pixels: an index into [H, W]; the points [..., 3] are those
+    of these pixels. NaN gives NaN. Three others do the same for a reason: point_kernel and
+    point_cloud write into a message's memory without an array in between, training.auxiliary is
+    differentiated by torch.
     """
     height, width = depth.shape
     found: Array = rays(height, width)[pixels] * depth[pixels][..., None]
@@ -80,8 +81,8 @@ def solid_angles(height: int, width: int) -> NDArray[np.float64]:
 
 
 def about_axis(axis: int, angle: float) -> NDArray[np.float64]:
-    """Turns vectors of any right-handed frame about its x, y or z (0, 1, 2), counterclockwise
-    for who looks against that axis."""
+    """[3, 3], rotates vectors of any right-handed frame about its x, y or z axis (0, 1, 2) by an
+    angle in radians, counterclockwise seen against that axis."""
     turn = np.eye(3)
     first, second = (axis + 1) % 3, (axis + 2) % 3
     turn[first, first] = turn[second, second] = np.cos(angle)
@@ -91,7 +92,7 @@ def about_axis(axis: int, angle: float) -> NDArray[np.float64]:
 
 
 def turn_of_quaternion(x: float, y: float, z: float, w: float) -> NDArray[np.float64]:
-    """The rotation, [3, 3], of a quaternion of length 1 in ROS's order."""
+    """The rotation matrix, [3, 3], of a unit quaternion in ROS's order."""
     return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
@@ -102,22 +103,22 @@ def turn_of_quaternion(x: float, y: float, z: float, w: float) -> NDArray[np.flo
 
 
 def yaw_matrix(angle: float) -> NDArray[np.float64]:
-    """R_y(angle): turns optical-frame vectors to the right (forward z goes towards +x)."""
+    """R_y(angle), radians: rotates optical-frame vectors to the right (z towards +x)."""
     return about_axis(1, angle)
 
 
 def pitch_matrix(angle: float) -> NDArray[np.float64]:
-    """R_x(angle): angle > 0 looks up (forward z goes towards -y)."""
+    """R_x(angle), radians: angle > 0 looks up (z towards -y)."""
     return about_axis(0, angle)
 
 
 def roll_matrix(angle: float) -> NDArray[np.float64]:
-    """R_z(angle): angle > 0 leans right (x goes towards y, which points down)."""
+    """R_z(angle), radians: angle > 0 leans right (x towards y, which points down)."""
     return about_axis(2, angle)
 
 
 def yaw_of_column_shift(shift: float, width: int) -> float:
-    """Yaw in radians that a panorama rolled `shift` pixels to the right has turned by."""
+    """Yaw in radians of a panorama that is rolled `shift` pixels to the right."""
     return 2 * np.pi * shift / width
 
 
@@ -138,7 +139,7 @@ OPTICAL_FROM = {
 
 
 def frame_matrix(source: str, target: str) -> NDArray[np.float64]:
-    """3x3 matrix M with v_target = M @ v_source; frames are the keys of OPTICAL_FROM."""
+    """3x3 matrix M with v_target = M @ v_source; frames: keys of OPTICAL_FROM, or MtpanoError."""
     for name in (source, target):
         if name not in OPTICAL_FROM:
             raise ValueError(f"unknown frame '{name}': expected one of {', '.join(OPTICAL_FROM)}")

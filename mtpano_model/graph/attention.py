@@ -44,7 +44,7 @@ def scale_queries_first(graph: onnx.GraphProto) -> int:
 
 
 def attention_weights(graph: onnx.GraphProto) -> set[str]:
-    """Outputs of each Softmax that stands between two products, with nothing that scales before it.
+    """Outputs of each Softmax between two products, without a scale before it.
 
     Its scores are what the first product gives and it weighs values, so that TensorRT can make all
     three one kernel, if their precision is one.

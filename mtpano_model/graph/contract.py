@@ -1,6 +1,6 @@
-"""What a model file takes and gives: names, types and shapes of its arrays, in one place.
+"""The inputs and outputs of a model file: names, types and shapes, in one place.
 
-Every model takes `image`: uint8 [1, H, W, 3], RGB. It gives one array for each of its main tasks
+Every model takes `image`: uint8 [1, H, W, 3], RGB. It has one output for each of its main tasks
 (`mtpano_model.tasks` says what the values mean), finished by one of two tails:
 
     cpu   float32 [1, C, h, w], named after the task, at the resolution that the network predicts it

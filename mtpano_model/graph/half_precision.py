@@ -1,10 +1,10 @@
-"""Make an fp32 graph compute in fp16 where that is safe, without torch.
+"""Converts an fp32 graph to fp16 where that is safe, without torch.
 
-Strongly typed TensorRT takes the types of the graph at their word, so the precision is decided
-here: convolutions, matrix products and what lies between them in fp16, the softmax of an attention
-whose queries are scaled first among it (TensorRT fuses an attention of one precision alone, and
-adds up in fp32 inside); norms, any other softmax, reductions, what comes before the first product,
-and everything from an output back to its last one in fp32.
+Strongly typed TensorRT uses exactly the types of the graph, so the precision is decided here:
+convolutions, matrix products and what lies between them in fp16, the softmax of an attention whose
+queries are scaled first among it (TensorRT fuses an attention of one precision alone, and adds up
+in fp32 inside); norms, any other softmax, reductions, what comes before the first product, and
+everything from an output back to its last one in fp32.
 
 onnxconverter-common's converter (1.16) was read beside it: it takes a list of nodes to keep in
 fp32, and which ones those are is what this module decides; it would clamp weights beyond 1e4, and

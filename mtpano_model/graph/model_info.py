@@ -30,13 +30,12 @@ _FREE_TEXT = ("precision", "preset", "revision", "license", "trained_on")
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model file says about itself, and what runs it.
+    """Metadata of a model file, and the engine that runs it.
 
     classes: names, palette and openness by id. input_size, output_size: (H, W) of the network's
-    image and of its outputs. output_sizes: of outputs that have another size, by task. tail: who
-    finishes the outputs, see `graph.contract`. precision: of the arithmetic once an engine runs
-    it, of the file before. tasks: what it predicts. backend, device: the engine, empty
-    before one is opened.
+    image and of its outputs. output_sizes: of outputs that have another size, by task. tail: see
+    `graph.contract`. precision: of the engine's arithmetic, or of the file before one is opened.
+    tasks: the tasks that it predicts. backend, device: the engine, empty before one is opened.
     """
 
     path: Path
@@ -61,7 +60,7 @@ class ModelInfo:
 
     @property
     def outputs(self) -> dict[str, TensorSpec]:
-        """What the network gives, by name."""
+        """The network's outputs, by name."""
         tensors = (
             contract.output_tensor(
                 task,
@@ -74,8 +73,8 @@ class ModelInfo:
         return {tensor.name: tensor for tensor in tensors}
 
     def with_gpu_tail(self, size: Size | None = None) -> ModelInfo:
-        """What it says once its graph finishes the outputs: all at `size` (H, W), or at the
-        picture's. One that has the GPU tail already keeps its own."""
+        """The metadata of this model with the GPU tail joined: all outputs at `size` (H, W), or at
+        the picture's. A model with a GPU tail keeps its own."""
         if self.tail == "gpu":
             return self
         return replace(self, tail="gpu", output_size=size or self.input_size, output_sizes={})
@@ -94,7 +93,7 @@ def find_model(model: str | Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:  # "~nobody", a NUL, a name too long
         reason = error.strerror if isinstance(error, OSError) else error
         raise MtpanoError(
-            f"model {_short(model)} cannot be looked for ({reason}): {_EXPECTED} "
+            f"model {_short(model)} cannot be searched for ({reason}): {_EXPECTED} "
             f"({_bundled_names()})"
         ) from error
     if path.name != str(model) or path.suffix:
@@ -112,13 +111,13 @@ def find_model(model: str | Path) -> Path:
 
 
 def _short(model: str | Path) -> str:
-    """In quotes, and no longer than a line."""
+    """The name in quotes, cut to one line."""
     text = str(model)
     return repr(text if len(text) <= 100 else f"{text[:80]}... ({len(text)} characters)")
 
 
 def read_model_info(path: Path) -> ModelInfo:
-    """Metadata of the ONNX file at `path`, checked against its graph, or MtpanoError."""
+    """Metadata of the ONNX file at `path`; MtpanoError if it is damaged or does not fit."""
     try:
         header = read_onnx_header(path)
     except (ValueError, KeyError) as error:
@@ -232,7 +231,7 @@ def _output_sizes(sizes: Any) -> dict[str, Size]:
 
 
 def _check_graph(info: ModelInfo, header: OnnxHeader) -> None:
-    """The graph must be what the metadata promises; whoever reads its arrays relies on it."""
+    """MtpanoError if the graph's arrays are not those that the metadata promise."""
     image = contract.image_tensor(info.input_size)
     found = {**header.outputs, image.name: header.inputs.get(image.name)}
     for expected in (image, *info.outputs.values()):

@@ -45,13 +45,13 @@ def store_weights_in_half(model: onnx.ModelProto) -> None:
 
 
 def update_metadata(model: onnx.ModelProto, **facts: Any) -> None:
-    """Change entries of the model's own description, in place."""
+    """Change entries of the model's metadata, in place."""
     entry = next(p for p in model.metadata_props if p.key == METADATA_KEY)
     entry.value = json.dumps(json.loads(entry.value) | facts)
 
 
 def save_model(model: onnx.ModelProto, path: Path) -> None:
-    """Write PATH, whole or not at all; weights above 2 GB go to PATH.data beside it.
+    """Write PATH completely or not at all; weights above 2 GB go to PATH.data beside it.
 
     MtpanoError if it cannot be written.
     """

@@ -32,7 +32,7 @@ def fold_stored_weights(graph: onnx.GraphProto) -> None:
 
 
 def drop_unused_constants(graph: onnx.GraphProto) -> None:
-    """Remove the initializers that no node takes, in place."""
+    """Remove the initializers that no node uses, in place."""
     used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
     used |= _names_in_subgraphs(graph)
     for index in reversed(range(len(graph.initializer))):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+THINNED_PIXELS = 8192  # of the canvas on which scales are compared, about
 MIN_OVERLAP = 32  # pixels of the thinned canvas below which a ratio is not trusted
 _SMALL = 0.02  # log ratio beyond which a pair's pull no longer grows
 _ITERATIONS = 20

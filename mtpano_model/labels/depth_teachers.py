@@ -9,9 +9,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mtpano_model.labels.depth_scale import MIN_OVERLAP, solve_scales, weighted_median
+from mtpano_model.labels.depth_scale import (
+    MIN_OVERLAP,
+    THINNED_PIXELS,
+    solve_scales,
+    weighted_median,
+)
 
-_THINNED_PIXELS = 8192  # of the canvas on which the teachers' scales are compared
 _CONTRADICTION = math.log(1.25)  # mean log deviation from the median at which nothing is certain
 _ALONE = 0.5  # confidence of a depth that one of several teachers gave
 
@@ -54,7 +58,7 @@ def combine_depths(maps: Sequence[DepthMap]) -> CombinedDepth:
         return CombinedDepth(depths[0], None, depths.new_zeros(1))
     known = depths > 0
     log_depth = depths.clamp_min(1e-6).log().where(known, torch.nan)
-    step = max(1, log_depth.shape[1] // _THINNED_PIXELS)
+    step = max(1, log_depth.shape[1] // THINNED_PIXELS)
     scale = _anchored(log_depth[:, ::step], torch.tensor([m.metric for m in maps]))
     known &= scale.isfinite()[:, None]
     log_depth = (log_depth - scale[:, None].float()).where(known, torch.nan)

@@ -13,10 +13,9 @@ from torch import Tensor
 
 from mtpano_model.classes import IGNORE
 from mtpano_model.geometry.perspective import sample_patch
-from mtpano_model.labels.depth_scale import solve_scales, weighted_median
+from mtpano_model.labels.depth_scale import THINNED_PIXELS, solve_scales, weighted_median
 
 _LEAST_AGREEMENT = 0.5  # length of the mean of unit normals below which they contradict each other
-_THINNED_PIXELS = 8192  # of the canvas on which patch scales are compared
 
 
 @dataclass
@@ -110,7 +109,7 @@ class DepthPatches:
     def _thinned(self) -> Tensor:
         """Log depth of every patch on a coarse grid of canvas pixels, [N, P'], NaN where none."""
         height, width = self._size
-        step = max(1, round((height * width / _THINNED_PIXELS) ** 0.5))
+        step = max(1, round((height * width / THINNED_PIXELS) ** 0.5))
         columns = -(-width // step)
         grid = torch.full(
             (len(self._pixels), -(-height // step) * columns), float("nan"), device=self._device

@@ -17,7 +17,7 @@ from mtpano_model.labels.config import LabelConfig
 from mtpano_model.labels.job.job import Opened
 from mtpano_model.labels.request import LabelRequest
 from mtpano_model.labels.teachers import describe, open_teacher
-from mtpano_model.shots.recording import is_recording
+from mtpano_model.shots.recording import is_recording, refuse_bag_options
 
 
 def open_all(request: LabelRequest) -> Opened:
@@ -75,11 +75,7 @@ def open_source(request: LabelRequest) -> PanoramaSource:
         return RigShots(request.input, request.rig, request.every)
     if request.input is not None and is_recording(request.input):
         return BagPanoramas(request.input, request.topic, request.every)
-    if request.topic is not None or request.every != 1:
-        raise MtpanoError(
-            "--topic and --every choose among a bag's pictures, and "
-            f"{request.input or request.data} is no bag: leave them out"
-        )
+    refuse_bag_options(request.input or request.data, request.topic, request.every)
     if request.input is not None:
         return FolderPanoramas(request.input)
     if request.root is None:

@@ -1,4 +1,4 @@
-"""PD-BridgeNet: its modules, its configurations, and how weights come in."""
+"""PD-BridgeNet: its modules, configurations and weights."""
 
 from mtpano_model.network.config import PDBridgeNetConfig, preset
 from mtpano_model.network.pd_bridgenet import PDBridgeNet, Predictions

@@ -1,4 +1,4 @@
-"""Aggregators (one a stream) and initial prediction heads (one a task)."""
+"""Aggregators (one per stream) and initial prediction heads (one per task)."""
 
 from __future__ import annotations
 

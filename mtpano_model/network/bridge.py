@@ -20,7 +20,7 @@ from mtpano_model.tasks import TASKS, Stream
 class CrossAttention(nn.Module):
     """Multi-head attention of queries [B, N, D] over keys and values [B, M, D].
 
-    Spelt out in matrix products: the fused operator exports to ONNX's Attention, which the
+    Written as matrix products, since the fused operator exports to ONNX's Attention, which the
     TensorRT of JetPack 6 lacks.
     """
 

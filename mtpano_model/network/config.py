@@ -18,7 +18,7 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 
 @dataclass(frozen=True)
 class BackboneConfig:
-    """What turns an RGB panorama into four taps.
+    """The backbone, which computes four feature maps (taps) of an RGB panorama.
 
     kind: the architecture family.
     variant: its size: "0", "1", "2" of EfficientNet-Lite; ignored elsewhere.
@@ -53,7 +53,7 @@ class BackboneConfig:
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """How a task's taps become a map.
+    """The decoder, which turns a task's taps into a map.
 
     kind: "dpt" is the paper's neck and heads; "light" decodes all taps at once on the token grid
         and climbs to half the input size on the backbone's own fine features.
@@ -72,13 +72,13 @@ class DecoderConfig:
 
 @dataclass(frozen=True)
 class PDBridgeNetConfig:
-    """Every number and choice of the network; one value of this is one architecture.
+    """All settings of the network; one value of this class is one architecture.
 
-    token_dim: channels C of the taps on the token grid. token_stride: input pixels a token spans.
+    token_dim: channels C of the taps on the token grid. token_stride: input pixels per token.
     bridge_dim: D, of aggregates, task features and bridge.
     refiner_ratio, adapter_ratio: how much the blocks' middles are narrowed.
     geometry_dim ...: see the modules of the same name.
-    tasks: main tasks that are predicted (fewer only in ablations); "confidence", of depth, wants
+    tasks: main tasks that are predicted (fewer only in ablations); "confidence", of depth, needs
         decoder "light". auxiliary: train and bridge the
         three auxiliary tasks. modulation, erp_mixer, bridge, truncate: the paper's parts, each of
         which an ablation can leave out.
@@ -126,8 +126,8 @@ class PDBridgeNetConfig:
         light = self.decoder.kind == "light"
         if not light and (self.confidence or self.decoder.upsampling == "convex"):
             raise MtpanoError(
-                f"decoder '{self.decoder.kind}' has neither confidence nor learnt up-sampling: "
-                "expected decoder 'light' with them"
+                f"decoder '{self.decoder.kind}' supports neither confidence nor learnt "
+                "up-sampling: set network.decoder to kind 'light'"
             )
         height, width = self.image_size
         stride = self.coarsest_stride
@@ -174,7 +174,7 @@ class PDBridgeNetConfig:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> PDBridgeNetConfig:
-        """Inverse of to_dict; MtpanoError names a key or a value that it does not know."""
+        """Inverse of to_dict; MtpanoError for an unknown key or a value of another type."""
         return built(cls, values, "network.")
 
 
@@ -259,7 +259,7 @@ PRESETS: dict[str, PDBridgeNetConfig] = {
 
 
 def preset(name: str, /, **changes: Any) -> PDBridgeNetConfig:
-    """A named configuration, with fields changed by keyword; MtpanoError lists the names."""
+    """A named configuration, with fields changed by keyword; MtpanoError for an unknown name."""
     if name not in PRESETS:
         raise MtpanoError(f"unknown preset {name!r}: expected one of {', '.join(PRESETS)}")
     return dataclasses.replace(PRESETS[name], **changes)

@@ -10,7 +10,7 @@ from mtpano_model.network.padding import SphereConv2d
 
 
 class BridgeInjector(nn.ModuleList):
-    """F' = F + Z(B), one zero-initialised Z a tap."""
+    """F' = F + Z(B), with one zero-initialised Z per tap; all [B, C, h, w]."""
 
     def __init__(self, config: PDBridgeNetConfig):
         super().__init__(

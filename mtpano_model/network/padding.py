@@ -1,7 +1,7 @@
-"""Convolutions and up-sampling that know the picture is a sphere.
+"""Convolutions and up-sampling on the sphere.
 
-Columns wrap; above the first row lies that row's own continuation. Columns are wrapped by
-concatenation, because every inference engine takes it (OpenVINO refuses Pad's `wrap` mode).
+Columns wrap, and rows continue as `Padding.rows` says. Columns are wrapped by concatenation, which
+every inference engine supports (OpenVINO refuses Pad's `wrap` mode).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ class Padding:
     """How a map continues past its border.
 
     columns: "circular" wraps around the seam; "zeros" is what the released weights expect.
-    rows: "replicate" repeats the polar row, "half_turn" continues in the row's own neighbour half
-        a turn away, "zeros" is free in every engine.
+    rows: "replicate" repeats the polar row; "half_turn" continues with the rows half a turn away,
+        as the sphere does; "zeros" costs no time in any engine.
     """
 
     columns: Literal["circular", "zeros"] = "circular"
@@ -29,7 +29,7 @@ class Padding:
 
 
 def pad(x: Tensor, top: int, bottom: int, left: int, right: int, how: Padding) -> Tensor:
-    """Continue x [B, C, H, W] by so many rows and columns."""
+    """Pad x [B, C, H, W] by numbers of rows and columns."""
     if top or bottom:
         x = _pad_rows(x, top, bottom, how)
     if left or right:

@@ -21,7 +21,7 @@ _RELEASED_TASK = {"edf": "sdf"}
 
 
 def is_network_fixture(folder: Path) -> bool:
-    """Whether a folder holds what `compare` needs."""
+    """Whether a folder holds the files of a reference fixture, which `compare` needs."""
     return all((folder / name).is_file() for name in _FILES)
 
 
@@ -80,7 +80,7 @@ def load_fixture(folder: str | Path) -> tuple[PDBridgeNet, dict[str, Tensor]]:
 def compare(folder: str | Path) -> dict[str, float]:
     """Largest absolute difference of every stored output, by its name (`final.depth`, ...).
 
-    The outputs may be those of the first panoramas of `input` alone.
+    The fixture may have outputs of only the first panoramas of its `input`.
     """
     net, stored = load_fixture(folder)
     out = net.predict(stored["input"])

@@ -1,7 +1,8 @@
 """PD-BridgeNet (arXiv 2602.05330): one panorama in; semantics, depth and normals out.
 
-backbone -> four taps -> refiner (invariant | variant) -> aggregator a stream -> initial heads
--> gradient-truncated bridge a stream -> injection into the taps -> decoder a task.
+backbone -> four taps -> refiner (invariant | variant) -> one aggregator per stream -> initial
+heads -> one gradient-truncated bridge per stream -> injection into the taps -> one decoder per
+task.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _MAX_LOG_DEPTH = 5.0  # exp(5) = 148 m: beyond any room, and exp cannot overflow
 
 @dataclass
 class Predictions:
-    """Everything the network says; each map [B, channels, H, W] by task name.
+    """All outputs of the network: maps [B, channels, H, W] by task name.
 
     final: main tasks from the decoders. initial: main tasks from the initial heads.
     auxiliary: the auxiliary tasks. Semantics are logits, depth metres along the ray, normals not
@@ -114,7 +115,7 @@ class PDBridgeNet(nn.Module):
         return self.predict(self.normalize(image), full_size=full_size)
 
     def normalize(self, image: Tensor) -> Tensor:
-        """RGB in 0..255 -> what the backbone was trained on."""
+        """RGB in 0..255 [B, 3, H, W] -> normalised as the backbone was trained."""
         return (image - self._mean) / self._std
 
     def predict(
@@ -122,9 +123,9 @@ class PDBridgeNet(nn.Module):
     ) -> Predictions:
         """Predictions from a normalised image.
 
-        geometry: other (ray, position) maps at token resolution than the panorama's own; the
-            equivariance tests roll them. full_size=False leaves each final map at the resolution
-            that it was predicted at, and the initial and auxiliary ones at the token grid's.
+        geometry: (ray, position) maps at token resolution that replace the panorama's own; the
+            equivariance tests roll them. full_size=False leaves final maps at the decoder's
+            resolution, and initial and auxiliary maps at that of the token grid.
         """
         size = (
             image.shape[-2] // self.config.token_stride,
@@ -153,7 +154,7 @@ class PDBridgeNet(nn.Module):
         return maps[0].to(self.ray), maps[1].to(self.ray)
 
     def _streams(self, taps: Taps, geometry: Tensor):
-        """Refined taps and aggregate a stream, task features and initial predictions a task."""
+        """Refined taps and aggregate of each stream; feature and initial map of each task."""
         grids = taps.features if self.token_grid is None else self.token_grid(taps.features)
         weight = pole_weights(geometry.shape[-2], self.config.rays).to(geometry)
         refined = [
@@ -182,8 +183,8 @@ class PDBridgeNet(nn.Module):
     ) -> tuple[dict[str, Tensor], Tensor | None]:
         """The main tasks' maps and depth's log_scale.
 
-        At the decoder's resolution, or, up-sampled by learnt weights, at the input's. Labels need
-        none: where interpolated logits change places is fine enough.
+        At the decoder's resolution or, up-sampled by learnt weights, at the input's. Labels are not
+        up-sampled by weights: interpolated logits give class borders that are fine enough.
         """
         if self.config.decoder.kind == "dpt":
             raw = {name: self.decoders[name](maps, taps.cls) for name, maps in injected.items()}

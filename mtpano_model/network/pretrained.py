@@ -1,4 +1,4 @@
-"""Our own checkpoints: a safetensors file and, beside it, the configuration as JSON."""
+"""Checkpoints of PD-BridgeNet: a safetensors file and, beside it, the configuration as JSON."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def read_facts(path: str | Path) -> dict[str, Any]:
     file = Path(path).with_suffix(".json")
     if not file.exists():
         raise MtpanoError(
-            f"{file} is missing: a checkpoint needs its configuration beside it, as "
-            "`mtpano train` and `mtpano convert-released` write it"
+            f"{file} is missing: copy the configuration that `mtpano train` or `mtpano "
+            "convert-released` wrote beside the checkpoint"
         )
     remedy = "expected the JSON that `mtpano train` writes"
     facts = read_json(file, remedy)
@@ -81,19 +81,19 @@ def read_tensors(path: str | Path) -> dict[str, Tensor]:
             tensors = {name: source.get_tensor(name) for name in source.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise MtpanoError(
-            f"{file} cannot be read ({error}): it is truncated or no safetensors file; copy or "
+            f"{file} cannot be read ({error}): it is truncated or not a safetensors file; copy or "
             "export it again"
         ) from error
     return {k: v.float() if v.dtype == torch.float16 else v for k, v in tensors.items()}
 
 
 def own_names(net: PDBridgeNet, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A checkpoint's tensors under the names that `net` has for them."""
+    """A checkpoint's tensors, with the names that `net` uses for them."""
     return {own_name(net, name): tensor for name, tensor in tensors.items()}
 
 
 def own_name(net: PDBridgeNet, name: str) -> str:
-    """What `net` calls a tensor that another version of transformers may have named."""
+    """The name in `net` of a tensor that another version of transformers may have named."""
     deeper = hasattr(getattr(net.backbone, "model", None), "model")
     return _BLOCKS.sub("backbone.model.model." if deeper else "backbone.model.", name)
 
@@ -104,9 +104,9 @@ def load_exactly(
     source: str,
     names: dict[str, str] | None = None,
 ) -> None:
-    """Load a state dict that fits exactly; MtpanoError names what does not, and nothing is loaded.
+    """Load a state dict that fits exactly; else MtpanoError with the tensors, nothing loaded.
 
-    names: what `source` calls the tensors, where that differs from the network's own names.
+    names: names of the tensors in `source`, by the network's, where the two differ.
     """
     expected = net.state_dict()
     said = names or {}

@@ -22,7 +22,7 @@ class RefinerBlock(nn.Module):
         self.up = zero_init(nn.Conv2d(hidden, channels, 1))
 
     def residual(self, x: Tensor, pole_weight: Tensor) -> Tensor:
-        """What the block adds, [B, C, h, w]."""
+        """The residual that the block adds, [B, C, h, w]."""
         hidden = F.gelu(self.down(x))  # [B, C/r, h, w]
         return self.up(F.gelu(self.mixer(hidden, pole_weight)))
 
@@ -31,7 +31,7 @@ class RefinerBlock(nn.Module):
 
 
 class ModulatedRefinerBlock(RefinerBlock):
-    """The same, its residual scaled and shifted by where each token looks.
+    """A RefinerBlock whose residual is scaled and shifted by the direction of each token.
 
     out = x + f (1 + gamma) + beta with (gamma, beta) from ray and position. Scale, shift and
     residual all start at zero, so the block starts as the identity.

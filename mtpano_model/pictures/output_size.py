@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mtpano_model.errors import MtpanoError
-from mtpano_model.pictures.size import parse_size
+from mtpano_model.pictures.size import parse_panorama_size
 
 INPUT_HEIGHT_CAP = 512
 
@@ -13,15 +13,9 @@ def parse_output_size(setting: str) -> tuple[int, int] | None:
     if setting in ("input", "network"):
         return None
     try:
-        height, width = parse_size(setting)
+        return parse_panorama_size(setting)
     except MtpanoError as error:
         raise MtpanoError(f"output {error}, or input or network") from None
-    if width != 2 * height:
-        raise MtpanoError(
-            f"output size '{setting[:40]}' is not 2:1: expected HEIGHTxWIDTH with twice as many "
-            "columns as rows, such as 256x512"
-        )
-    return height, width
 
 
 def resolve_output_size(

@@ -27,6 +27,17 @@ def parse_size(text: str) -> Size:
     return size
 
 
+def parse_panorama_size(text: str) -> Size:
+    """(H, W) of a panorama's size such as "256x512"; MtpanoError unless W is 2 H."""
+    height, width = parse_size(text)
+    if width != 2 * height:
+        raise MtpanoError(
+            f"size '{text[:40]}' is not 2:1: expected HEIGHTxWIDTH with twice as many columns as "
+            "rows, such as 256x512"
+        )
+    return height, width
+
+
 def size_text(size: Size) -> str:
     """(H, W) as HEIGHTxWIDTH."""
     return f"{size[0]}x{size[1]}"

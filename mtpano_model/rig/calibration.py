@@ -1,8 +1,9 @@
-"""Refining a dual fisheye from what both lenses see of the same places.
+"""Calibrates a dual fisheye from points that both lenses see.
 
-Only a ring is seen twice, at about 90 degrees from the axes. It tells the lenses' rotation, their
-centres and the radius there; how the radius grows inside the ring it hardly tells. So every value
-is held near what it was, as tightly as such values are known before (Gauss-Newton with priors).
+Both lenses see only a ring, at about 90 degrees from their axes. It determines the lenses'
+rotation, their centres and the radius there, but hardly how the radius grows inside the ring. So
+every value has a prior at its old value, as tight as such values are usually known (Gauss-Newton
+with priors).
 """
 
 from __future__ import annotations
@@ -44,9 +45,9 @@ class Refined:
 def refine(rig: Rig, moments: Sequence[Pictures]) -> Refined:
     """A dual fisheye rig whose lenses agree better; moments: the pictures of each, by topic.
 
-    Refined are, of both lenses, the centre, the focal length (the circle's radius) and, for the
-    equidistant model, k1 and k2; and the second lens's rotation. MtpanoError if the rig has not
-    two lenses, or the overlap shows too little.
+    Of both lenses it estimates the centre, the focal length (the circle's radius) and, for the
+    equidistant model, k1 and k2; and the second lens's rotation. MtpanoError if the rig does not
+    have two lenses, or too few points are seen by both.
     """
     if len(rig.lenses) != 2 or rig.uncalibrated:
         raise MtpanoError(

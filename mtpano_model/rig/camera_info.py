@@ -1,4 +1,4 @@
-"""Rigs whose calibration comes as CameraInfo and whose poses come by TF, all as plain numbers."""
+"""Completes rigs with calibrations from CameraInfo and poses from TF, given as plain numbers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ Pose = tuple[tuple[float, float, float], tuple[float, float, float, float]]
 def calibrated_rig(
     rig: Rig, cameras: Mapping[str, Camera], poses: Mapping[str, Pose], body_frame: str
 ) -> Rig:
-    """The rig with what its lenses' CameraInfo and TF have told.
+    """The rig with its lenses' calibrations and poses filled in.
 
     cameras, poses: by name, for the lenses that wait for them. poses are those of the lenses'
     optical frames in `body_frame`, a body frame by REP-103 (x ahead, y left, z up): as
     `lookup_transform(body_frame, lens_frame)` gives them. The panorama looks ahead of that body,
-    from the middle between those lenses. MtpanoError if one is missing.
+    from the middle between those lenses. MtpanoError if a camera or pose is missing.
     """
     waiting = rig.uncalibrated
     for name in waiting:
@@ -36,7 +36,7 @@ def calibrated_rig(
             )
         if name not in poses:
             raise MtpanoError(
-                f"TF knows no transform from {body_frame} to the frame of lens '{name}': publish "
+                f"TF has no transform from {body_frame} to the frame of lens '{name}': publish "
                 "it, or give rotation and position in the rig file"
             )
     turn = OPTICAL_FROM["body"]

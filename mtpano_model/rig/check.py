@@ -1,4 +1,4 @@
-"""Checks of a rig for people: each lens's share, and lenses that see less than they claim."""
+"""Checks a rig: each lens's share of the panorama, and fields of view that are set too large."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DIRECTIONS = 180
 
 
 def draw_shares(rig: Rig, panorama: Picture, pictures: Mapping[str, Picture]) -> Picture:
-    """The panorama [H, W, 3] in the colour of the lens that shows each pixel, grey: none."""
+    """The panorama [H, W, 3], tinted with the colour of each pixel's lens, or grey."""
     maps = _maps(rig, (panorama.shape[0], panorama.shape[1]), pictures)
     tint = np.where(maps.seen[..., None], _COLORS[maps.best], 128)
     drawn = np.where(maps.seen[..., None], panorama // 2 + tint // 2, tint)
@@ -32,7 +32,7 @@ def draw_shares(rig: Rig, panorama: Picture, pictures: Mapping[str, Picture]) ->
 def solid_shares(
     rig: Rig, size: tuple[int, int], pictures: Mapping[str, Picture]
 ) -> tuple[list[float], float]:
-    """Of the sphere, the share that every lens fills, and the share that none sees; 0 to 1."""
+    """The share of the sphere that each lens fills, and the share that none sees; 0 to 1."""
     maps = _maps(rig, size, pictures)
     areas = np.broadcast_to(sphere.solid_angles(*size), size) / (4 * math.pi)
     shares = [float(areas[maps.best == number].sum()) for number in range(len(rig.lenses))]
@@ -40,7 +40,7 @@ def solid_shares(
 
 
 def dark_rims(rig: Rig, pictures: Mapping[str, Picture]) -> list[str]:
-    """A sentence for every lens whose picture is dark inside the field of view that it claims."""
+    """A warning for every lens whose picture is dark inside its configured field of view."""
     told = []
     for lens in rig.lenses:
         if lens.topic not in pictures or lens.camera is None or not lens.camera.field_of_view:
@@ -48,15 +48,15 @@ def dark_rims(rig: Rig, pictures: Mapping[str, Picture]) -> list[str]:
         seen = _lit_field(lens, lens.part(pictures[lens.topic]))
         if seen < lens.camera.field_of_view - 2 * _STEP:
             told.append(
-                f"lens '{lens.name}' claims {lens.camera.field_of_view:g} degrees, but its picture "
-                f"is dark beyond {seen:g}: set field_of_view to {seen:g}, or look for a wrong "
-                "centre or focal length"
+                f"lens '{lens.name}' has a field_of_view of {lens.camera.field_of_view:g} "
+                f"degrees, but its picture is dark beyond {seen:g}: set field_of_view to "
+                f"{seen:g}, or correct its centre or focal length"
             )
     return told
 
 
 def _lit_field(lens: Lens, part: Picture) -> float:
-    """Degrees of the cone inside which a picture is lit; the whole claim where all of it is dark.
+    """Degrees of the cone in which a picture is lit; the field of view if all of it is dark.
 
     A ring counts as dark where nine tenths of the directions that lie in the picture are.
     """

@@ -1,4 +1,4 @@
-"""Pictures of a rig's lenses -> a panorama at the size that is wanted, and nothing larger."""
+"""Composes a panorama of the requested size from the pictures of a rig's lenses."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ _KEPT = 8  # look-ups: one for every set of lenses that are there
 class Composer:
     """Fills panoramas of one size from a rig's pictures.
 
-    size: (H, W) of the panorama. exposure: the lenses' gains; give one to all composers of a rig
-    and let the first of them measure. measures: whether this one does. order: of the pictures'
-    channels, and so of the panorama's.
+    size: (H, W) of the panorama. exposure: the lenses' gains, which all composers of a rig
+    should share. measures: whether this composer updates them; only one should. order: of the
+    channels of the pictures and the panorama.
     """
 
     def __init__(
@@ -60,8 +60,8 @@ class Composer:
     ) -> tuple[Picture, NDArray[np.bool_]]:
         """The panorama uint8 [H, W, 3], in `out` if given, and where any lens looks, bool [H, W].
 
-        pictures: topic -> uint8 [h, w, 3]; topics may be missing, so long as one is there.
-        MtpanoError if none is, or a picture does not fit its calibration.
+        pictures: topic -> uint8 [h, w, 3]; topics may be missing, but not all.
+        MtpanoError if all are, or a picture does not fit its calibration.
         """
         if out is None:
             out = np.empty((*self._size, 3), np.uint8)

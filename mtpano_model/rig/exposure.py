@@ -1,4 +1,4 @@
-"""Gains that make lenses agree where they see the same, kept from picture to picture.
+"""Estimates gains that make overlapping lenses agree in brightness and colour.
 
 As in Brown and Lowe, "Automatic Panoramic Image Stitching using Invariant Features" (2007),
 section 6: one gain a lens, here one a channel, by least squares over all overlaps.
@@ -48,9 +48,9 @@ class Exposure:
         first_lens: NDArray[np.int64],
         second_lens: NDArray[np.int64],
     ) -> None:
-        """Take in what two lenses, numbers [n], show of the same places, colours [n, 3].
+        """Update the gains from two lenses' colours [n, 3] of the same places; lens numbers [n].
 
-        Both have the present gains in them already.
+        The present gains are already applied to both colours.
         """
         lenses = len(self._log)
         matrix = np.full((lenses, lenses), 0.0)

@@ -21,7 +21,9 @@ def is_camchain(content: Mapping[str, Any]) -> bool:
 
 
 def rig_from_camchain(content: Mapping[str, Any]) -> Rig:
-    """The rig; its panorama looks as cam0 looks, from the middle between the lenses."""
+    """The rig; its panorama has cam0's orientation and lies in the middle between the lenses.
+
+    MtpanoError if a lens or pose is missing or invalid."""
     names = sorted(
         (str(key) for key in content if re.fullmatch("cam[0-9]{1,9}", str(key))),
         key=lambda key: int(key[3:]),
@@ -73,7 +75,7 @@ def _transform(value: Any, name: str) -> NDArray[np.float64]:
         raise MtpanoError(f"{name} is {value!r}, expected four rows of four numbers")
     matrix = np.array([numbers(row, name, 4) for row in value])
     if not is_rotation(matrix[:3, :3]):
-        raise MtpanoError(f"the rotation in {name} is no rotation: expected orthonormal rows")
+        raise MtpanoError(f"the rotation in {name} is not a rotation: expected orthonormal rows")
     if not np.isfinite(matrix).all() or not np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-3):
         raise MtpanoError(
             f"{name} is {value!r}, expected finite numbers, and 0, 0, 0, 1 in the last row"

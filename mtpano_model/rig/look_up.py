@@ -1,12 +1,12 @@
-"""Where every pixel of a panorama looks up its colour: computed once for a rig and two sizes.
+"""Look-up maps from a panorama's pixels to the lenses' pictures, computed once per rig and size.
 
-A lens of a camera has some five times the resolution of the network's picture. So its picture is
-halved first, as often as keeps the detail of one panorama pixel, and the map then reads between the
-pixels of what is left. All lenses' halved pictures lie in one atlas, below one another, and the
-panorama is filled from the best lens everywhere; the pixels near seams are then mixed.
+A lens of a camera has about five times the resolution of the network's picture. So its picture is
+first halved as often as keeps the detail of one panorama pixel, and the map then interpolates in
+the result. All lenses' halved pictures lie in one atlas, below one another, and the panorama is
+filled from the best lens everywhere; the pixels near seams are then mixed.
 
-Two lenses of a camera are larger than a processor's cache. So both are cut: a few rows of the
-panorama are filled as soon as the bands of the pictures that they look at are halved.
+Two lenses' pictures are larger than a processor's cache. So the work is cut into bands: a few rows
+of the panorama are filled as soon as the bands of the pictures that they need are halved.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STRIPS = 8  # that a panorama is filled in
 
 @dataclass(frozen=True, eq=False)
 class Mix:
-    """Pixels that a further lens has a share in.
+    """Pixels to which a further lens contributes.
 
     index: of the flat panorama [n]. places: fixed-point maps into the atlas [m, 256] with the rest
     of the last row empty, since OpenCV takes no map of more than 32767 rows. share: uint16 [n, 3],
@@ -52,7 +52,7 @@ class Mix:
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """Rows and columns of a lens's part of the picture, and where they go, halved, in the atlas."""
+    """Rows and columns of a lens's part of the picture, and their place, halved, in the atlas."""
 
     lens: int
     source: Box
@@ -61,7 +61,7 @@ class Band:
 
 @dataclass(frozen=True, eq=False)
 class Strip:
-    """Rows of the panorama, and the bands that they are the first to look at."""
+    """Rows of the panorama, and the bands that they are the first to need."""
 
     rows: slice
     bands: tuple[Band, ...]
@@ -97,7 +97,7 @@ class LookUp:
 def look_up(rig: Rig, size: Size, pictures: dict[int, Size]) -> LookUp:
     """Maps for a panorama of `size`; pictures: number of a lens -> (h, w) of its part.
 
-    Lenses that are not in `pictures` are left out, as if they were not there.
+    Lenses that are not in `pictures` are left out.
     """
     halvings: list[int] = []
     views: list[View | None] = []

@@ -1,4 +1,4 @@
-"""Pictures of several lenses put together by stamp: approximately, and never waiting for long."""
+"""Synchronises the pictures of several lenses by approximate stamps, with a bounded wait."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class _Source:
 
 @dataclass(frozen=True)
 class Moment:
-    """Pictures of one moment. stamp: seconds, the newest of theirs. missing: topics without one."""
+    """Pictures of one moment. stamp: the newest of theirs, seconds. missing: topics without one."""
 
     stamp: float
     pictures: dict[str, Any]
@@ -37,11 +37,11 @@ class Moment:
 class Moments:
     """Collects pictures by topic and hands them out together.
 
-    A moment is complete when every living topic has a picture within `tolerance` seconds of the
-    newest; after `wait` seconds it goes out with those that are there. A topic without pictures
-    for a second counts as dead: it is told once and waited for no longer, until it comes back.
-    Cameras of less than a picture a second are given three of their intervals.
-    Not for several threads at once. clock: monotonic seconds. tell: called with each sentence.
+    A moment is complete when every live topic has a picture within `tolerance` seconds of the
+    newest; after `wait` seconds it is returned without the missing ones. A topic without pictures
+    for a second (for three of its intervals, if these are longer) counts as dead: this is reported
+    once, and moments do not wait for it until it delivers again.
+    Not thread-safe. clock: monotonic seconds. tell: called with each message.
     """
 
     def __init__(
@@ -60,17 +60,17 @@ class Moments:
 
     @property
     def dead(self) -> tuple[str, ...]:
-        """Topics that do not deliver."""
+        """Topics that no longer deliver."""
         return tuple(topic for topic, one in self._sources.items() if one.dead)
 
     @property
     def apart(self) -> tuple[str, ...]:
-        """Living topics whose pictures never belong to the others' moments."""
+        """Live topics whose pictures never match the others' stamps."""
         found = self._sources.items()
         return tuple(topic for topic, one in found if one.missed >= _APART_TIMES and not one.dead)
 
     def offer(self, topic: str, stamp: float, picture: Any) -> Moment | None:
-        """Take a picture with its stamp in seconds; the moment that it completes, if any."""
+        """Add a picture with its stamp in seconds; returns the moment that it completes, if any."""
         source = self._sources[topic]
         now = self._clock()
         if self._began is None:
@@ -93,7 +93,7 @@ class Moments:
         return self._ready(now)
 
     def poll(self) -> Moment | None:
-        """To be called now and then: the moment whose time of waiting is over, if any."""
+        """The moment whose waiting time is over, if any; call it regularly."""
         now = self._clock()
         silent = {
             topic: now - since
@@ -106,8 +106,8 @@ class Moments:
                 if not self._sources[topic].dead:
                     self._sources[topic].dead = True
                     self._tell(
-                        f"lens topic {topic} has delivered no picture for {seconds:.1f} s: the "
-                        "others go on without it, what it shows is unknown"
+                        f"lens topic {topic} has delivered no picture for {seconds:.1f} s: "
+                        "panoramas are composed without it, and the part that it sees is unknown"
                     )
         return self._ready(now)
 
@@ -131,7 +131,7 @@ class Moments:
         return self._hand_out(self._chosen(max(overdue)))
 
     def _chosen(self, newest: float) -> dict[str, tuple[float, Any]]:
-        """Of each topic the picture nearest to a stamp, if it is near enough and not newer."""
+        """The picture of each topic nearest to a stamp, if it is near enough and not newer."""
         chosen = {}
         for topic, source in self._sources.items():
             near = [
@@ -161,5 +161,5 @@ class Moments:
             self._tell(
                 f"lens topic {topic} is stamped {source.stamp - stamp:+.3f} s from the others, "
                 f"expected within {self._tolerance:g} s: synchronise the cameras' clocks, or set "
-                "tolerance (or wait, where it only comes late) in the rig file"
+                "tolerance (or wait, if its pictures only arrive late) in the rig file"
             )

@@ -1,8 +1,8 @@
-"""Points that two lenses of a rig both see, found in their pictures.
+"""Finds points that two lenses of a rig both see.
 
-Both lenses are drawn on the same panorama, so that what they share looks alike, and corners of
-one are looked for in the other. A panorama is torn near its poles, so each pair is looked at twice,
-the second time with the rig turned by a quarter.
+Both lenses are projected to the same panorama, so that their overlap looks alike, and corners of
+one are searched for in the other. A panorama is distorted near its poles, so each pair is compared
+twice, the second time with the rig turned by 90 degrees.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ _ALIKE = 0.85  # normalised correlation
 
 @dataclass(frozen=True, eq=False)
 class Overlap:
-    """Matches of two lenses, by number. rays: [n, 3] each, in the panorama's frame, where either
-    lens has the same point. difference: mean absolute difference of what both show, of 255."""
+    """Matches of two lenses, given by their numbers. rays: [n, 3] each, in the panorama's frame,
+    towards the same points by either lens. difference: mean absolute difference of their colours,
+    of 255."""
 
     first: int
     second: int

@@ -1,4 +1,4 @@
-"""A rig's panoramas at whatever sizes are asked for, all with the same gains."""
+"""Composes a rig's panoramas at any size, all with the same gains."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RigPanoramas:
     def compose(
         self, pictures: Mapping[str, NDArray[np.uint8]], size: Size
     ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        """As `Composer.compose`, for a panorama of `size`; the size asked for first measures."""
+        """As `Composer.compose`, for a panorama of `size`; the first size measures the gains."""
         if size not in self._composers:
             measures = not self._composers
             self._composers[size] = Composer(self.rig, size, self._exposure, measures)

@@ -1,4 +1,4 @@
-"""Rig files: our own YAML and Kalibr's camchain, told apart by what is in them."""
+"""Reads rig files: our own YAML and Kalibr's camchain, distinguished by their keys."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LENS_KEYS = {
 
 
 def read_rig(path: str | Path) -> Rig:
-    """The rig of a YAML file; MtpanoError, naming the file, for whatever is wrong with it."""
+    """The rig of a YAML file; MtpanoError, naming the file, for any fault in it."""
     refuse_address(str(path))
     path = Path(path)
     content = yaml_of(path, "the rig file")
@@ -55,7 +55,7 @@ def _rig(content: Any, folder: Path) -> Rig:
     _known(content, _RIG_KEYS, "the rig")
     given = content.get("lenses", {})
     if not isinstance(given, Mapping):
-        raise MtpanoError("`lenses` is no mapping of names to lenses")
+        raise MtpanoError("`lenses` is not a mapping: expected names with lenses")
     if "kalibr" in content:
         rig = _with_overrides(_camchain(folder / str(content["kalibr"])), given, folder)
     else:
@@ -74,12 +74,12 @@ def _rig(content: Any, folder: Path) -> Rig:
 def _camchain(path: Path) -> Rig:
     content = yaml_of(path, "Kalibr's file")
     if not isinstance(content, Mapping) or not is_camchain(content):
-        raise MtpanoError(f"{path} is no camchain of Kalibr: expected cam0, cam1 and so on")
+        raise MtpanoError(f"{path} is not a camchain of Kalibr: expected cam0, cam1 and so on")
     return rig_from_camchain(content)
 
 
 def _with_overrides(rig: Rig, given: Mapping[str, Any], folder: Path) -> Rig:
-    """Kalibr's lenses with what our file says besides, by the names cam0, cam1 ..."""
+    """Kalibr's lenses with the further values of our file, by the names cam0, cam1 ..."""
     names = {lens.name: lens for lens in rig.lenses}
     for name, said in given.items():
         if name not in names:
@@ -153,10 +153,10 @@ def _field_of_view(said: Mapping[str, Any]) -> float | None:
 
 
 def rotation_of(value: Any) -> NDArray[np.float64]:
-    """[3, 3] of [yaw, pitch, roll] in degrees, a quaternion [x, y, z, w] or a matrix in rows.
+    """[3, 3] from [yaw, pitch, roll] in degrees, a quaternion [x, y, z, w] or the rows of a matrix.
 
-    yaw turns to the right, pitch up, roll leans to the right, applied in that order from the
-    outside: R = yaw @ pitch @ roll.
+    yaw turns to the right, pitch up, roll leans to the right: R = yaw @ pitch @ roll. MtpanoError
+    for anything else.
     """
     try:
         array = np.array(value, np.float64)
@@ -176,7 +176,7 @@ def rotation_of(value: Any) -> NDArray[np.float64]:
 
 
 def quaternion_matrix(x: float, y: float, z: float, w: float) -> NDArray[np.float64]:
-    """[3, 3] of a quaternion in ROS's order; MtpanoError unless its length is 1 to 1 %."""
+    """[3, 3] of a quaternion in ROS's order; MtpanoError if its length is off 1 by over 1 %."""
     length = math.sqrt(x * x + y * y + z * z + w * w)
     if not abs(length - 1) < 0.01:
         raise MtpanoError(f"quaternion {[x, y, z, w]} has length {length:g}, expected 1")

@@ -1,4 +1,4 @@
-"""What a rig is: its lenses, where they look, and how their pictures arrive."""
+"""A rig: its lenses, their poses, and how their pictures arrive."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _LARGEST_PARALLAX = 2.0  # degrees: about three columns of the network's picture
 class Lens:
     """One lens of a rig.
 
-    camera: its calibration; None until a CameraInfo has brought it. rotation: [3, 3], turns the
-    lens's optical axes into the panorama's. position: metres from the panorama's centre, in the
-    panorama's optical frame. topic: where its picture comes from. tile: (top, left, height, width)
-    of its part of that picture, as fractions of the whole. turn: degrees (0, 90, 180 or 270) that
-    the part must be turned clockwise by, to be the picture of the calibration. mask: bool [h, w]
-    in the picture of the calibration, true where the lens sees the robot itself. field_of_view:
-    degrees that a CameraInfo, which has none, is to be given.
+    camera: its calibration; None until its CameraInfo has arrived. rotation: [3, 3],
+    v_panorama = rotation @ v_lens, both optical frames. position: metres from the panorama's
+    centre, in the panorama's optical frame. topic: the topic of its picture. tile: (top, left,
+    height, width) of its part of that picture, as fractions of the whole. turn: degrees (0, 90, 180
+    or 270) by which the part must be turned clockwise to give the picture of the calibration. mask:
+    bool [h, w] in the picture of the calibration, true where the lens sees the robot itself.
+    field_of_view: degrees, for a calibration by CameraInfo, which has none.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Lens:
             )
         if not is_rotation(self.rotation):
             raise MtpanoError(
-                f"the rotation of lens '{self.name}' is no rotation: expected an orthonormal "
+                f"the rotation of lens '{self.name}' is not a rotation: expected an orthonormal "
                 "matrix with determinant 1"
             )
 
@@ -81,7 +81,7 @@ def _check_mask(name: str, mask: tuple[int, ...], size: Size) -> None:
     height, width = mask
     if not abs(height * size[1] - width * size[0]) <= _SAME_SHAPE * height * size[1]:
         raise MtpanoError(
-            f"the mask of lens '{name}' is {height}x{width} and its calibration of "
+            f"the mask of lens '{name}' is {height}x{width} but its calibration is "
             f"{size_text(size)}, which is another shape: draw it on this lens's own part of the "
             "picture, turned as for the calibration"
         )
@@ -89,14 +89,14 @@ def _check_mask(name: str, mask: tuple[int, ...], size: Size) -> None:
 
 @dataclass(frozen=True, eq=False)
 class Rig:
-    """Lenses and how to join them.
+    """Lenses, and how their pictures are joined.
 
-    distance: metres at which the lenses' pictures fit together; infinity where the lenses are as
-    good as in one place. feather: degrees over which one lens's picture fades into the next.
-    nearest: metres to the nearest surface to be expected. wait: seconds to wait for the pictures
-    of the other lenses; tolerance: seconds that the stamps of one moment may lie apart.
-    body_frame: the robot's frame (x ahead, y left, z up) along whose x the panorama of lenses looks
-    whose poses come by TF.
+    distance: metres at which the lenses' pictures are aligned; infinity if the lenses are
+    practically in one place. feather: degrees over which one lens's picture fades into the next.
+    nearest: metres to the nearest expected surface. wait: seconds to wait for the pictures of the
+    other lenses; tolerance: seconds that the stamps of one moment may lie apart. body_frame: the
+    robot's frame (x ahead, y left, z up) for lenses whose poses come from TF; the panorama looks
+    along its x axis.
     """
 
     lenses: tuple[Lens, ...]
@@ -144,14 +144,14 @@ class Rig:
 
     @property
     def panorama_size(self) -> Size:
-        """(H, W), even, at which the least detailed lens that is calibrated loses nothing."""
+        """(H, W), even, at which the calibrated lens with the lowest resolution loses no detail."""
         cameras = [lens.camera for lens in self.lenses if lens.camera is not None]
         least = min(camera.pixels_per_radian for camera in cameras)
         rows = max(2, round(math.pi * least) // 2 * 2)
         return rows, 2 * rows
 
     def with_lens(self, lens: Lens) -> Rig:
-        """With one lens replaced by another of its name."""
+        """The rig with the lens of this name replaced."""
         return replace(
             self, lenses=tuple(lens if one.name == lens.name else one for one in self.lenses)
         )
@@ -167,21 +167,21 @@ class Rig:
         )
 
     def warnings(self) -> list[str]:
-        """What is odd about the rig, one sentence each."""
+        """One sentence for each questionable setting of the rig."""
         told = []
         parallax = math.degrees(math.atan2(self.baseline, self.nearest))
         if parallax > _LARGEST_PARALLAX:
             told.append(
-                f"the lenses are {self.baseline:.3f} m apart, so seams are torn by up to "
-                f"{parallax:.1f} degrees where something is {self.nearest:g} m away: expect wrong "
-                "depth there, or set nearest to what is really the nearest"
+                f"the lenses are {self.baseline:.3f} m apart, so pictures at the seams disagree "
+                f"by up to {parallax:.1f} degrees for surfaces {self.nearest:g} m away: expect "
+                "wrong depth there, or set nearest to the true distance of the nearest surface"
             )
         for lens in self.lenses:
             camera = lens.camera
             if camera is not None and camera.field_of_view and camera.cone > camera.model_limit:
                 told.append(
-                    f"lens '{lens.name}' claims {camera.field_of_view:g} degrees, but its "
-                    f"calibration ends at {2 * math.degrees(camera.model_limit):.1f}: the rest "
-                    "stays unseen"
+                    f"lens '{lens.name}' has a field_of_view of {camera.field_of_view:g} degrees, "
+                    f"but its calibration ends at {2 * math.degrees(camera.model_limit):.1f}: the "
+                    "rest stays unseen"
                 )
         return told

@@ -1,4 +1,4 @@
-"""YAML and the numbers in it, with a sentence where there is something else."""
+"""Reads YAML files and the numbers in them; MtpanoError for anything else."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from mtpano_model.stored_files import parse_yaml, read_text
 
 
 def yaml_of(path: Path, what: str) -> Any:
-    """The content of a YAML file; MtpanoError, naming the file as `what` it is, if it has none."""
+    """The content of a YAML file; MtpanoError if that fails. what: its kind, for messages."""
     try:
         return parse_yaml(read_text(path))
     except OSError as error:
         raise MtpanoError(f"cannot read {what} {path}: {error.strerror}") from error
     except ValueError as error:  # also of bytes that are no text
-        raise MtpanoError(f"{what} {path} is no YAML: {error}") from error
+        raise MtpanoError(f"{what} {path} is not YAML: {error}") from error
 
 
 def number(value: Any, name: str) -> float:
@@ -44,7 +44,7 @@ def numbers(value: Any, name: str, count: int | None = None) -> tuple[float, ...
 
 
 def is_rotation(matrix: NDArray[np.float64]) -> bool:
-    """Whether a matrix is 3x3, orthonormal to a thousandth, and no mirror."""
+    """Whether a matrix is 3x3, orthonormal to 0.001, and of determinant 1."""
     if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
         return False
     is_orthonormal = np.allclose(matrix @ matrix.T, np.eye(3), atol=1e-3)

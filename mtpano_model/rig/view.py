@@ -1,4 +1,4 @@
-"""What one lens shows of a panorama, and how far from the edge of what it shows."""
+"""The view of one lens: which pixels of a panorama it shows, and their distance to its edge."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ NOWHERE = -16.0  # a place outside of any picture, where remap takes the filling
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """What one lens shows of a panorama [H, W].
+    """The places of a panorama's pixels [H, W] in one lens's picture.
 
     columns, rows: pixels of its part of the picture as delivered (centres at integers).
-    margin: degrees to the edge of what it shows, 0 or less where it shows nothing.
+    margin: degrees to the edge of the visible part, 0 or less outside of it.
     """
 
     columns: Floats
@@ -31,10 +31,10 @@ class View:
 
 
 def view(lens: Lens, size: Size, picture: Size, distance: float) -> View:
-    """What a lens shows of a panorama of `size`, from its part of the picture, [h, w] = `picture`.
+    """The view of a lens for a panorama of `size` (H, W).
 
-    distance: metres at which the surroundings are taken to be. MtpanoError if the calibration
-    does not fit the picture.
+    picture: (h, w) of its part of the picture. distance: assumed metres to the surroundings.
+    MtpanoError if the calibration does not fit the picture.
     """
     assert lens.camera is not None
     upright = picture if lens.turn in (0, 180) else picture[::-1]

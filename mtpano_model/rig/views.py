@@ -1,4 +1,4 @@
-"""What a rig's lenses see of a panorama: pictures for demonstrations and tests."""
+"""Renders the lenses' pictures of a panorama, for demonstrations and tests."""
 
 from __future__ import annotations
 

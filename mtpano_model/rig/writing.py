@@ -16,7 +16,7 @@ _TEMPLATES = Path(__file__).with_name("templates")
 
 
 def rig_yaml(rig: Rig) -> str:
-    """Our YAML; masks are left out, since they are files of their own."""
+    """The YAML of a rig, without masks, since they are files of their own."""
     content: dict[str, Any] = {}
     for name in ("distance", "feather", "nearest", "wait", "tolerance"):
         value = getattr(rig, name)
@@ -51,14 +51,14 @@ def rig_yaml(rig: Rig) -> str:
 
 
 def template_names() -> tuple[str, ...]:
-    """Names of the drivers that there is a template for."""
+    """Names of the drivers that have a template."""
     return tuple(sorted(path.stem for path in _TEMPLATES.glob("*.yaml")))
 
 
 def template(name: str) -> str:
-    """The commented YAML for a driver; MtpanoError names those that there are."""
+    """The commented YAML for a driver; MtpanoError for an unknown one."""
     if name not in template_names():
         raise MtpanoError(
-            f"there is no template '{name}', expected one of {', '.join(template_names())}"
+            f"unknown template '{name}': expected one of {', '.join(template_names())}"
         )
     return (_TEMPLATES / f"{name}.yaml").read_text(encoding="utf-8")

@@ -1,1 +1,1 @@
-"""Recorded pictures, moment by moment: bags, video topics, rigs. Free of ROS."""
+"""Reads recorded pictures moment by moment from bags, video topics and rigs, without ROS."""

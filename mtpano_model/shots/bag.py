@@ -1,4 +1,4 @@
-"""Panoramas out of a rosbag2 recording, without ROS or torch; their pixels as a live node's."""
+"""Reads panoramas from a rosbag2 recording, without ROS or torch, with a live node's pixels."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ _SHORTEST_INTERVAL = 10**6  # nanoseconds
 
 @dataclass(frozen=True)
 class BagImages:
-    """One image topic: its name, how many messages were recorded (damaged ones included), and how
-    many a second, None where there is but one."""
+    """One image topic: its name, the number of recorded messages (damaged ones included), and their
+    rate per second, None if there is only one."""
 
     topic: str
     count: int
@@ -58,9 +58,10 @@ class BagImages:
 class BagPicture:
     """One recorded message.
 
-    stamp: nanoseconds, the header's, or the time of recording where the header has none or is
+    stamp: nanoseconds, from the header, or the time of recording if the header has none or is
         damaged.
-    decode: gives the picture, of another shape than 2:1 if its argument allows that; BadPicture.
+    decode: returns the picture. Its argument says whether the shape may differ from 2:1. BadPicture
+        if it cannot be used.
     """
 
     stamp: int
@@ -116,8 +117,8 @@ def read_images(
 def read_pictures(bag_path: str | Path, topic: str | None = None) -> Iterator[BagPicture]:
     """Every recorded message of one topic, still encoded; arguments and errors as `read_images`.
 
-    Of a video stream those packets that complete a picture: it begins at a key frame, and what is
-    lost with a packet is left out, up to the next one. How many and why, a warning says at the end.
+    Of a video stream, the packets that complete a picture: it starts at a key frame, and after a
+    lost packet nothing is returned until the next one. A warning at the end has the counts.
     """
     with open_recording(Path(bag_path)) as recording:
         name = _choose_topic(recording, readable(bag_path), topic)
@@ -158,7 +159,7 @@ def _types() -> Any:
 
 
 def read_recorded(message: Message) -> Any:
-    """The message, with the fields of its type; BadPicture if it is damaged."""
+    """The deserialized message; BadPicture if it is damaged."""
     try:
         return _types().deserialize_cdr(decompressed(message.data), message.kind)
     except MtpanoError:  # nothing here can decompress
@@ -170,8 +171,8 @@ def read_recorded(message: Message) -> Any:
 
 
 def _rate(stamps: list[int]) -> float | None:
-    """Messages a second: of the usual interval, which a pause in the recording does not change;
-    None where they came faster than any camera's."""
+    """Messages per second by the median interval, which a pause in the recording does not change;
+    None if they came faster than any camera's."""
     intervals = [later - earlier for earlier, later in pairwise(stamps)]
     usual = (median(intervals) or mean(intervals)) if intervals else 0
     return 1e9 / usual if usual >= _SHORTEST_INTERVAL else None
@@ -188,7 +189,9 @@ def _choose_topic(recording: Recording, bag: str, topic: str | None) -> str:
         )
     if topic is not None:
         if topic not in images:
-            raise MtpanoError(f"bag {bag} has no image topic '{topic}': its own are {listing}")
+            raise MtpanoError(
+                f"bag {bag} has no image topic '{topic}': its image topics are {listing}"
+            )
         if problem := _problem(recording, topic):
             raise MtpanoError(f"topic '{topic}' of bag {bag}: {problem}")
         return topic
@@ -208,10 +211,10 @@ def _choose_topic(recording: Recording, bag: str, topic: str | None) -> str:
 
 
 def _problem(recording: Recording, topic: str) -> str:
-    """Why a topic holds no panoramas, going by its first message; "" where it may."""
+    """Why a topic holds no panoramas, judged by its first message; "" if it may hold some."""
     first = next(recording.messages(topic), None)
     if first is None and recording.counts[topic]:
-        return f"none of its {recording.counts[topic]} messages is there, the recording is damaged"
+        return f"none of its {recording.counts[topic]} messages can be read, as it is damaged"
     if first is None:
         return "it is empty, no message of it was recorded"
     try:

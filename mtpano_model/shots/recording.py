@@ -28,8 +28,9 @@ _PACKED_SUFFIXES = (".zstd", ".zst")
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a path is meant as a bag: a folder with metadata.yaml, or one of storage files and no
-    pictures, or a storage file, compressed or of ROS 1 (which `open_recording` refuses)."""
+    """Whether a path is a bag: a folder with metadata.yaml, a folder of storage files without
+    pictures, or a storage file, also a compressed one or one of ROS 1 (which `open_recording`
+    refuses)."""
     try:
         if not path.is_dir():
             return path.suffix.lower() == ".bag" or _is_storage(path)
@@ -42,15 +43,24 @@ def is_recording(path: Path) -> bool:
     return any(map(_is_storage, names)) and not suffixes.intersection(PICTURE_SUFFIXES)
 
 
+def refuse_bag_options(place: object, topic: str | None, every: int) -> None:
+    """MtpanoError if options of a bag are given for `place`, which is none."""
+    if topic is not None or every != 1:
+        raise MtpanoError(
+            f"--topic and --every choose among a bag's pictures, and {place} is not a bag: leave "
+            "them out"
+        )
+
+
 def recording_name(path: Path) -> str:
-    """The bag's folder, for its file too, so that nothing in it gets two names."""
+    """The name of the bag's folder, also for a file in it, so that both give the same names."""
     path = path.resolve()
     is_file_of_folder = path.is_file() and (path.parent / "metadata.yaml").is_file()
     return readable(path.parent.name if is_file_of_folder else path.name)
 
 
 class Message(NamedTuple):
-    """recorded: when, in nanoseconds. data: serialized, of this type, perhaps compressed."""
+    """recorded: time of recording, nanoseconds. data: the serialized message, maybe compressed."""
 
     topic: str
     recorded: int
@@ -78,7 +88,7 @@ class Recording:
     def messages(self, *topics: str) -> Iterator[Message]:
         """The messages of some topics, as recorded.
 
-        MtpanoError if the recording is damaged on the way.
+        MtpanoError at the first damaged place of the recording.
         """
         for reader, every in self._connections:
             connections = [c for c in every if c.topic in topics]
@@ -100,9 +110,9 @@ class Recording:
 
 @contextmanager
 def open_recording(path: Path) -> Iterator[Recording]:
-    """Open a bag's folder or storage file; MtpanoError says why it cannot be and what mends it.
+    """Open a bag's folder or storage file; MtpanoError, with a remedy, if it cannot be read.
 
-    Of several files those that are damaged are left out with a warning, unless all are.
+    Of several files, damaged ones are left out with a warning, unless all are damaged.
     """
     files = _storage_files(path)
     with ExitStack() as stack:
@@ -144,7 +154,7 @@ def _storage_files(path: Path) -> list[Path]:
         raise MtpanoError(f"bag '{readable(path)}' cannot be read: {error.strerror}") from error
     if not files:
         raise MtpanoError(
-            f"bag '{readable(path)}' holds no recording: expected .mcap or .db3 files in it, copy "
+            f"bag '{readable(path)}' holds no recording: expected .mcap or .db3 files in it; copy "
             "it again"
         )
     # Where a file lies beside its compressed self, one of them is enough.

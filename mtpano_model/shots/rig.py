@@ -1,4 +1,4 @@
-"""The pictures of a rig's lenses at one moment, from a bag or from folders of pictures."""
+"""Reads the pictures of a rig's lenses, moment by moment, from a bag or folders of pictures."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RigMoment:
     parts: dict[str, Callable[[], Picture]]
 
     def open(self) -> dict[str, NDArray[np.uint8]]:
-        """RGB pictures by topic, without those that cannot be used; MtpanoError without any."""
+        """RGB pictures uint8 [h, w, 3] by topic, without unusable ones; MtpanoError if all are."""
         pictures: dict[str, NDArray[np.uint8]] = {}
         problem: MtpanoError | None = None
         for topic, decode in self.parts.items():
@@ -51,11 +51,11 @@ class RigMoment:
 
 
 class RigMoments:
-    """The moments of a rig in a bag or in pictures: `place` is a recording, a picture with all
-    lenses, a folder of such, or one that has a folder for each lens, by its name, with pictures of
-    the same names for the same moment.
+    """The moments of a rig. place: a recording, a picture that shows all lenses, a folder of such
+    pictures, or a folder with a folder for each lens (by the lens's name), in which pictures of the
+    same moment have the same name.
 
-    count: how many there may be. MtpanoError if no lens of the rig is found.
+    count: the largest possible number of moments. MtpanoError if no lens of the rig is found.
     """
 
     def __init__(self, place: Path, rig: Rig) -> None:
@@ -122,13 +122,13 @@ class RigMoments:
 def _tell_counts(counts: dict[str, int], tell: Callable[[str], None]) -> None:
     lacking, whole = counts["incomplete"], counts["together"]
     if lacking:
-        tell(f"{lacking} of {lacking + whole} moments lack a lens, {whole} are whole")
+        tell(f"{lacking} of {lacking + whole} moments lack a lens, {whole} are complete")
     if left := counts["superseded"] + counts["late"]:
-        tell(f"{left} pictures are left out, since a newer moment was whole before theirs")
+        tell(f"{left} pictures are left out, since a newer moment was complete before theirs")
 
 
 class _Clock:
-    """The time of the recording, for what waits for pictures."""
+    """A clock that shows the time of the recording."""
 
     now = 0.0
 
@@ -143,7 +143,7 @@ def _handed_out(moment: Moment | None) -> Iterator[RigMoment]:
 
 
 def _recorded_topics(recording: Recording, rig: Rig, bag: str) -> dict[str, str]:
-    """The rig's topics by the names under which they were recorded."""
+    """The rig's topics, by their names in the recording."""
     found, missing = {}, []
     for topic in rig.topics:
         names = [
@@ -159,11 +159,13 @@ def _recorded_topics(recording: Recording, rig: Rig, bag: str) -> dict[str, str]
     if not found:
         have = ", ".join(f"{n} ({k})" for n, k in sorted(recording.topics.items())) or "none at all"
         raise MtpanoError(
-            f"bag {bag} has no pictures on the rig's topics ({', '.join(rig.topics)}), its own are "
-            f"{have}"
+            f"bag {bag} has no pictures on the rig's topics ({', '.join(rig.topics)}): its topics "
+            f"are {have}"
         )
     for topic in missing:
-        warn_once(f"{bag}: the rig's topic {topic} was not recorded: what it shows is unknown")
+        warn_once(
+            f"{bag}: the rig's topic {topic} was not recorded: the part that it sees is unknown"
+        )
     return found
 
 
@@ -179,9 +181,9 @@ def _moments_of_files(place: Path, rig: Rig) -> list[RigMoment]:
     folders = {topic: place / names[topic] for topic in rig.topics}
     if not place.is_dir() or not all(folder.is_dir() for folder in folders.values()):
         raise MtpanoError(
-            f"'{readable(place)}' is no bag and has no folder for each lens, expected "
-            f"{', '.join(folder.name for folder in folders.values())} in it, with pictures of the "
-            "same names"
+            f"'{readable(place)}' is neither a bag nor a folder with a folder for each lens: "
+            f"expected {', '.join(folder.name for folder in folders.values())} in it, with "
+            "pictures of the same names"
         )
     found = [(path, topic) for topic, folder in folders.items() for path in find_pictures(folder)]
     found.sort(key=lambda one: (natural_order(Path(one[0].stem)), one[0].stem))

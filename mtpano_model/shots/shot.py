@@ -1,4 +1,4 @@
-"""Panoramas, one by one, from pictures, folders, bags, video topics and rigs."""
+"""Opens panoramas one by one from pictures, folders, bags, video topics and rigs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mtpano_model.pictures.size import Size
 from mtpano_model.rig.panoramas import RigPanoramas
 from mtpano_model.rig.reading import read_rig
 from mtpano_model.shots.bag import BagPicture, find_images, read_pictures
-from mtpano_model.shots.recording import is_recording
+from mtpano_model.shots.recording import is_recording, refuse_bag_options
 from mtpano_model.shots.rig import RigMoment, RigMoments
 
 MOST_EVERY = 10**9  # islice takes no more than a word of the machine
@@ -26,11 +26,11 @@ MOST_EVERY = 10**9  # islice takes no more than a word of the machine
 
 @dataclass(frozen=True)
 class Shot:
-    """One panorama, unread.
+    """One panorama that is not read yet.
 
-    name: for files that are made of it. title: for people. open: gives the panorama, given the size
-    (H, W) at which it is wanted, which that of a rig then has; others have their own. MtpanoError
-    where it cannot be used. size: what a rig's panorama has when all of it is wanted, else None.
+    name: for the names of output files. title: for messages. open: takes a size (H, W) and returns
+    the panorama; only a rig's panorama is composed at that size. MtpanoError if it cannot be used.
+    size: (H, W) of a rig's panorama in full detail, None otherwise.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Shot:
 
 @dataclass(frozen=True)
 class Shots:
-    """count: how many there may be; video gives fewer where packets are missing."""
+    """count: the largest possible number; video gives fewer if packets are missing."""
 
     count: int
     every: Iterable[Shot]
@@ -56,8 +56,8 @@ def open_shots(
 ) -> Shots:
     """All panoramas of a picture, a folder or a bag, or of a rig's lenses in one of them.
 
-    topic, every: of a bag, which topic and every how many pictures. MtpanoError if there is
-    nothing to be read, or a setting is for something else.
+    topic, every: of a bag, its image topic, and N for every Nth picture. MtpanoError if there is
+    nothing to read, or an argument does not apply to `place`.
     """
     if not 1 <= every <= MOST_EVERY:
         raise MtpanoError(f"every {every}: expected 1 to {MOST_EVERY}")
@@ -72,11 +72,7 @@ def open_shots(
         found = find_images(place, topic)
         pictures = islice(read_pictures(place, found.topic), 0, None, every)
         return Shots(-(-found.count // every), _of_bag(pictures, allow_non_2to1))
-    if topic is not None or every != 1:
-        raise MtpanoError(
-            f"--topic and --every choose among a bag's pictures, and {readable(place)} is no bag: "
-            "leave them out"
-        )
+    refuse_bag_options(readable(place), topic, every)
     paths = find_pictures(place)
     return Shots(len(paths), _of_files(paths, allow_non_2to1))
 

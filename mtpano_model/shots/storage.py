@@ -1,6 +1,6 @@
-"""One storage file of a rosbag2 recording (sqlite3 or MCAP): opened, or what is wrong with it.
+"""Opens a storage file of a rosbag2 recording (sqlite3 or MCAP), or says what is wrong with it.
 
-Its bytes say what it is, whatever its name is. The library `rosbags` reads it.
+The type is determined by its bytes, not by its name. The library `rosbags` reads it.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _FOREIGN = (
     (rb"version https://git-lfs", "it is a pointer of Git LFS; `git lfs pull` brings the file"),
     (
         rb"\x1f\x8b|BZh|\xfd7zXZ|\x04\x22\x4d\x18|PK\x03\x04|7z\xbc\xaf",
-        "it is packed, and not with Zstandard; unpack it first",
+        "it is compressed, but not with Zstandard; decompress it first",
     ),
 )
 
 
 def open_storage(file: Path, stack: ExitStack) -> Any:
-    """The reader of a storage file, which `stack` closes; MtpanoError says what mends the file."""
+    """The reader of a storage file, closed by `stack`; MtpanoError, with a remedy, if not."""
     rosbag2 = needed_module("rosbags.rosbag2", "reading a bag")
     try:
         with file.open("rb") as opened:
@@ -59,21 +59,21 @@ def open_storage(file: Path, stack: ExitStack) -> Any:
 
 
 def decompressed(data: bytes) -> bytes:
-    """A message as it was before it was recorded; what is wrong with it, zstd's own errors say."""
+    """A message without the recorder's compression; raises zstd's own errors."""
     return zstd().decompress(data) if data[:4] == _ZSTD_MAGIC else data  # CDR begins with 0
 
 
 @cache
 def warn_once(text: str) -> None:
-    """A command opens the same bag two or three times."""
+    """Log a warning once, since a command opens the same bag two or three times."""
     log.warning("%s", text)
 
 
 def _plainly_named(file: Path, start: bytes, stack: ExitStack) -> Path:
-    """The file, unpacked where it is compressed, under a name that rosbags can open.
+    """The file, decompressed if necessary, under a name that rosbags can open.
 
-    It goes by the ending, which need not be the right one, and puts a database's path unquoted into
-    a URI.
+    rosbags relies on the suffix, which may be wrong, and puts a database's path unquoted into a
+    URI.
     """
     whole = file
     if start.startswith(_ZSTD_MAGIC):
@@ -95,7 +95,7 @@ def _plainly_named(file: Path, start: bytes, stack: ExitStack) -> Path:
 
 
 def _parts(file: Path) -> Iterator[bytes]:
-    """What a compressed file holds; its own trouble is no OSError, as that of the folder is."""
+    """The decompressed parts of a file; MtpanoError if it is damaged."""
     with zstd().open(file, "rb") as packed:
         while True:
             try:
@@ -113,7 +113,7 @@ def _is_plain(path: Path) -> bool:
 
 @contextmanager
 def _temporary_folder(file: Path, stack: ExitStack, must_be_plain: bool = False) -> Iterator[Path]:
-    """A new folder that `stack` removes; a MtpanoError names TMPDIR where it cannot be used."""
+    """A new folder that `stack` removes; MtpanoError, with a remedy, if there is no room for it."""
     place = os.environ.get("TMPDIR") or "/tmp"
     try:
         place = tempfile.gettempdir()
@@ -122,24 +122,23 @@ def _temporary_folder(file: Path, stack: ExitStack, must_be_plain: bool = False)
         yield Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mtpano-")))
     except OSError as error:
         raise MtpanoError(
-            f"bag '{readable(file)}' needs room in a temporary folder, and "
-            f"'{readable(place)}' cannot be used ({error.strerror}): make room in it, or name "
-            "another in TMPDIR"
+            f"bag '{readable(file)}' needs space in a temporary folder, and '{readable(place)}' "
+            f"cannot be used ({error.strerror}): free some space in it, or name another in TMPDIR"
         ) from error
 
 
 def _journal(file: Path) -> str:
-    """What to do about messages that a recorder which was killed left beside a database, or ""."""
+    """How to recover messages that a killed recorder left beside a database, or ""."""
     journal = file.with_name(f"{file.name}-wal")
     if not journal.is_file() or not journal.stat().st_size:
         return ""
-    mend = f"`sqlite3 {readable(file.name)} 'PRAGMA wal_checkpoint(TRUNCATE)'`"
-    return f"they are in {readable(journal.name)}, and {mend} brings them in"
+    repair = f"`sqlite3 {readable(file.name)} 'PRAGMA wal_checkpoint(TRUNCATE)'`"
+    return f"they are in {readable(journal.name)}, and {repair} merges them"
 
 
 @cache
 def zstd() -> Any:
-    """The module for Zstandard that is here: Python's own, or what rosbags brings."""
+    """The installed Zstandard module: Python's own, or a dependency of rosbags."""
     for name in ("compression.zstd", "backports.zstd", "zstandard"):
         try:
             return __import__(name, fromlist=["open"])
@@ -155,12 +154,12 @@ def _no_storage(file: Path, start: bytes) -> MtpanoError:
     if not start:
         return MtpanoError(f"{text}: it is empty, so nothing was recorded or it was not copied")
     found = (what for begin, what in _FOREIGN if re.match(begin, start, re.DOTALL))
-    what = next(found, "it is no MCAP and no sqlite3 file, or its beginning is damaged")
+    what = next(found, "it is neither an MCAP nor a sqlite3 file, or its beginning is damaged")
     return MtpanoError(f"{text}: {what}")
 
 
 def unreadable(file: Path, error: Exception) -> MtpanoError:
-    """What is wrong with a storage file, and what really mends that."""
+    """The error for an unreadable storage file, with its remedy."""
     text = f"bag '{readable(file)}' cannot be read"
     if isinstance(error, MtpanoError):
         return error
@@ -178,8 +177,8 @@ def unreadable(file: Path, error: Exception) -> MtpanoError:
         return MtpanoError(f"{text} ({reason}): the compressed file is damaged, copy it again")
     if start.startswith(_MCAP_MAGIC):
         if end != _MCAP_MAGIC or len(start) < 64:
-            mend = f"`mcap recover {readable(file.name)} -o recovered.mcap`"
-            return MtpanoError(f"{text}: its recording was cut off; mend it with {mend}")
+            repair = f"`mcap recover {readable(file.name)} -o recovered.mcap`"
+            return MtpanoError(f"{text}: its recording was cut off; repair it with {repair}")
         profile = _mcap_profile(start)
         if profile != "ros2":
             return MtpanoError(
@@ -200,8 +199,8 @@ def unreadable(file: Path, error: Exception) -> MtpanoError:
                 f"{text}: it is a database without the tables of rosbag2; give the .db3 file that "
                 "`ros2 bag record` wrote"
             )
-        mend = f"`sqlite3 {readable(file.name)} .recover | sqlite3 recovered.db3`"
-        return MtpanoError(f"{text} ({reason}): it is damaged or cut off; mend it with {mend}")
+        repair = f"`sqlite3 {readable(file.name)} .recover | sqlite3 recovered.db3`"
+        return MtpanoError(f"{text} ({reason}): it is damaged or cut off; repair it with {repair}")
     return _no_storage(file, start)
 
 

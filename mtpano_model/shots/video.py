@@ -1,4 +1,4 @@
-"""A recorded stream of video, decoded packet by packet; gives only whole pictures."""
+"""Decodes a recorded video stream packet by packet, and returns only complete pictures."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ _REASONS = {
 
 
 class VideoReader:
-    """Decodes the packets of one topic in their order. name: of the stream, for people."""
+    """Decodes the packets of one topic in their order. name: of the stream, for messages."""
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._stream = Stream(lambda sentence: log.warning("%s: %s", name, sentence))
 
     def read(self, packet: VideoPacket, stamp: int) -> VideoPicture | None:
-        """The whole picture that a packet completes, if it does; stamp, errors: see `Stream`."""
+        """The picture that a packet completes, or None; stamp, errors: see `Stream`."""
         return self._stream.feed(packet, stamp)
 
     def summary(self) -> str:
-        """How many packets showed nothing and why; "" where all did."""
+        """A sentence that counts the packets without a picture, by reason; "" if there are none."""
         counts = self._stream.counts
         lost = [f"{counts[name]} {why}" for name, why in _REASONS.items() if counts[name]]
         if not lost:
@@ -54,8 +54,8 @@ def lens_picture(picture: VideoPicture) -> Picture:
 
 
 def video_panorama(picture: VideoPicture) -> Callable[[bool], Picture]:
-    """What gives the panorama in a decoded picture, of another shape than 2:1 if that is allowed;
-    BadPicture."""
+    """A function that returns a decoded picture's panorama; its argument says whether the shape may
+    differ from 2:1. BadPicture if it cannot be used."""
     return partial(_panorama, picture)
 
 

@@ -1,1 +1,1 @@
-"""Video streams that arrive packet by packet over a lossy link. Free of torch and ROS."""
+"""Decodes video streams that arrive packet by packet over a lossy link, without torch or ROS."""

@@ -18,7 +18,7 @@ def nal_units(data: bytes, most: int = 128) -> Iterator[bytes]:
 
 
 class Bits:
-    """Reads bits from the front; IndexError if they end."""
+    """Reads bits from the front; IndexError at their end."""
 
     def __init__(self, data: bytes) -> None:
         self._value, self._left = int.from_bytes(data, "big"), 8 * len(data)

@@ -1,4 +1,4 @@
-"""H.264 and H.265 packets -> pictures, through PyAV; gives only whole pictures."""
+"""Decodes H.264 and H.265 packets through PyAV, and returns only undamaged pictures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ START_CODES = (b"\x00\x00\x01", b"\x00\x00\x00\x01")
 
 
 def video_codec(name: str) -> str | None:
-    """h264 or hevc of a message's `format` or `encoding`, None where it is no video of ours."""
+    """h264 or hevc from a message's `format` or `encoding`; None for another format."""
     plain = name.split(";")[0].strip().lower()
     for codec, starts in _NAMES.items():
         if plain.startswith(starts):
@@ -39,27 +39,28 @@ def video_codec(name: str) -> str | None:
 
 @dataclass(frozen=True)
 class VideoPicture:
-    """A decoded picture that is whole. stamp: as it was fed."""
+    """A decoded, undamaged picture. stamp: that of its packet, nanoseconds."""
 
     stamp: int
     _frame: Any
 
     def rgb(self) -> NDArray[np.uint8]:
-        """Colours, uint8 [h, w, 3]; converted only when it is asked for."""
+        """Colours, uint8 [h, w, 3], converted when called."""
         return np.asarray(self._frame.to_ndarray(format="rgb24"), np.uint8)
 
 
 class Decoder:
-    """Decodes one stream, one packet (a whole picture) at a time, for one thread.
+    """Decodes one stream, one packet (a complete picture) at a time. Not thread-safe.
 
-    It begins at a key frame. Where a packet is missing, damaged or cannot be decoded, nothing is
-    shown until the next key frame. Packets whose stamp is not newer than the last are dropped, but
-    for those that are older by a second: a bag or a clock has begun again, and so does the decoder.
-    One B frame may be damage, of several the stream is refused until its parameters change.
-    tell: called once for each thing that a person must mend, and again after such a change.
+    It starts at a key frame. If a packet is missing, damaged or cannot be decoded, there is no
+    picture until the next key frame. Packets whose stamp is not newer than the last are dropped,
+    unless it is older by a second: then a bag or a clock has restarted, and so does the decoder.
+    One B frame may be damage; with several the stream is refused until its parameters change.
+    tell: called once for each fault that a user must correct, and again after such a change.
 
-    counts: fed = shown + waiting (for a key frame, lost with a gap too) + damaged + late + refused
-    (B frames) + empty (nothing, or parameters alone). gaps: how often something was missing.
+    counts: fed = shown + waiting (for a key frame, also after a gap) + damaged + late + refused
+    (B frames) + empty (nothing, or only parameters). gaps: number of gaps in the stream.
+    MtpanoError for a codec that cannot be decoded.
     """
 
     def __init__(self, name: str, tell: Callable[[str], None]) -> None:
@@ -88,7 +89,7 @@ class Decoder:
         self.counts = dict.fromkeys(names, 0)
 
     def feed(self, data: bytes, stamp: int) -> list[VideoPicture]:
-        """Whole pictures that a packet completes, one or none; stamp: nanoseconds."""
+        """The pictures that a packet completes, one or none; stamp: nanoseconds."""
         self.counts["fed"] += 1
         if not data:
             return self._nothing("empty")
@@ -117,7 +118,7 @@ class Decoder:
             self._tell_once(
                 "b",
                 f"the {_TITLES[self._codec]} stream has B frames, which come out of order and "
-                "late: set the encoder to none (bf=0, tune=zerolatency)",
+                "late: turn them off in the encoder (bf=0, tune=zerolatency)",
             )
         if self._refused:
             self._wait()
@@ -158,7 +159,7 @@ class Decoder:
         return context
 
     def _begin(self) -> None:
-        """A key frame: forget what was before it."""
+        """Start at a key frame with a new decoder state."""
         if self._waiting:
             self._context = self._opened()
         self._waiting, self._since_key = False, 0
@@ -174,7 +175,7 @@ class Decoder:
                 self._tell_once(
                     "key",
                     f"{_TELL_AFTER} packets of {_TITLES[self._codec]} came without a key frame, "
-                    "and nothing can be shown before one: set the encoder's key frame interval "
+                    "without which nothing can be decoded: set the encoder's key frame interval "
                     "(gop_size) to a second or less",
                 )
         return []

@@ -1,4 +1,4 @@
-"""Pictures -> H.264 or H.265 packets as robots should send them, through PyAV."""
+"""Encodes pictures as H.264 or H.265 packets through PyAV, as robots should send them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Encoder:
     frames, parameter sets with every key frame, and in H.265 a hash of every picture, without which
     damage inside a packet cannot be seen.
 
-    rate: pictures a second. interval: pictures from one key frame to the next. quality: x264's and
-    x265's constant rate factor, less is better. MtpanoError if PyAV cannot encode.
+    rate: pictures per second. interval: pictures from one key frame to the next. quality: x264's
+    and x265's constant rate factor, lower is better. MtpanoError if PyAV cannot encode.
     """
 
     def __init__(self, codec: Codec, rate: float, interval: int, quality: int = 20) -> None:

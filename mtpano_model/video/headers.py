@@ -1,8 +1,8 @@
-"""What the headers of a packet tell: key frame, B frame, and whether one is missing before it.
+"""Reads from a packet's headers whether it is a key or B frame, and whether one is missing.
 
 H.264 numbers its reference pictures (frame_num, 7.4.3 of ITU-T H.264); H.265 counts all pictures
-(pic_order_cnt_lsb, 7.4.7.1 of ITU-T H.265), in steps that its encoder chooses. FFmpeg fills such
-gaps with older pictures and says nothing; hence this.
+(pic_order_cnt_lsb, 7.4.7.1 of ITU-T H.265), in steps that its encoder chooses. FFmpeg fills
+such gaps with older pictures without an error, so they are detected here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Headers(Protocol):
     """Follows one stream's headers."""
 
     def read(self, data: bytes) -> Packet:
-        """What a packet is; a header cut short counts as a gap."""
+        """The kind of a packet; a truncated header counts as a gap."""
 
 
 class H264Headers:
@@ -159,7 +159,7 @@ class H265Headers:
         return Packet(False, step > modulus // 2, step != self._step, setup, True)
 
     def _learn(self, step: int) -> None:
-        """Some encoders count in twos; three steps in a row are no loss but a habit."""
+        """Learn the step of an encoder's counter (some count in twos) from three equal steps."""
         self._times = self._times + 1 if step == self._likely_step else 1
         self._likely_step = step
         if self._times >= _SURE_AFTER:

@@ -1,4 +1,4 @@
-"""Which ROS messages carry video, and the packet in them. Any object with their fields will do.
+"""Extracts video packets from ROS messages, or from any objects with the same fields.
 
 CompressedImage with `format` h264 or the like, ffmpeg_image_transport_msgs/FFMPEGPacket, and
 foxglove_msgs/CompressedVideo, which has a `timestamp` and a `frame_id` in the place of a header.

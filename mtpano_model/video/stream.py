@@ -1,4 +1,4 @@
-"""The video of one topic, decoded packet by packet; a codec that changes begins a new decoder."""
+"""Decodes the video of one topic packet by packet; a change of codec starts a new decoder."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mtpano_model.video.messages import VideoPacket
 
 
 class Stream:
-    """For one thread; `counts` may be asked for in another. tell: as for `Decoder`."""
+    """Not thread-safe, but `counts` may be read in another thread. tell: as for `Decoder`."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -42,7 +42,7 @@ class Stream:
         return shown[0] if shown else None
 
     def forget(self) -> None:
-        """The next packet begins a stream of its own; what has been counted stays."""
+        """Treat the next packet as the start of a new stream; the counts are kept."""
         self._earlier, self._name, self._decoder = self.counts, None, None
 
     def _open(self, name: str) -> None:

@@ -114,9 +114,7 @@ def _add_blind(f: Furnisher, wall: Wall, o: Opening, off: float) -> None:
         cloth.on_wall(wall, u0, u1, off + 0.015, off + 0.018, o.top - drop + 0.02, o.top - 0.04)
 
 
-def build_door(
-    f: Furnisher, room: Room, wall: Wall, o: Opening, trim: Material, wall_skin: Material
-) -> None:
+def build_door(f: Furnisher, wall: Wall, o: Opening, trim: Material, wall_skin: Material) -> None:
     """Frame and leaf; the space that people need before it is kept clear."""
     rng = f.rng
     wide = rng.uniform(0.04, 0.08)

@@ -91,7 +91,7 @@ def build_shell(f: Furnisher, room: Room, skin: Skin) -> Surface:
             if opening.kind == "window":
                 build_window(f, room, side, opening, trim)
             elif opening.kind == "door":
-                build_door(f, room, side, opening, trim, wall)
+                build_door(f, side, opening, trim, wall)
     return surface
 
 

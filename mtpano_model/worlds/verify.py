@@ -76,7 +76,7 @@ def _check_view(folder: Path, entry: dict[str, Any], plan: dict[str, Any], found
     points = depth[..., None] * ray
     world = points @ axes.T + at
     known = depth > 0
-    _check_planes(world, semantic, known, depth, plan, found)
+    _check_planes(world, semantic, known, plan, found)
     _check_normals(points, normals, ray, known, found)
     _check_objects(semantic, axes, at, plan, found)
     for row in (0, -1):
@@ -100,7 +100,6 @@ def _check_planes(
     world: NDArray,
     semantic: NDArray,
     known: NDArray,
-    depth: NDArray,
     plan: dict[str, Any],
     found: _Found,
 ) -> None:

@@ -1,1 +1,1 @@
-"""Taking camera images: the thread that takes them, raw and compressed messages."""
+"""Sources of panoramas: one image or video topic, or the lenses of a rig."""

@@ -24,7 +24,7 @@ from rclpy.subscription import Subscription
 
 
 class NoExecutor(CallbackGroup):
-    """Callbacks that no executor runs."""
+    """A callback group that no executor runs."""
 
     def can_execute(self, entity: Any) -> bool:
         """Never."""
@@ -33,14 +33,14 @@ class NoExecutor(CallbackGroup):
     beginning_execution = can_execute
 
     def ending_execution(self, entity: Any) -> None:
-        """Nothing to do, as none begins."""
+        """Nothing to do, as none starts."""
 
 
 class CameraThread:
     """Takes every message of a subscription until `stop`; its callback group: NoExecutor.
 
-    on_image: called with each message. on_failure: called where rclpy cannot make a message of what
-    came. Neither may raise.
+    on_image: called with each message. on_failure: called if rclpy cannot deserialize a message.
+    Neither may raise.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class CameraThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """Return when no callback runs any more."""
+        """Stop the thread; returns when no callback runs any more."""
         self._stopped = True
         self._wake.trigger()
         self._thread.join()

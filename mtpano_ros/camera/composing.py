@@ -1,4 +1,4 @@
-"""One calibrated rig's look-up maps: for the network's picture, and for the outputs' colours."""
+"""Composes a calibrated rig's panoramas for the network's picture and for the outputs' colours."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Order = Literal["rgb", "bgr"]
 
 
 class Composing:
-    """`fill` belongs to the thread that prepares pictures, `colors` to the one that finishes.
+    """`fill` runs in the thread that prepares pictures, `colors` in the one that finishes frames.
 
-    Hence not one set of composers by size, as RigPanoramas has for a single thread, and only one
+    RigPanoramas, in contrast, has one composer for each size, for a single thread. Here only one
     size of colours is kept. size: (H, W), the rig's `panorama_size`.
     """
 
@@ -38,7 +38,7 @@ class Composing:
         self.size = rig.panorama_size
 
     def check(self, topic: str, picture: Pixels) -> None:
-        """BadPicture if a picture has not the size of its lenses' calibration."""
+        """BadPicture if a picture does not have the size of its lenses' calibration."""
         for lens in self.rig.lenses:
             if lens.topic != topic or lens.camera is None:
                 continue
@@ -49,7 +49,7 @@ class Composing:
                 raise BadPicture("size", f"lens '{lens.name}': {error}") from error
 
     def narrow(self, pictures: Mapping[str, Pixels]) -> list[str]:
-        """Sentences on lenses that see less than they claim, going by the first picture of each."""
+        """Warnings about too large a field_of_view, from the first picture of each lens."""
         new = {topic: pixels for topic, pixels in pictures.items() if topic not in self._judged}
         self._judged |= new.keys()
         if new:
@@ -57,7 +57,7 @@ class Composing:
         return self._narrow
 
     def fill(self, pictures: Mapping[str, Pixels], order: Order, out: Pixels) -> NDArray[np.bool_]:
-        """The network's picture into out [H, W, 3], and where any lens looks, [H, W]."""
+        """Write the network's picture into out [H, W, 3]; returns where any looks, [H, W]."""
         if order not in self._network:
             self._network[order] = Composer(
                 self.rig, self._network_size, self._exposure, order=order
@@ -66,7 +66,7 @@ class Composing:
         return seen
 
     def colors(self, pictures: Mapping[str, Pixels], order: Order, size: Size) -> Pixels:
-        """A panorama of `size`, with the exposure that `fill` has measured."""
+        """A panorama uint8 [H, W, 3] of `size`, with the exposure that `fill` has measured."""
         if self._colors is None or self._colors[:2] != (order, size):
             composer = Composer(self.rig, size, self._exposure, measures=False, order=order)
             self._colors = order, size, composer

@@ -1,4 +1,4 @@
-"""Lenses whose calibration comes as CameraInfo and whose poses come by TF."""
+"""Collects the calibrations of lenses from CameraInfo, and their poses from TF."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TRANSPORTS = ("compressed", "ffmpeg", "foxglove", "theora", "zstd")
 
 
 def info_topic(topic: str) -> str:
-    """The CameraInfo beside a topic with pictures: its sibling `camera_info`."""
+    """The CameraInfo topic of an image topic: its sibling `camera_info`."""
     base, _, last = topic.rpartition("/")
     if last in _TRANSPORTS and base:
         base = base.rpartition("/")[0]
@@ -35,9 +35,10 @@ def info_topic(topic: str) -> str:
 
 
 class LensCalibration:
-    """Listens to the camera_info of those lenses that wait for it, until each has come.
+    """Subscribes to the camera_info of the lenses that need it, until each has arrived.
 
-    problems: what is missing or wrong, by lens. For one thread but for the messages.
+    problems: messages about what is missing or wrong, by lens. Apart from the subscriptions'
+    callbacks, not thread-safe.
     """
 
     def __init__(self, rig: Rig, around: Surroundings) -> None:
@@ -52,9 +53,9 @@ class LensCalibration:
         self._subscriptions = {lens.name: self._listen(lens) for lens in waiting}
 
     def poll(self) -> Rig | None:
-        """The rig of all lenses that are known, where that is another one than last time.
+        """The rig of all known lenses, if it has changed since the last call.
 
-        None too while lenses are missing that may still come.
+        None also while missing lenses may still arrive.
         """
         for name in list(self._subscriptions):
             if name in self._cameras:
@@ -83,11 +84,11 @@ class LensCalibration:
 
     @property
     def is_late(self) -> bool:
-        """Whether something is missing that should have come."""
+        """Whether a calibration is missing that should have arrived."""
         return bool(self.problems) and time.monotonic() - self._began > PATIENCE_SECONDS
 
     def close(self) -> None:
-        """Listen no more."""
+        """Destroy the subscriptions."""
         for subscription in self._subscriptions.values():
             self._around.node.destroy_subscription(subscription)
         self._subscriptions.clear()
@@ -134,8 +135,8 @@ class LensCalibration:
         except TransformError as error:
             what = frame_text(frame) if frame else "a frame"
             self.problems[name] = (
-                f"lens '{name}': TF knows no transform from {body} to {what} "
-                f"({error}): publish it, set body_frame in the rig file, or describe the lens there"
+                f"lens '{name}': TF has no transform from {body} to {what} ({error}): publish it, "
+                "set body_frame in the rig file, or describe the lens there"
             )
             return
         x, y, z = (float(value) for value in found.translation)

@@ -1,4 +1,4 @@
-"""The classes of the messages that a camera's pictures may come in, by their ROS names."""
+"""Finds the message classes of camera pictures by their ROS names."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _EXPECTED = "expected Image, CompressedImage, FFMPEGPacket or CompressedVideo"
 
 
 def picture_type(topic: str, published: list[str]) -> Any:
-    """The class of the messages to take from a topic that is published with these types.
+    """The message class for a topic that is published with these types.
 
-    None where nobody publishes it. MtpanoError if none of them is for pictures, or its package
+    None if nobody publishes it. MtpanoError if none of the types carries pictures, or its package
     is not installed.
     """
     name = next((one for one in PICTURE_TYPES if one in published), None)
@@ -30,7 +30,7 @@ def picture_type(topic: str, published: list[str]) -> Any:
 def message_class(name: str, package_of: str) -> Any:
     """The class of a type such as sensor_msgs/msg/Image.
 
-    package_of: how the sentence of the MtpanoError begins where its package is not installed.
+    package_of: the beginning of the MtpanoError's message if its package is not installed.
     """
     package, _, kind = name.split("/")
     try:
@@ -43,7 +43,7 @@ def message_class(name: str, package_of: str) -> Any:
 
 
 def header_of(message: Any) -> Header:
-    """The header; CompressedVideo has its parts alone."""
+    """The header; that of a CompressedVideo is made from its timestamp and frame_id."""
     if hasattr(message, "header"):
         header: Header = message.header
         return header

@@ -1,4 +1,4 @@
-"""Which source the node's parameters name."""
+"""Opens the camera source that the node's parameters name."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from mtpano_ros.camera.source import ImageSource, Source
 
 
 def open_source(rig: str, transport: str) -> tuple[Source, list[str]]:
-    """The source, and what is odd about the rig; MtpanoError if its file is refused.
+    """The source, and warnings about the rig; MtpanoError if the rig file is invalid.
 
-    rig: path of a rig file, may be empty. transport: the parameter image_transport.
+    rig: path of a rig file, empty for one panorama topic. transport: the parameter image_transport.
     """
     if not rig:
         return ImageSource(transport), []

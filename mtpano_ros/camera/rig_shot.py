@@ -1,4 +1,4 @@
-"""The pictures of a rig's lenses at one moment, and the panorama that they become."""
+"""The pictures of a rig's lenses at one moment, and the panorama that is composed of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mtpano_ros.camera.video_stream import Tell
 
 
 class LensPicture:
-    """A lens's message; video: what it was decoded to. stamp: ns; without one it is of now."""
+    """A lens's message. video: its decoded picture. stamp: ns; the present time if it has none."""
 
     def __init__(self, message: Any, video: VideoPicture | None) -> None:
         self.stamp = stamp_of(message) or time.time_ns()
@@ -32,18 +32,18 @@ class LensPicture:
 
     @property
     def header(self) -> Header:
-        """Of the message."""
+        """The message's header."""
         return header_of(self._message)
 
     def open(self) -> Picture:
-        """Decode it, whatever its shape; BadPicture if that cannot be."""
+        """Decode it, whatever its shape; BadPicture if that fails."""
         if self._video is None:
             return read_lens(self._message)
         return lens_picture(self._video)
 
 
 class RigShot(Shot):
-    """parts: by topic. A part that cannot be used is told and left out."""
+    """parts: pictures by topic. One that cannot be used is reported and left out."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class RigShot(Shot):
 
 
 class RigPanorama(Panorama):
-    """What lenses show; it is composed at the sizes that are asked for, and at no other."""
+    """The panorama of a moment, composed only at the sizes that are needed."""
 
     def __init__(
         self, pictures: Mapping[str, Picture], composing: Composing, state: CameraState

@@ -1,4 +1,4 @@
-"""The topics of a rig's lenses, put together by stamp."""
+"""The source of a rig: its lenses' topics, synchronised by stamp."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ class RigSource(Source):
                 node.resolve_topic_name(lens.topic)
             except Exception as error:  # RCLError, which is no public class
                 raise MtpanoError(
-                    f"the topic '{lens.topic}' of lens '{lens.name}' cannot be one "
-                    f"({one_line(error)}): mend it in the rig file"
+                    f"the topic '{lens.topic}' of lens '{lens.name}' is not a valid name "
+                    f"({one_line(error)}): correct it in the rig file"
                 ) from error
         return tuple(Endpoint(topic, of_rig=True) for topic in self._rig.topics)
 
@@ -151,7 +151,7 @@ class RigSource(Source):
         self._around.deliver(shot)
 
     def _mounted(self, parts: dict[str, LensPicture]) -> Mount:
-        """The panorama in the frame of the first lens that delivers, which stays the same one."""
+        """The panorama's pose in the frame of one lens: the first that delivered, from then on."""
         assert self._composing is not None
         lenses = {lens.topic: lens for lens in reversed(self._composing.rig.lenses)}
         if self._parent not in lenses:

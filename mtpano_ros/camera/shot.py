@@ -1,4 +1,4 @@
-"""A shot, which is what a camera's source delivers for one moment, and its panorama.
+"""Shots, which a camera source delivers (one for each moment), and their panoramas.
 
 A shot is opened in the thread that prepares pictures, and only if no newer one has arrived by then.
 """
@@ -26,7 +26,7 @@ Pixels = NDArray[np.uint8]
 
 
 class Panorama(ABC):
-    """size: (H, W), its own. order: of the channels of all that it gives. notes: see `Note`."""
+    """size: its own (H, W). order: of the channels of its pictures. notes: see `Note`."""
 
     size: Size
     order: Literal["rgb", "bgr"]
@@ -34,9 +34,9 @@ class Panorama(ABC):
 
     @abstractmethod
     def fill(self, picture: Pixels) -> NDArray[np.bool_] | None:
-        """Write the picture for the network, uint8 [H, W, 3], and say where anything is seen.
+        """Write the network's picture, uint8 [H, W, 3]; returns where any lens looks, bool [H, W].
 
-        None: everywhere; else [H, W].
+        None: everywhere.
         """
 
     @abstractmethod
@@ -45,7 +45,7 @@ class Panorama(ABC):
 
 
 class ImagePanorama(Panorama):
-    """A picture that the camera has stitched."""
+    """A panorama that the camera has stitched."""
 
     def __init__(self, picture: Picture) -> None:
         self._pixels, self._seen = picture.pixels, picture.seen
@@ -61,7 +61,7 @@ class ImagePanorama(Panorama):
 
 
 class Mount(NamedTuple):
-    """How the panorama's frame lies in one that others publish, by its name.
+    """The pose of the panorama's frame in another frame, which others publish.
 
     turn: [3, 3], v_parent = turn @ v_panorama. offset: metres, the panorama's centre in the parent.
     """
@@ -72,17 +72,17 @@ class Mount(NamedTuple):
 
 
 class Shot(ABC):
-    """header: the stamp and the frame of the panorama. mount: where that frame is ours alone."""
+    """header: stamp and frame of the panorama. mount: its pose, if the node publishes it."""
 
     def __init__(self, header: Header, mount: Mount | None = None) -> None:
         self.header, self.mount = header, mount
 
     @abstractmethod
     def open(self, lenient: bool, needed: Callable[[Size], Size]) -> Panorama:
-        """Decode it; BadPicture if that cannot be.
+        """Decode it; BadPicture if it cannot be used.
 
-        lenient: take panoramas that are not 2:1. needed: the least (H, W) that is of use, given the
-        picture's own.
+        lenient: accept panoramas that are not 2:1. needed: takes the picture's own (H, W) and
+        returns the smallest that is useful.
         """
 
 
@@ -98,7 +98,7 @@ class MessageShot(Shot):
 
 
 class VideoShot(Shot):
-    """A panorama that came as a packet of video and is decoded already, but for its colours."""
+    """A panorama from a video packet that is decoded already, except for its colours."""
 
     def __init__(self, message: Any, picture: VideoPicture) -> None:
         super().__init__(header_of(message))

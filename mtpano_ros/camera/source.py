@@ -1,4 +1,4 @@
-"""Where panoramas come from: one topic of panoramas, or the topics of a rig's lenses."""
+"""The interface of camera sources, and the source of one panorama topic."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ LookUp = Callable[[str, str, float | None], tuple[Transform, float]]
 
 
 class Endpoint(NamedTuple):
-    """A topic to subscribe to. type: of its messages; None: whatever it is published with.
+    """A topic to subscribe to. type: message class; None: the type with which it is published.
 
-    name: as the node's remappings take it. of_rig: whether a rig file has it.
+    name: before the node's remappings. of_rig: whether it comes from a rig file.
     """
 
     name: str
@@ -33,10 +33,10 @@ class Endpoint(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """What a source is given while it is listened to.
+    """The services of the node for an active source.
 
-    network: (H, W) of its picture. deliver: called with every shot, by one thread at a time. tell:
-    logs a warning, by subject, but not too often. look_up: transforms.
+    network: (H, W) of the network's picture. deliver: called with every shot, by one thread at a
+    time. tell: logs a rate-limited warning, by subject. look_up: looks transforms up.
     """
 
     node: Node
@@ -47,9 +47,9 @@ class Surroundings(NamedTuple):
 
 
 class Source(ABC):
-    """From configure to cleanup; between `begin` and `end` messages come.
+    """Exists from configure to cleanup; takes messages between `begin` and `end`.
 
-    state: what /diagnostics says.
+    state: for the camera's status in /diagnostics.
     """
 
     def __init__(self) -> None:
@@ -57,23 +57,23 @@ class Source(ABC):
 
     @abstractmethod
     def endpoints(self, node: Node) -> tuple[Endpoint, ...]:
-        """The topics to listen to."""
+        """The topics to subscribe to."""
 
     @abstractmethod
     def begin(self, around: Surroundings) -> None:
-        """Messages will come from now on."""
+        """Prepare for messages; called before the first `take`."""
 
     @abstractmethod
     def take(self, endpoint: Endpoint, message: Any) -> None:
-        """A message of an endpoint, always in that endpoint's own thread."""
+        """Process a message of an endpoint, always in that endpoint's own thread."""
 
     def end(self) -> None:
-        """None come any more."""
+        """Stop; called after the last `take`."""
         self.state.rest()
 
 
 class ImageSource(Source):
-    """A topic of panoramas: pictures or video. transport: the parameter image_transport."""
+    """A topic of panoramas, as pictures or video. transport: the parameter image_transport."""
 
     def __init__(self, transport: str) -> None:
         super().__init__()
@@ -115,6 +115,6 @@ class ImageSource(Source):
 
 
 def packet_counts(streams: Iterable[VideoStream]) -> Counter[str]:
-    """Of all these together, by the keys of /diagnostics."""
+    """The packet counts of all streams together, by the keys of /diagnostics."""
     total = sum((stream.counts for stream in streams), Counter[str]())
     return Counter({f"packets_{name}": total[name] for name in COUNTS})

@@ -1,12 +1,12 @@
-"""What /diagnostics says of the camera: the status `<node>: camera`.
+"""The camera's status in /diagnostics: `<node>: camera`.
 
 source          image or rig
-topics          that are listened to, with commas between them
-silent          those of a rig that deliver nothing
-apart           those of a rig whose stamps do not belong to the others'
-unseen_share    of the panorama's pixels, those that no lens sees, 0 to 1
-notes           what is odd about the last picture, though it is used
-moments_<what>  of a rig: put together, incomplete; late and superseded count single pictures
+topics          the subscribed topics, with commas between them
+silent          topics of a rig that deliver nothing
+apart           topics of a rig whose stamps do not match the others'
+unseen_share    share of the panorama's pixels that no lens sees, 0 to 1
+notes           remarks on the last picture, which is used nevertheless
+moments_<what>  of a rig: together (complete), incomplete; late and superseded count single pictures
 packets_<what>  of video: fed = shown + waiting (for a key frame) + damaged + late + refused
                 (B frames) + empty; gaps
 """
@@ -28,9 +28,9 @@ ALARMING_NOTES = ("fisheye",)
 
 @dataclass
 class CameraState:
-    """Of the camera that is listened to. problems: what must be mended, by what it is about.
+    """The state of the subscribed camera. problems: messages about faults to correct, by subject.
 
-    counts, silent, apart: asked when the status is made.
+    counts, silent, apart: called when the status is made.
     """
 
     source: str = ""
@@ -43,7 +43,7 @@ class CameraState:
     apart: Callable[[], Sequence[str]] = tuple
 
     def rest(self) -> None:
-        """Nothing is listened to any more, so that nothing is wrong."""
+        """Clear the state, since nothing is subscribed any more."""
         self.problems.clear()
         self.notes, self.silent, self.apart = (), tuple, tuple
 
@@ -62,7 +62,7 @@ class CameraState:
         told = [
             *self.problems.values(),
             *(f"no picture comes on {topic}" for topic in silent),
-            *(f"the stamps on {topic} do not fit those of the other lenses" for topic in apart),
+            *(f"the stamps on {topic} do not match those of the other lenses" for topic in apart),
             *(note.text for note in notes if note.kind in ALARMING_NOTES),
         ]
         if told:

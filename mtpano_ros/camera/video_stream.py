@@ -1,4 +1,4 @@
-"""The video of one topic, and what /diagnostics and the log say of it."""
+"""Decodes the video of one topic, and reports its faults in /diagnostics and the log."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COUNTS = ("fed", "shown", "waiting", "damaged", "late", "refused", "empty", "gap
 
 
 class VideoStream:
-    """For one thread. tell: called with a subject and a sentence, for what a person must mend."""
+    """Not thread-safe. tell: called with a subject and a message for each fault to correct."""
 
     def __init__(self, topic: str, state: CameraState, tell: Tell) -> None:
         self._topic, self._state, self._tell = topic, state, tell
@@ -29,7 +29,7 @@ class VideoStream:
         return self._stream.counts
 
     def feed(self, packet: VideoPacket) -> VideoPicture | None:
-        """The picture that a packet completes, if any."""
+        """The picture that a packet completes, or None."""
         try:
             picture = self._stream.feed(packet, packet.stamp or time.time_ns())
         except MtpanoError as error:
@@ -40,9 +40,9 @@ class VideoStream:
         return picture
 
     def still(self) -> None:
-        """A picture that is no video came on the topic: what was wrong with its video is over.
+        """Clear the video's faults, since a still picture arrived on the topic.
 
-        If that video goes on all the same, it is wrong anew.
+        If the video continues nevertheless, its faults are reported again.
         """
         if self._state.problems.pop(self._topic, None) is not None:
             self._stream.forget()

@@ -1,4 +1,4 @@
-"""What tells the node which way is down: an IMU, TF, or the network's own answers."""
+"""Sources of the camera's attitude: an IMU, TF, or the network's results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from mtpano_ros.topics import IMU
 
 
 class AttitudeSource:
-    """Nothing: the camera counts as level. `at` and `see` are called in different threads.
+    """No source: the camera counts as level. `at` and `see` are called in different threads.
 
     keeps: whether the panorama is to be turned at all. convention: the axes of the camera's frame
     in TF, see OPTICAL_FROM.
@@ -37,18 +37,18 @@ class AttitudeSource:
     convention = "optical"
 
     def at(self, stamp: float, frame: str) -> Attitude:
-        """What holds for an image of `frame` taken at `stamp` (s)."""
+        """The attitude for an image of `frame` taken at `stamp` (s)."""
         return Attitude(LEVEL)
 
     def see(self, normals: NDArray[Any], labels: NDArray[Any], stamp: float) -> None:
-        """An answer in the camera's frame: normals [h, w, 3], labels [h, w]."""
+        """Use a result of the network in the camera's frame: normals [h, w, 3], labels [h, w]."""
 
     def close(self) -> None:
-        """Listen no more."""
+        """Destroy the subscriptions."""
 
 
 class SelfSource(AttitudeSource):
-    """The floor and the ceiling that the network sees."""
+    """The attitude from the floor and the ceiling that the network sees."""
 
     keeps = True
 
@@ -65,7 +65,7 @@ class SelfSource(AttitudeSource):
 
 
 class TfSource(AttitudeSource):
-    """A frame whose z is up, at the image's stamp, or the newest where that is not yet known."""
+    """The attitude from a TF frame whose z is up, at the image's stamp, or else the newest."""
 
     keeps = True
 
@@ -93,7 +93,7 @@ class TfSource(AttitudeSource):
 class ImuSource(AttitudeSource):
     """The topic `imu`, taken by a thread of its own: an executor would wake up for every message.
 
-    Without `attitude.imu_rotation` TF says how the IMU is mounted, once.
+    Without `attitude.imu_rotation`, the rotation of the IMU is looked up in TF once.
     """
 
     keeps = True
@@ -124,7 +124,7 @@ class ImuSource(AttitudeSource):
         try:
             attitude = self._attitude or self._mount(message.header.frame_id)
         except TransformError as error:
-            self._keeper.refuse(f"{error}; attitude.imu_rotation may say it instead")
+            self._keeper.refuse(f"{error}; or set attitude.imu_rotation")
             return
         if attitude is None:
             return
@@ -138,7 +138,7 @@ class ImuSource(AttitudeSource):
         )
 
     def _mount(self, frame: str) -> ImuAttitude | None:
-        """None before the first image: nobody knows which camera it is."""
+        """None before the first image, which names the camera's frame."""
         camera, convention = self._camera
         if not camera:
             return None
@@ -153,7 +153,7 @@ class ImuSource(AttitudeSource):
 def open_attitude_source(
     node: Node, transforms: Transforms, parameters: Parameters, classes: ClassSet
 ) -> AttitudeSource:
-    """What `level` names; MtpanoError if the model cannot tell."""
+    """The source that `level` names; MtpanoError if it needs classes that the model lacks."""
     if parameters.level == "imu":
         return ImuSource(node, transforms, parameters.attitude.imu_matrix)
     if parameters.level == "tf":

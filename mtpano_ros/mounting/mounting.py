@@ -1,4 +1,4 @@
-"""How the camera is mounted: which way is down, how high it is, and transforms."""
+"""How the camera is mounted: its attitude, its height over the floor, and transforms."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from mtpano_ros.parameters.table import Parameters
 
 @dataclass(frozen=True)
 class Height:
-    """metres: of the camera over the floor, None where it is not known; problem: why not."""
+    """metres: height of the camera over the floor, None if unknown; problem: why it is unknown."""
 
     metres: float | None = None
     problem: str = ""
@@ -31,8 +31,8 @@ class Height:
 class Pose:
     """How the camera was held when an image was taken. stamp: seconds. convention: axes of frame.
 
-    height: as told from outside. floor_below: metres from the camera down to the floor as the frame
-    has it, which is the same up to what `MetricScale` leaves out; None where no floor is known.
+    height: metres over the floor, by parameter or TF. floor_below: metres down to the floor in the
+    frame's depth, which may differ by what `MetricScale` does not correct; None if unknown.
     seen: [h, w] of the levelled picture, False where no lens looks; None: all is seen.
     """
 
@@ -46,7 +46,7 @@ class Pose:
 
 
 class Mounting:
-    """From activate to deactivate. state: what /diagnostics says of it."""
+    """Exists from activate to deactivate. state: for the geometry status in /diagnostics."""
 
     def __init__(
         self, node: Node, parameters: Parameters, classes: ClassSet, state: GeometryState
@@ -61,12 +61,12 @@ class Mounting:
         return float(self._node.get_clock().now().nanoseconds * 1e-9)
 
     def attitude(self, stamp: float, frame: str, convention: str = "optical") -> Attitude:
-        """For an image of `frame`, which has the axes of `convention`, taken at `stamp` (s)."""
+        """The attitude for an image of `frame`, with axes of `convention`, taken at `stamp` (s)."""
         self.attitude_source.convention = convention
         return self.attitude_source.at(stamp, frame)
 
     def camera_height(self, parameters: Parameters, stamp: float, frame: str) -> Height:
-        """Of the camera at `frame`; the last one that was known where TF does not say it now."""
+        """The height of the camera at `frame`; the last known one if TF has none at `stamp`."""
         given = parameters.camera_metres
         if not isinstance(given, str):
             return Height(given)
@@ -82,6 +82,6 @@ class Mounting:
         return Height(self._height[key])
 
     def close(self) -> None:
-        """Listen no more."""
+        """Destroy the subscriptions."""
         self.attitude_source.close()
         self.transforms.close()

@@ -11,6 +11,6 @@ def seconds_of(stamp: Time) -> float:
 
 
 def time_of(seconds: float) -> Time:
-    """The other way."""
+    """Seconds as a ROS time."""
     sec, nanosec = divmod(round(seconds * 1e9), 10**9)
     return Time(sec=sec, nanosec=nanosec)

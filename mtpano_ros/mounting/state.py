@@ -1,11 +1,11 @@
-"""What /diagnostics says of level and scale: the status `<node>: geometry`.
+"""The status of level and scale in /diagnostics: `<node>: geometry`.
 
 attitude            off, measured, held or level
 attitude_problem    why it is not measured
-camera_height_m     over the floor, as given or as TF has it; empty where it is not known
-predicted_height_m  what the network's floor says, before any correction; empty without a floor
-floor_share         of the pixels that look down steeply, how many are floor, 0 to 1
-scale_factor        what depth was multiplied by
+camera_height_m     over the floor, as given or from TF; empty if unknown
+predicted_height_m  from the network's floor, before any correction; empty without a floor
+floor_share         share of floor among the pixels that look down steeply, 0 to 1
+scale_factor        factor by which depth was multiplied
 untransformed       outputs sent in the image's own frame for want of a transform
 """
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class GeometryState:
-    """Of the last image that was looked at; one thread writes, one reads."""
+    """The state of the last processed image; one thread writes it, another reads it."""
 
     attitude: Attitude | None = None
     height: float | None = None

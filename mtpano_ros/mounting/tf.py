@@ -31,19 +31,19 @@ except ImportError:
     TFMessage = None
 
 _ABSENT = (
-    "neither tf2_ros nor tf2_msgs is installed, so that no transform is known: "
-    "apt install ros-$ROS_DISTRO-tf2-ros-py"
+    "no transform can be looked up, since neither tf2_ros nor tf2_msgs is installed: apt install "
+    "ros-$ROS_DISTRO-tf2-ros-py"
 )
 
 
 class Listener(Protocol):
-    """What knows transforms."""
+    """The interface of a TF listener."""
 
     def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:
         """As TransformBuffer.look_up."""
 
     def close(self) -> None:
-        """Listen no more."""
+        """Destroy the subscriptions."""
 
 
 def tf_topics() -> tuple[Topic, Topic]:
@@ -58,7 +58,7 @@ def tf_topics() -> tuple[Topic, Topic]:
 
 
 def listen(node: Node) -> Listener:
-    """What knows transforms here; it listens from now on."""
+    """The TF listener of this installation; it is subscribed from now on."""
     if tf2_ros is not None:
         return _Tf2(node)
     return _SmallBuffer(node) if TFMessage is not None else _Nothing()
@@ -85,7 +85,10 @@ class _Tf2:
         try:
             moment = ClockTime() if stamp is None else ClockTime.from_msg(time_of(stamp))
         except ValueError:  # rclpy has no times before 1970
-            raise TransformError(f"TF knows nothing of the stamp {stamp:.3f} s") from None
+            raise TransformError(
+                f"TF has no transform for the stamp {stamp:.3f} s, before 1970: check the "
+                "camera's clock"
+            ) from None
         try:
             found = self._buffer.lookup_transform(target, source, moment)
         except tf2_ros.ExtrapolationException as error:

@@ -45,10 +45,9 @@ class Transforms:
         self._told: set[str] = set()
 
     def look_up(self, target: str, source: str, stamp: float | None) -> tuple[Transform, float]:
-        """What takes points of `source` to `target` at `stamp` (s), and for which time it holds.
+        """The transform of points in `source` to `target` at `stamp` (s), and its time.
 
-        stamp: None for the newest. TransformError with a sentence where that is not known, NotYet
-        where it may still come.
+        stamp: None for the newest. TransformError if it is unknown, NotYet if it may still arrive.
         """
         with self._lock:
             if self._listener is None:
@@ -59,9 +58,9 @@ class Transforms:
         return listener.look_up(target, source, stamp)
 
     def wait_for(self, target: str, source: str, stamp: float) -> Transform:
-        """As `look_up`; an image may come before its transform, so this waits a little for it.
+        """As `look_up`, but waits a little, since an image may arrive before its transform.
 
-        Once it has waited in vain, it does not wait again before the two frames have been joined.
+        After a wait in vain, it does not wait again until the two frames have been connected.
         """
         key = target, source
         deadline = time.monotonic() + (0.0 if key in self._missing else PATIENCE_SECONDS)
@@ -88,10 +87,10 @@ class Transforms:
         static: bool = True,
         offset: NDArray[Any] | None = None,
     ) -> None:
-        """Say on /tf_static or /tf how a frame of ours lies in its parent.
+        """Publish the pose of a frame of the node in its parent, on /tf_static or /tf.
 
         turn: [3, 3], v_parent = turn @ v_child. offset: metres, its origin in the parent; None: the
-        parent's own. A static one is sent when it is new or another one.
+        parent's own. A static transform is sent only when it is new or has changed.
         """
         lies = parent, turn.tobytes(), b"" if offset is None else offset.tobytes()
         if not parent or (static and child in self._own and self._own[child][0] == lies):
@@ -118,7 +117,7 @@ class Transforms:
         self._publisher(static).publish(tf.TFMessage(transforms=together))
 
     def close(self) -> None:
-        """Listen and publish no more."""
+        """Destroy the subscriptions and publishers."""
         with self._lock:
             if self._listener is not None:
                 self._listener.close()

@@ -1,7 +1,7 @@
-"""What an output is: its topics, what it needs of a panorama, and how it fills its messages.
+"""The interface of an output: its topics, the results that it needs, and how it fills its messages.
 
-To add one, write a class in this folder and name it in table.py. The tests then ask for its topics
-in deploy/sros2_policy.xml, rviz/pano.rviz and docs/node.md; the advice on transport asks the class.
+To add one, write a class in this folder and name it in table.py. The tests then require its topics
+in deploy/sros2_policy.xml, rviz/pano.rviz and docs/node.md. transport_advice.py uses the class.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ CONFIDENCE, HEIGHT = "confidence", "height"
 
 @dataclass
 class Result:
-    """What outputs are filled from, for one image.
+    """The results of one image, from which outputs are filled.
 
     header: the image's stamp, and the frame of the camera. frame: at the size of the outputs; only
-    those of its arrays are filled that a wanted output needs. pose: how the camera was held.
+    the arrays that a wanted output needs are filled. pose: the camera's attitude and height.
     """
 
     header: Header
@@ -56,9 +56,9 @@ class Result:
 
     @cached_property
     def solid(self) -> Frame:
-        """The frame without depth where points would hang in the air, see `edge_filter`.
+        """The frame without the depth of flying points, see `edge_filter`.
 
-        It needs depth and normals.
+        The frame must have depth and normals.
         """
         filtering = self.memory.edge_filter(self.parameters.edge_filter)
         if filtering is None:
@@ -68,7 +68,7 @@ class Result:
         return replace(self.frame, depth=depth)
 
     def untransformed(self, reason: str) -> None:
-        """Something is sent in the image's own frame, since a transform is missing."""
+        """Note that an output is sent in the image's own frame, since a transform is missing."""
         state = self.mounting.state
         state.untransformed += 1
         state.untransformed_reason = reason
@@ -80,7 +80,7 @@ class Result:
 
 
 class Message(NamedTuple):
-    """A message for a topic. buffer: holds its data, unless the message itself does."""
+    """A message for a topic. buffer: holds its data; None if the message itself does."""
 
     topic: Topic
     message: Any
@@ -90,13 +90,13 @@ class Message(NamedTuple):
 class Output(ABC):
     """One kind of result. An instance lives from configure to cleanup; one thread calls `fill`.
 
-    topics: all that it may publish, in the order of sending. A class names them; an instance may
-        replace them where parameters decide. A latched topic (label_info, /tf_static) does not
-        count as a reason to work; it is handed to `fill` whenever another topic of the output is
-        wanted. Outputs that name the same topic share its publisher.
-    note: a line for the log, such as why it has no topics here.
-    needed: what each of its topics needs, as named above; see `needs` where they differ.
-    bytes_per_pixel: of its largest message, 0 where that is small or no image.
+    topics: all topics that it may publish, in the order of sending. A class names them; an
+        instance may replace them as its parameters require. A latched topic (label_info,
+        /tf_static) is not a reason to compute anything; it is passed to `fill` whenever another
+        topic of the output is wanted. Outputs that name the same topic share its publisher.
+    note: a line for the log, such as why the output has no topics.
+    needed: the results that each of its topics needs, by the names above; see `needs` if they
+        differ. bytes_per_pixel: of its largest message; 0 if that is small or not an image.
     """
 
     topics: tuple[Topic, ...] = ()
@@ -105,12 +105,12 @@ class Output(ABC):
     bytes_per_pixel = 0
 
     def __init__(self, model: ModelInfo, parameters: Parameters) -> None:
-        """parameters: those of configure, for what is fixed from then on."""
+        """parameters: those at configure, for settings that are fixed from then on."""
         self.model = model
         self._buffer = Buffer()  # for its message; empty until it is filled
 
     def needs(self, wanted: Collection[Topic]) -> frozenset[str]:
-        """What the `wanted` ones of its topics need; `needed` by default."""
+        """The results that the `wanted` ones of its topics need; `needed` by default."""
         return self.needed
 
     @abstractmethod
@@ -126,8 +126,8 @@ class Output(ABC):
         return size[0] * size[1] * self.bytes_per_pixel
 
     def remedy(self, size: Size, parameters: Parameters, limit: int) -> str:
-        """What to set for the largest message to have at most `limit` bytes.
+        """The setting with which the largest message has at most `limit` bytes.
 
-        Empty where only a smaller size of all outputs helps.
+        Empty if only a smaller size of all outputs helps.
         """
         return ""

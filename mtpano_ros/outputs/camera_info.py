@@ -12,7 +12,7 @@ from mtpano_ros.topics import Topic
 
 
 class SphereInfo(Output):
-    """`camera_info`: needs nothing of the network, so that it alone never runs it."""
+    """`camera_info`: needs no result of the network, so that it never causes inference."""
 
     topics = (Topic("camera_info", CameraInfo, display=""),)
 
@@ -21,10 +21,13 @@ class SphereInfo(Output):
 
 
 def camera_info(header: Header, size: tuple[int, int]) -> CameraInfo:
-    """K, R and P are zero, so that nobody takes a sphere for a pinhole: "uncalibrated", to ROS.
+    """A CameraInfo for a size (H, W).
 
-    The size says all: column = (lon / 2 pi + 1/2) W and row = (1/2 - lat / pi) H, where integer +
-    0.5 is a pixel's centre.
+    K, R and P are zero, "uncalibrated" by ROS's definition, so that no program takes the sphere for
+    a pinhole.
+
+    The projection follows from the size: column = (lon / 2 pi + 1/2) W and row = (1/2 - lat / pi)
+    H, where integer + 0.5 is a pixel's centre.
     """
     height, width = size
     return CameraInfo(

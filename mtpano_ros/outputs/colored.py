@@ -1,4 +1,4 @@
-"""Depth, normals and labels in colours, for people to look at."""
+"""Depth, normals and labels as colour images for display."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ColoredImage(Output):
 
     @abstractmethod
     def paint(self, frame: Frame, out: NDArray[np.uint8]) -> Any:
-        """Write the colours into out [H, W, 3]."""
+        """Write the colours, RGB, into out, uint8 [H, W, 3]."""
 
     def fill(self, result: Result, wanted: Collection[Topic]) -> Iterable[Message]:
         self.paint(result.frame, self._buffer.view((*result.size, 3), np.uint8))

@@ -1,4 +1,4 @@
-"""Depth, normals and labels as images: the frame's arrays as they lie in memory."""
+"""Depth, normals and labels as images, straight from the frame's arrays."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ except ImportError:
 
 
 class ClassNames(Output):
-    """`label_info`: said at every activation, where vision_msgs is installed."""
+    """`label_info`: published at every activation, if vision_msgs is installed."""
 
     if LabelInfo is not None:
         topics = (Topic("label_info", LabelInfo, depth=1, latched=True, display=""),)

@@ -14,9 +14,9 @@ from mtpano_ros.outputs.serialized import Buffer
 
 
 class FrameMemory:
-    """Lends a frame to one thread at a time; the memory is kept while the size stays the same.
+    """Provides a frame for one thread at a time; the memory is reused while the size is the same.
 
-    depth, normals, labels: the buffers in which the arrays of the lent frame lie.
+    depth, normals, labels: the buffers of the arrays of the present frame.
     """
 
     def __init__(self, model: ModelInfo) -> None:
@@ -26,7 +26,7 @@ class FrameMemory:
         self._edge_filter: tuple[float, EdgeFilter] | None = None
 
     def frame(self, size: tuple[int, int]) -> Frame:
-        """A frame of `size` (H, W) to be filled; what was lent before is void."""
+        """A frame of `size` (H, W) to be filled; the previous frame becomes invalid."""
         return Frame(
             depth=self.depth.view(size, np.float32),
             normals=self.normals.view((*size, 3), np.float32),
@@ -34,7 +34,7 @@ class FrameMemory:
         )
 
     def edge_filter(self, degrees: float) -> EdgeFilter | None:
-        """What finds points that hang; None where it is off."""
+        """The filter that finds flying points; None if it is off."""
         if not degrees:
             return None
         if self._edge_filter is None or self._edge_filter[0] != degrees:
@@ -42,7 +42,7 @@ class FrameMemory:
         return self._edge_filter[1]
 
     def picture(self, pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
-        """`pixels` [h, w, 3] at `size` (H, W), resized only where they have another."""
+        """`pixels`, uint8 [h, w, 3], at `size` (H, W); resized only if their size differs."""
         if pixels.shape[:2] == size:
             return pixels
         if self._picture.shape[:2] != size:

@@ -1,4 +1,4 @@
-"""Messages without their large data, which stay in a buffer: serialized.py sends both."""
+"""Makes messages without their large data, which stay in a buffer; serialized.py sends both."""
 
 from __future__ import annotations
 

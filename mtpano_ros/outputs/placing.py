@@ -1,9 +1,9 @@
 """The frame of a cloud or a scan, and the transform to it from the camera.
 
 "" is the image's own frame, in the axes of `outputs.frame_convention`. "body" is `<frame>_body`, x
-ahead, y left, z up at the camera, which the node publishes itself. Anything else is looked up in
-TF at the image's stamp; where that fails the output comes in the image's own frame, and
-/diagnostics says so.
+ahead, y left, z up at the camera, which the node publishes itself. Any other frame is looked up in
+TF at the image's stamp; if that fails, the output is sent in the image's own frame, and
+/diagnostics reports it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LARGEST_OFFSET = 0.02  # metres
 
 
 class Place(NamedTuple):
-    """convention: the axes to pack points in. then: what takes those to the header's frame."""
+    """convention: the axes to pack points in. then: transform from these to the header's frame."""
 
     header: Header
     convention: str
@@ -32,12 +32,12 @@ class Place(NamedTuple):
 
 
 def frame_named(frame: str, kind: str) -> str:
-    """A frame of our own beside the camera's."""
+    """The name of a frame that the node publishes at the camera."""
     return f"{frame or 'camera'}_{kind}"
 
 
 def place(result: Result, name: str) -> Place:
-    """Where a cloud goes whose frame the parameters call `name`."""
+    """The place of a cloud whose frame the parameters call `name`."""
     header, convention = result.header, result.parameters.outputs.frame_convention
     if not name:
         return Place(header, convention)
@@ -52,7 +52,7 @@ def place(result: Result, name: str) -> Place:
 
 
 def body_place(result: Result) -> Place:
-    """The camera's own body frame. Where the axes are a body's already it is the image's frame."""
+    """The camera's own body frame, or the image's frame if that has a body's axes already."""
     header = result.header
     if result.parameters.outputs.frame_convention == BODY:
         return Place(header, BODY)
@@ -66,8 +66,8 @@ def body_place(result: Result) -> Place:
 def upright_place(result: Result, name: str) -> tuple[Header, NDArray[np.float64]]:
     """(header, [3, 3] from the optical frame) of an upright frame at the camera, for a scan.
 
-    With `level` it turns with the robot and is published for every image; else it is the body's.
-    A frame of another name has to lie where the camera does: rays start at its origin.
+    With `level` this frame turns with the robot and is published for every image; otherwise it is
+    the body frame. A frame of another name must lie at the camera, since rays start at its origin.
     """
     header, to_body = result.header, OPTICAL_FROM[BODY].T
     convention = OPTICAL_FROM[result.parameters.outputs.frame_convention]

@@ -1,4 +1,4 @@
-"""A frame of arrays -> the 32-byte points of a PointCloud2.
+"""Packs a frame's arrays as the 32-byte points of a PointCloud2.
 
 Fields x y z rgb normal_x normal_y normal_z label, and height as a ninth where the camera's own
 height is known; a point is ray x depth. With numba a compiled
@@ -79,8 +79,8 @@ class CloudPacker:
         """Write every `stride`-th row and column of the frame into out [h, w, 8 or more].
 
         picture: uint8 [H, W, 3] at the frame's size, channels in `order`. convention: the axes,
-        optical or body. Depths of NaN and of either infinity give NaN points that keep their
-        label. h, w: see `cloud_size`.
+        optical or body. A depth of NaN or infinity gives a NaN point that keeps its label. h, w:
+        see `cloud_size`.
         """
         axes = _axes(frame.size, convention, stride)
         red = 0 if order == "rgb" else 2
@@ -122,7 +122,7 @@ def _fill_places(depth: Floats, axes: Axes, out: Floats) -> None:
 
 
 def move(points: Floats, then: Transform, normals: bool) -> None:
-    """Take packed points [h, w, n] on to another frame, in place; normals as well if asked."""
+    """Transform packed points [h, w, n] to another frame, in place; with `normals`, these too."""
     matrix = then.matrix.astype(np.float32)
     affine = np.column_stack([matrix, then.translation]).astype(np.float32)
     for first, turn in ((0, affine), (4, matrix))[: 1 + normals]:
@@ -142,7 +142,7 @@ def cloud_bytes(size: tuple[int, int], stride: int, fields: Sequence[PointField]
 
 
 def coarser(size: tuple[int, int], stride: int, fields: Sequence[PointField], limit: int) -> str:
-    """What to set for the points to have at most `limit` bytes: the least stride that does it."""
+    """The setting of the least `cloud.stride` with which the points have at most `limit` bytes."""
     while cloud_bytes(size, stride, fields) > limit:
         stride += 1
     return f"cloud.stride to {stride}"
@@ -163,7 +163,7 @@ def voxel_choice(points: Floats, voxel: float) -> NDArray[np.intp]:
 
 
 def every(stride: int) -> tuple[slice, slice]:
-    """Which rows and columns a cloud of that stride takes."""
+    """The rows and columns that a cloud of this stride uses."""
     return slice(stride // 2, None, stride), slice(stride // 2, None, stride)
 
 

@@ -43,7 +43,8 @@ Floats = NDArray[np.float32]
 
 class Points(Output):
     """`points`: position, colour, normal and label of every pixel, and its height over the floor
-    where `camera_height` is set. `points/obstacles`, `points/floor`: those of it that are so."""
+    where `camera_height` is set. `points/obstacles`, `points/floor`: its points on obstacles and on
+    the floor."""
 
     topics = (
         Topic("points", PointCloud2, display="PointCloud2"),
@@ -97,13 +98,13 @@ class Points(Output):
         return points
 
     def _heights(self, result: Result) -> Floats:
-        """Metres over the floor [H, W], NaN where that is not known."""
+        """Metres above the floor [H, W], NaN where unknown."""
         pose = result.pose
         below = np.nan if pose.floor_below is None else pose.floor_below
         return heights(result.solid.depth, pose.attitude.down, below)
 
     def _split(self, result: Result, height: Floats) -> tuple[NDArray[np.bool_], ...]:
-        """(floor, obstacles) [H, W]; where no floor is known by their labels alone."""
+        """(floor, obstacles), bool [H, W]; by labels alone where no floor is known."""
         labels, options = result.frame.labels, result.parameters.obstacles
         if result.pose.floor_below is None:
             floor = labelled(labels, self._floor_ids)

@@ -1,4 +1,4 @@
-"""The publishers of all outputs, and which of them somebody listens to."""
+"""The publishers of all outputs, and which of them have subscribers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mtpano_ros.topics import Topic, overridable
 
 @dataclass(frozen=True)
 class Plan:
-    """What is made of one image, decided once: every stage of its way keeps to it.
+    """The outputs to make of one image, decided once for all stages of processing.
 
     wanted: the topics to fill of every output that has one. needs: all that these need.
     """
@@ -43,15 +43,15 @@ class Publishers:
 
     @property
     def publishers(self) -> list[Publisher]:
-        """Every publisher, for those who look at their subscribers."""
+        """Every publisher, for checks of their subscribers."""
         return list(self._publishers.values())
 
     def wanted(self) -> bool:
-        """Whether anybody subscribes to what is sent for every image."""
+        """Whether any topic that is sent for every image has a subscriber."""
         return any(self._has_subscriber(topic) for topic in self._publishers if not topic.latched)
 
     def plan(self) -> Plan:
-        """What to make of an image that comes now."""
+        """The plan for an image that arrives now."""
         wanted = []
         needs: set[str] = set()
         for output in self.outputs:
@@ -63,7 +63,7 @@ class Publishers:
         return Plan(tuple(wanted), frozenset(needs))
 
     def announce(self, header: Header) -> None:
-        """Send what is due at every activation; late subscribers get it too."""
+        """Send the latched messages of an activation, which late subscribers get too."""
         for output in self.outputs:
             for message in output.announce(header):
                 self._send(message)

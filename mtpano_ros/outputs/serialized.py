@@ -1,14 +1,14 @@
-"""Publishes large messages from the memory that their data were written to.
+"""Publishes large messages from the memory in which their data were written.
 
 rclpy's publish copies `data` into a C structure while it holds Python's lock, and the middleware
 then copies it into a serialized message. Here the other fields are serialized around the data,
-and the whole is handed to rcl where it lies: one copy less, and other threads run meanwhile.
+and rcl gets the whole in place: one copy less, and other threads run meanwhile.
 For a cloud of 16.8 MB, rclpy's publish(message) takes 1.7 times the CPU time of this way, and
 publish(bytes), for which the whole has to be copied once, 2.6 to 2.8 times (Fast DDS with and
 without a subscriber, medians of 25 interleaved rounds; `./run bench` has the absolute times).
 
-How a message type is serialized is not assumed, but tested once for each type. If the result is not
-as expected, or rcl cannot be reached, rclpy publishes.
+The layout of a serialized message is not assumed, but tested once for each type. If the result is
+not as expected, or rcl cannot be reached, rclpy publishes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PROBE = bytes(range(1, 6))
 
 
 class Buffer:
-    """Memory for one message's `data` and what surrounds it; kept while the size is the same."""
+    """Memory for a serialized message with its `data`; reused while the size is the same."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -41,7 +41,7 @@ class Buffer:
         self._begin = 0
 
     def view(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
-        """All of the data as an array of this shape and type; its old content is void."""
+        """All of the data as an array of this shape and type, with undefined content."""
         size = math.prod(shape) * np.dtype(dtype).itemsize
         if self.size != size:
             self.size = size
@@ -51,7 +51,7 @@ class Buffer:
 
     @property
     def data(self) -> NDArray[np.uint8]:
-        """The bytes."""
+        """The data as bytes."""
         return self._memory[self._begin : self._begin + self.size]
 
     def between(self, before: bytes, behind: bytes) -> NDArray[np.uint8] | None:

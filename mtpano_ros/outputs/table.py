@@ -1,4 +1,4 @@
-"""Every output of the node: the one list."""
+"""The list of all outputs of the node."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from mtpano_ros.topics import MAX_MESSAGE_BYTES
 def transport_advice(
     outputs: Iterable[Output], parameters: Parameters, network_size: tuple[int, int]
 ) -> str | None:
-    """One line if the largest message of these outputs may be lost on the way.
+    """One line if the transport may lose the largest message of these outputs, else None.
 
-    Where the size follows the image, it is capped low enough to fit.
+    An output size that follows the image is capped low enough to fit.
     """
     setting = parameters.outputs.size
     if setting == "input":

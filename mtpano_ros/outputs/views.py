@@ -72,7 +72,7 @@ class _Camera:
         self.topics = view_topics(view.name)
 
     def header(self, result: Result) -> Header:
-        """Its frame's, which is published."""
+        """The header in the view's frame, whose transform this publishes."""
         parent, convention = result.header.frame_id, result.parameters.outputs.frame_convention
         child = frame_named(parent, self.view.name)
         turn = OPTICAL_FROM[convention].T @ self.view.rotation
@@ -80,7 +80,7 @@ class _Camera:
         return Header(stamp=result.header.stamp, frame_id=child)
 
     def source(self, kind: str, result: Result) -> Any:
-        """What views of this kind are taken from, this one and the others."""
+        """The panorama's array from which all views of this kind are sampled."""
         if kind == "image":
             return self._sampler.source(result.picture)
         if kind == "depth":

@@ -32,7 +32,7 @@ class Camera:
     model: a key of PROJECTIONS. size: (H, W). focal: (fx, fy) and center: (cx, cy) in pixels.
     shape: the model's own parameters. distortion: radtan (k1 k2 p1 p2 k3 k4 k5 k6, at least four)
     for pinhole and omni, k1 to k4 for equidistant. field_of_view: degrees of the cone that the
-    lens sees, None: all that the model and the picture hold. MtpanoError if a value cannot be.
+    lens sees; None: limited only by the model and the picture. MtpanoError if a value is invalid.
     """
 
     model: str
@@ -86,10 +86,10 @@ class Camera:
         return rays, seen & self._inside(columns, rows)
 
     def scaled_to(self, size: tuple[int, int]) -> Camera:
-        """The same lens where its picture comes resized to `size` (H, W).
+        """The same lens, for a picture that is resized to `size` (H, W).
 
-        Exact only where both sides change by the same factor; MtpanoError otherwise, since a
-        picture of another shape may have been cut.
+        MtpanoError if the sides do not change by the same factor, since such a picture may have
+        been cropped.
         """
         if size == self.size:
             return self
@@ -109,13 +109,13 @@ class Camera:
 
     @cached_property
     def largest_angle(self) -> float:
-        """Radians from the axis up to which rays are projected: the cone, or the model's limit."""
+        """Radians from the axis up to which rays are projected: `cone` or `model_limit`."""
         limit = self.model_limit
         return limit if self.field_of_view is None else min(limit, self.cone)
 
     @property
     def cone(self) -> float:
-        """Half of the field of view that is claimed, in radians; pi where none is."""
+        """Half of the given field of view, in radians; pi if none is given."""
         return math.pi if self.field_of_view is None else math.radians(self.field_of_view) / 2
 
     @cached_property
@@ -209,9 +209,9 @@ def _check_limits(camera: Camera) -> None:
         is_lens = False
     if not is_lens:
         raise MtpanoError(
-            f"the {camera.model} lens with focal lengths {camera.focal}, parameters {camera.shape} "
-            f"and distortion {camera.distortion} has no resolution that a lens can have: mend the "
-            "calibration"
+            f"the {camera.model} lens with focal lengths {camera.focal}, parameters "
+            f"{camera.shape} and distortion {camera.distortion} has no resolution that a lens can "
+            "have: correct the calibration"
         )
 
 

@@ -39,7 +39,7 @@ class Growth:
         return self._slope(r) / self._bottom(r) ** 2
 
     def invert(self, distorted: Floats, table: Floats) -> Floats:
-        """The radius whose distorted one is given; `table`: growing radii, to start from."""
+        """The radius of a distorted one; table: increasing radii, for the first guess."""
         r = np.interp(distorted, self(table), table)
         for _ in range(_NEWTON_STEPS):
             slope = np.maximum(self.slope(r), 1e-6)
@@ -65,7 +65,7 @@ class RadTan:
         self.limit = self._radial.limit
 
     def distort(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
-        """Where the plane's points go."""
+        """The distorted places of points in the plane."""
         square = x * x + y * y
         r = np.sqrt(square)
         gain = np.divide(self._radial(r), r, out=np.ones_like(r), where=r > 0)
@@ -75,9 +75,9 @@ class RadTan:
         )
 
     def undistort(self, x: Floats, y: Floats, table: Floats) -> tuple[Floats, Floats, Floats]:
-        """The points that go to (x, y), and how far from them they go in truth.
+        """The points that are distorted to (x, y), and the remaining error of each.
 
-        table: growing radii up to the limit. Newton's method, from the radial part's solution.
+        table: increasing radii up to the limit. Newton's method, from the radial part's solution.
         """
         radius = np.hypot(x, y)
         start = self._radial.invert(radius, table)

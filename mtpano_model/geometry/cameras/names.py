@@ -1,4 +1,4 @@
-"""A lens from the names and the orders of parameters that Kalibr, ROS and Foxglove use."""
+"""Makes a lens from the model names and parameter orders of Kalibr, ROS and Foxglove."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _RADTAN = ("radtan", "plumbbob", "rationalpolynomial", "brownconrady")
 
 
 def model_name(name: str) -> str:
-    """Our name of a model; MtpanoError for one that is none of ours."""
+    """Our name of a lens model; MtpanoError for an unknown model."""
     model = _MODELS.get(_plain(name))
     if model is None:
         raise MtpanoError(
@@ -101,8 +101,8 @@ def camera_from_ros(
 
     size: (height, width), both of the whole sensor. k: the nine of the 3x3 matrix, row by row.
     binning: (binning_x, binning_y), 0 as 1. roi: (y_offset, x_offset, height, width), zeros: all.
-    The lens that comes back is that of the picture delivered, cut and binned. MtpanoError if
-    the camera says that it is not calibrated, or has a skew.
+    The lens is that of the delivered picture, cropped and binned. MtpanoError if the camera is
+    not calibrated or has a skew.
     """
     if len(k) != 9 or not k[0] or not k[4]:
         raise MtpanoError(
@@ -133,7 +133,7 @@ def camera_from_ros(
 
 
 def _trimmed(d: tuple[float, ...], model: str) -> tuple[float, ...]:
-    """Without the zeros that some drivers append or send for no distortion."""
+    """The coefficients without the zeros that some drivers append, or send for no distortion."""
     if not any(d):
         return ()
     if model == "equidistant":

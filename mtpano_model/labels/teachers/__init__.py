@@ -13,26 +13,26 @@ from mtpano_model.last_resort import TRACEBACK
 if TYPE_CHECKING:
     from mtpano_model.labels.teacher import PanoramaTeacher, Teacher
 
-# name: (module, class, what NAME:SOURCE may name)
-TEACHERS: dict[str, tuple[str, str, str]] = {
-    "moge2": ("moge", "MoGe2", "model.pt or a repository of the hub"),
-    "moge2-normals": ("moge", "MoGe2Normals", "model.pt or a repository of the hub"),
-    "moge3": ("moge", "MoGe3", "model.pt or a repository of the hub"),
-    "metric-anything": ("moge", "MetricAnything", "model.pt or a repository of the hub"),
-    "depth-anything": ("depth_anything", "DepthAnythingMetric", "folder or hub repository"),
-    "da3metric": ("depth_anything3", "DepthAnything3Metric", "folder or hub repository"),
-    "dap": ("dap", "DAP", "model.pth or .safetensors"),
-    "da2": ("da2", "DA2", "folder or hub repository"),
-    "da360": ("da360", "DA360", "DA360_*.pth"),
-    "pager": ("pager", "PaGeR", "folder or hub repository"),
-    "unik3d": ("unik3d", "UniK3D", "hub repository"),
-    "mask2former": ("segmenters", "Mask2Former", "folder or hub repository"),
-    "eomt": ("segmenters", "EoMT", "folder or hub repository"),
-    "oneformer": ("segmenters", "OneFormer", "folder or hub repository"),
-    "segformer": ("segmenters", "SegFormer", "folder or hub repository"),
-    "ade20k32": ("ade20k32", "Ade20k32", ".tflite file"),
-    "pd-bridgenet": ("pd_bridgenet", "PDBridgeNetTeacher", "checkpoint, .onnx file or 'default'"),
-    "oracle": ("oracle", "Oracle", "nothing"),
+# name: (module, class); docs/labels.md has the sources of each.
+TEACHERS: dict[str, tuple[str, str]] = {
+    "moge2": ("moge", "MoGe2"),
+    "moge2-normals": ("moge", "MoGe2Normals"),
+    "moge3": ("moge", "MoGe3"),
+    "metric-anything": ("moge", "MetricAnything"),
+    "depth-anything": ("depth_anything", "DepthAnythingMetric"),
+    "da3metric": ("depth_anything3", "DepthAnything3Metric"),
+    "dap": ("dap", "DAP"),
+    "da2": ("da2", "DA2"),
+    "da360": ("da360", "DA360"),
+    "pager": ("pager", "PaGeR"),
+    "unik3d": ("unik3d", "UniK3D"),
+    "mask2former": ("segmenters", "Mask2Former"),
+    "eomt": ("segmenters", "EoMT"),
+    "oneformer": ("segmenters", "OneFormer"),
+    "segformer": ("segmenters", "SegFormer"),
+    "ade20k32": ("ade20k32", "Ade20k32"),
+    "pd-bridgenet": ("pd_bridgenet", "PDBridgeNetTeacher"),
+    "oracle": ("oracle", "Oracle"),
 }
 
 
@@ -45,8 +45,8 @@ def open_teacher(
 ) -> Teacher | PanoramaTeacher:
     """A teacher by NAME or NAME:SOURCE, e.g. `moge2` or `segformer:/models/segformer-b5`.
 
-    class_set: what its classes are turned into. device: as of `torch_device`, or of an .onnx model
-    the engine's: its auto may find a GPU that torch does not. scale_drift: of the oracle's depth, a
+    class_set: class set of its labels. device: as of `torch_device`; for an .onnx model that of the
+    engine, whose auto may find a GPU that torch does not. scale_drift: of the oracle's depth, per
     patch. noncommercial: whether teachers may be opened whose licence forbids commercial use.
     MtpanoError for an unknown name, a source that cannot be read, a library that is missing, or a
     licence that was not agreed to.
@@ -56,12 +56,12 @@ def open_teacher(
     name, _, source = spec.partition(":")
     if name not in TEACHERS:
         raise MtpanoError(f"unknown teacher '{name}': {did_you_mean(name, TEACHERS)}")
-    module, kind, _ = TEACHERS[name]
+    module, kind = TEACHERS[name]
     teacher = getattr(import_module(f"mtpano_model.labels.teachers.{module}"), kind)
     if getattr(teacher, "noncommercial", False) and not noncommercial:
         raise MtpanoError(
-            f"teacher '{name}' is licensed under {teacher.license}, and so may be what it labels: "
-            "give --noncommercial if you use it so"
+            f"teacher '{name}' is licensed under {teacher.license}, which may also hold for its "
+            "labels: give --noncommercial if your use is non-commercial"
         )
     if name == "oracle":
         return teacher(class_set, scale_drift)
@@ -75,10 +75,10 @@ def open_teacher(
             raise
         raise MtpanoError(
             f"teacher '{spec}' cannot be opened ({one_line(error)}): see docs/labels.md for the "
-            f"weights and the package it needs; {TRACEBACK}=1 shows where"
+            f"weights and the package it needs; {TRACEBACK}=1 shows the traceback"
         ) from error
 
 
 def describe(teachers: Sequence[Teacher | PanoramaTeacher]) -> list[dict[str, str]]:
-    """What a store says about those who labelled it."""
+    """Description of the teachers in a store: name, tasks and licence of each."""
     return [{"name": t.name, "tasks": " ".join(t.tasks), "license": t.license} for t in teachers]

@@ -29,8 +29,8 @@ class Ade20k32:
     source: `v0_7/tflite/deeplabv3_mnv2_ade20k_int8.tflite`, or
     `v1_1/Google/mobile_segmenter_r3_quant.tflite` without its last operator, ResizeArgmax, which no
     runtime outside Google has. Needs `ai-edge-litert` (or `tflite-runtime`). Licence: Apache-2.0;
-    trained on ADE20K, whose images have terms for research. Tilted pictures confuse them: they
-    want gravity pointing down.
+    trained on ADE20K, whose images have terms for research. They are unreliable on tilted
+    pictures.
     """
 
     tasks = ("semseg",)
@@ -56,7 +56,8 @@ class Ade20k32:
         self._scale, self._zero = details[self._logits]["quantization"]
         if tuple(details[self._logits]["shape"])[-1] != 32:
             raise MtpanoError(
-                f"{path} gives {details[self._logits]['shape']}: expected logits of 32 classes"
+                f"{path} has outputs of shape {details[self._logits]['shape']}: give a model with "
+                "logits of 32 classes"
             )
         self._classes = ClassScores("ade20k32", class_set)
 
@@ -102,11 +103,11 @@ def _interpreter(path: Path, keep_all: bool) -> Any:
                 )
             interpreter.allocate_tensors()
         except ValueError as error:
-            raise MtpanoError(f"{path} is no TFLite model ({error}): copy it again") from error
+            raise MtpanoError(f"{path} is not a TFLite model ({error}): copy it again") from error
         except RuntimeError as error:
             raise MtpanoError(
-                f"{path} has an operator that {package} lacks ({one_line(error)}): cut it off, or "
-                "give another file"
+                f"{path} has an operator that {package} lacks ({one_line(error)}): remove the "
+                "operator, or give another file"
             ) from error
         return interpreter
     raise MtpanoError(

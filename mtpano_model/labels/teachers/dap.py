@@ -76,8 +76,8 @@ def _at_home() -> Iterator[None]:
         yield
     except (ImportError, OSError) as error:
         raise MtpanoError(
-            f"teacher 'dap' cannot build its network from '{home}' ({error}): {_REMEDY}, with all "
-            "that its requirements.txt names"
+            f"teacher 'dap' cannot build its network from '{home}' ({error}): {_REMEDY}, and "
+            "install its requirements.txt"
         ) from error
     finally:
         os.chdir(before)

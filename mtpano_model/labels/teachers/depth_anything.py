@@ -17,8 +17,8 @@ DEFAULT = "depth-anything/Depth-Anything-V2-Metric-Indoor-Large-hf"
 class DepthAnythingMetric:
     """arXiv 2406.09414, fine-tuned for metres (z along the optical axis), through transformers.
 
-    Licence of the default weights: CC BY-NC 4.0 (the Small ones are Apache-2.0). It knows no
-    intrinsics: fields of view far from its training's shift its scale, patch by patch.
+    Licence of the default weights: CC BY-NC 4.0 (the Small ones are Apache-2.0). It does not
+    use intrinsics: fields of view unlike those of its training change its scale per patch.
     """
 
     tasks = ("depth",)

@@ -1,4 +1,4 @@
-"""Depth Anything 3, the metric one: depth from a focal length that is known."""
+"""Depth Anything 3 Metric: depth in metres from a known focal length."""
 
 from __future__ import annotations
 

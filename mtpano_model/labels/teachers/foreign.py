@@ -1,4 +1,4 @@
-"""What the teachers that come through their authors' own code share."""
+"""Shared code of the teachers that run their authors' own code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FACING = 0.9  # share of normals that must look towards the camera
 
 
 def from_package(teacher: str, module: str, name: str, remedy: str) -> Any:
-    """`name` of an authors' module; MtpanoError, which ends with `remedy`, where it is missing."""
+    """`name` from an authors' module; MtpanoError, which ends with `remedy`, if it is missing."""
     try:
         return getattr(import_module(module), name)
     except (ImportError, AttributeError) as error:
@@ -33,14 +33,14 @@ def from_package(teacher: str, module: str, name: str, remedy: str) -> Any:
 
 
 def checkpoint(teacher: str, source: str | None, usual: str) -> dict[str, Any]:
-    """Tensors (and settings) of a checkpoint file. usual: what to say where none is given."""
+    """Tensors (and settings) of a checkpoint file. usual: advice if none is given."""
     if source is None:
         raise MtpanoError(f"teacher '{teacher}' needs a checkpoint: {usual}")
     return read_state(Path(source))
 
 
 def fill(teacher: str, model: torch.nn.Module, state: dict[str, Any]) -> None:
-    """Load a state dict; MtpanoError if it is not this network's, every tensor of it."""
+    """Load a state dict; MtpanoError if a tensor is missing or has another shape."""
     wanted = model.state_dict()
     missing = sorted(set(wanted) - set(state))
     wrong = [k for k in wanted if k in state and state[k].shape != wanted[k].shape]
@@ -48,7 +48,7 @@ def fill(teacher: str, model: torch.nn.Module, state: dict[str, Any]) -> None:
         what = f"lack {missing[0]}" if missing else f"have another shape of {wrong[0]}"
         raise MtpanoError(
             f"the weights of teacher '{teacher}' {what}: they are of another version than its "
-            "authors' code, use those that belong together"
+            "authors' code; use matching versions of both"
         )
     model.load_state_dict({key: state[key] for key in wanted})
 
@@ -60,14 +60,14 @@ def picture(panorama: Panorama, size: Size, device: torch.device | str, normalis
 
 
 def on_canvas(values: Tensor, size: Size) -> Tensor:
-    """Map [..., h, w] of one panorama -> float [1, C, H, W]: the nearest pixel: edges stay."""
+    """Map [..., h, w] of one panorama -> float [1, C, H, W] of nearest pixels, to keep edges."""
     h, w = values.shape[-2:]
     return F.interpolate(values.float().reshape(1, -1, h, w), size, mode="nearest-exact")
 
 
 def check_facing(teacher: str, normals: Tensor) -> None:
-    """MtpanoError if normals [1, 3, H, W], optical, do not look at the camera as all that is
-    seen does: they are in another frame than the one they were turned from."""
+    """MtpanoError if normals [1, 3, H, W], optical frame, do not look at the camera, as those of
+    all visible surfaces do: the weights then use other axes than the teacher assumes."""
     height, width = normals.shape[-2:]
     towards = -rays_like(normals, height, width)[0]
     known = normals.square().sum(1) > 0.25
@@ -75,5 +75,6 @@ def check_facing(teacher: str, normals: Tensor) -> None:
     if len(facing) and facing.mean() < _FACING:
         raise MtpanoError(
             f"{100 * (1 - facing.mean()):.0f} % of the normals of teacher '{teacher}' look away "
-            "from the camera: its weights are of another version, with other axes"
+            "from the camera: its weights are of another version, with other axes; use those that "
+            "docs/labels.md names"
         )

@@ -1,4 +1,4 @@
-"""What the teachers that come through transformers share."""
+"""Shared code of the teachers that run through transformers."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ UNREADABLE = (
 def load(kind: str, source: str, **options: Any) -> Any:
     """transformers' `kind`.from_pretrained(source): a local folder or a repository of the hub.
 
-    MtpanoError if it cannot be had. Weights that are pickles are read with weights_only.
+    MtpanoError if it cannot be loaded. Weights that are pickles are read with weights_only.
     """
     factory = getattr(needed_module("transformers", f"teacher '{source}'"), kind)
     return pretrained(source, factory.from_pretrained, source, **options)
 
 
 def pretrained(teacher: str, read: Callable[..., Any], *source: Any, **options: Any) -> Any:
-    """read(*source); MtpanoError if that is not to be had."""
+    """read(*source, **options); MtpanoError if that fails."""
     try:
         return read(*source, **options)
     except UNREADABLE as error:

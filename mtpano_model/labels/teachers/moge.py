@@ -17,12 +17,12 @@ _REMEDY = "install it with `pip install git+https://github.com/microsoft/MoGe`"
 
 
 class MoGe2:
-    """arXiv 2507.02546, the paper's geometry teacher, through its authors' package, which is told
-    each patch's field of view.
+    """arXiv 2507.02546, the paper's geometry teacher, through its authors' package, with each
+    patch's field of view as input.
 
     source: a repository of the hub or a model.pt (read with weights_only). Licence of code and
     weights: MIT. Its own mask (sky, far away) comes as infinite depth. Normals are in OpenCV's
-    camera frame, which is the optical frame, towards the camera. At home with any pitch.
+    camera frame, which is the optical frame, towards the camera. For any pitch.
     """
 
     tasks: tuple[str, ...] = ("depth", "normals")
@@ -52,7 +52,7 @@ class MoGe2:
         return TeacherLabels(depth=out["depth"][:, None], normals=normals)
 
     def _options(self) -> dict[str, Any]:
-        """What `infer` takes beside the pictures and their field of view."""
+        """Further options of `infer`."""
         return {"use_fp16": self._on_gpu}
 
 

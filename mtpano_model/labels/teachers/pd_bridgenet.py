@@ -19,9 +19,9 @@ from mtpano_model.tasks import DEPTH, NORMALS, SEMSEG, Task
 class PDBridgeNetTeacher:
     """Any checkpoint (`mtpano train`, `mtpano convert-released`) or exported .onnx.
 
-    Both run as a robot runs them, so that a checkpoint teaches what its export would: nothing is
-    known of the depth and the normals of the sky. A model that gives class scores also says how
-    sure it is of a class; one that finishes its labels itself (GPU tail) counts fully.
+    Both run with the robot's postprocessing, so that a checkpoint gives the labels of its export:
+    the sky has no depth and no normals. The confidence of a class comes from the class scores; for
+    a model without these (GPU tail) it is 1.
 
     source: its path, or None / "default" for the shipped checkpoint. Licence: that of the weights
     (the released ones have none stated).
@@ -56,7 +56,7 @@ class PDBridgeNetTeacher:
 
 
 def _open(source: str, device: str) -> tuple[Estimator, tuple[Task, ...]]:
-    """What runs the model, and what it predicts."""
+    """The estimator that runs the model, and the tasks that it predicts."""
     if source.endswith(".onnx"):
         from mtpano_model import inference
 
@@ -77,6 +77,6 @@ def _set_with_names(classes: ClassSet, source: str) -> str:
         if load_class_set(name).names == classes.names:
             return name
     raise MtpanoError(
-        f"{source} has {len(classes)} classes of its own: expected one of the class sets "
+        f"{source} has {len(classes)} classes of its own: give a model of one of the class sets "
         f"{', '.join(available_class_sets())}"
     )

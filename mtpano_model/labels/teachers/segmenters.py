@@ -16,7 +16,7 @@ from mtpano_model.labels.teachers.semantics import ClassScores, set_of_labels
 
 
 class _Segmenter:
-    """A teacher of classes. They were trained on pictures taken level, hence the pitch."""
+    """A teacher of classes. Such models were trained on level pictures, hence the pitch range."""
 
     tasks = ("semseg",)
     pitch_deg = (-60.0, 60.0)

@@ -13,7 +13,7 @@ from mtpano_model.errors import MtpanoError
 
 
 def set_of_labels(id2label: Mapping[int, str], source: str) -> str:
-    """The class set a segmenter speaks: the one of its size that begins with the same name.
+    """The class set of a segmenter: the one of its size that begins with the same name.
 
     Names of ADE20K's classes differ between publishers ("wall", "wall;brick"), so only the start of
     the first is compared. MtpanoError if none fits.
@@ -24,8 +24,8 @@ def set_of_labels(id2label: Mapping[int, str], source: str) -> str:
             return name
     sizes = ", ".join(f"{n} ({len(load_class_set(n))})" for n in available_class_sets())
     raise MtpanoError(
-        f"'{source}' has {len(id2label)} classes that begin with '{id2label[0]}': expected one of "
-        f"{sizes}"
+        f"'{source}' has {len(id2label)} classes that begin with '{id2label[0]}': give a "
+        f"segmenter of one of the class sets {sizes}"
     )
 
 
@@ -43,8 +43,8 @@ class ClassScores:
         self._target = torch.where(target == IGNORE, self._count, target)
 
     def best(self, scores: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """scores: [N, C, h', w'], not negative, any scale a pixel. Returns classes uint8 and the
-        winner's share, float, each [N, 1, h, w] at `size`; bilinear in between."""
+        """scores: [N, C, h', w'], not negative, of any scale per pixel. Returns classes uint8 and
+        the winner's share, float, each [N, 1, h, w] at `size`; scores are interpolated bilinearly."""
         n, _, h, w = scores.shape
         grouped = scores.new_zeros(n, self._count + 1, h, w)
         grouped.index_add_(1, self._target.to(scores.device), scores)

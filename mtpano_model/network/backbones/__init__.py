@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class Backbone(nn.Module):
-    """What every backbone is: normalised image [B, 3, H, W] -> Taps.
+    """The interface of a backbone: normalised image [B, 3, H, W] -> Taps.
 
     channels: of the four taps. stem_channels: of the stem, None where there is none.
     """
@@ -19,7 +19,7 @@ class Backbone(nn.Module):
 
 @dataclass
 class Taps:
-    """What a backbone gives.
+    """The feature maps of a backbone.
 
     features: four maps [B, C_i, h_i, w_i], fine to coarse for a convolutional backbone, shallow to
         deep on one grid for a ViT.

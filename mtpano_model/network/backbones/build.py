@@ -1,4 +1,4 @@
-"""From a configuration to its backbone; only that one's file is imported."""
+"""Builds the backbone of a configuration, and imports only its file."""
 
 from __future__ import annotations
 

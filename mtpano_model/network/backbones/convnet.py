@@ -44,7 +44,10 @@ class ConvNet(Backbone):
     def __init__(self, widths: Sequence[int], depths: Sequence[int], how: Padding):
         super().__init__()
         if len(widths) != 5 or len(depths) != 5:
-            raise ValueError(f"convnet needs five widths and depths, got {widths} and {depths}")
+            raise ValueError(
+                f"network.backbone has widths {widths} and depths {depths}: give five of each for "
+                "a convnet"
+            )
         stages, channels = [], 3
         for width, depth in zip(widths, depths, strict=True):
             units = [ResidualUnit(width, how) for _ in range(depth)]

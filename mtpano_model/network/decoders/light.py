@@ -1,4 +1,4 @@
-"""The light decoder: reads all taps at once on the token grid, then climbs on fine features.
+"""The light decoder: merges all taps on the token grid, then up-samples with fine features.
 
 For convolutional backbones, whose own maps at strides 2, 4 and 8 carry the edges that tokens at
 stride 16 have lost. Ends at half the input size (a quarter without a stem); learnt up-sampling
@@ -28,7 +28,7 @@ class _ConvNormReLU(nn.Sequential):
 
 
 class Laterals(nn.Module):
-    """Fine backbone maps -> the decoder's widths; shared by all tasks, which it does not hurt."""
+    """Projects the fine backbone maps to the decoder's widths; all tasks share it."""
 
     def __init__(self, config: PDBridgeNetConfig, stem_channels: int | None, channels: list[int]):
         super().__init__()

@@ -1,1 +1,1 @@
-"""Weights of others: their files, and what their tensors are called in our networks."""
+"""Third-party weights: reading their files, and the names of their tensors in our networks."""

@@ -39,7 +39,7 @@ _PATCH = "patch_embed.proj.weight"
 def load_depth_anything_encoder(backbone: DINOv3ViT, state: Mapping[str, Any], source: str) -> None:
     """Fill a ViT from the state dict of Depth Anything V2 or DA360.
 
-    MtpanoError if it is another network's: another width or depth, or other names.
+    MtpanoError if the tensors have other names, or the encoder another width or depth.
     """
     for prefix in _PREFIXES:
         state = without_prefix(state, prefix)

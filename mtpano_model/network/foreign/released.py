@@ -1,4 +1,4 @@
-"""The authors' checkpoints: their tensor names, and how a pickle becomes our safetensors.
+"""Reads the authors' checkpoints and translates their tensor names.
 
 Nothing of the authors' code is needed: the layout is a table of names and shapes, and the
 pickle is read with `weights_only=True` alone.

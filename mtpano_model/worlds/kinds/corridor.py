@@ -67,7 +67,7 @@ def build_corridor(f: Furnisher, lamps: float) -> None:
                     )
                 )
         if wall.length < 5 and f.chance(0.4):
-            glass_front(f, room, wall, room.height - 0.2, f.chance(0.5))
+            glass_front(f, wall, room.height - 0.2, f.chance(0.5))
     build_shells(f, lamps, PUBLIC, rng.uniform(2.2, 4.5), rng.choice(("panel", "tube", "line")))
     if f.chance(0.3):
         ceiling_pipes(f, room, rng.randint(1, 3))

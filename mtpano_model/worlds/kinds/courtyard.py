@@ -42,7 +42,7 @@ def build(f: Furnisher, lamps: float) -> None:
         elif draw < 0.82:
             _fence(f, wall)
         else:
-            _hedge(f, room, wall)
+            _hedge(f, wall)
     if f.chance(0.5):
         _beds(f, room)
     for role, count in (
@@ -126,7 +126,7 @@ def _facade(f: Furnisher, room: Room, wall: Wall) -> None:
             (
                 build_window(f, room, wall, o, trim)
                 if o.kind == "window"
-                else build_door(f, room, wall, o, trim, plain)
+                else build_door(f, wall, o, trim, plain)
             )
             at = o.end
         _slab(f, wall, at, wall.length, 0, 3, plain)
@@ -182,7 +182,7 @@ def _fence(f: Furnisher, wall: Wall) -> None:
         _slab(f, wall, u, min(u + wide, wall.length), 0.05, high - 0.05, skin, -0.06, -0.04)
 
 
-def _hedge(f: Furnisher, room: Room, wall: Wall) -> None:
+def _hedge(f: Furnisher, wall: Wall) -> None:
     """Bushes in a row, one model."""
     model = f.pick("bush")
     if model is None:

@@ -42,7 +42,6 @@ def build_shells(
     if f.chance(0.35):
         glass_front(
             f,
-            main,
             max(main.walls, key=lambda w: w.length),
             main.lowest_ceiling - 0.25,
             f.chance(0.5),

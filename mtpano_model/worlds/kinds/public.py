@@ -33,7 +33,7 @@ def build_canteen(f: Furnisher, lamps: float) -> None:
     """Rows of tables with chairs, and a counter along one wall."""
     rng, room = f.rng, f.plan.rooms[0]
     if f.chance(0.5):
-        glass_front(f, room, rng.choice(room.walls), room.lowest_ceiling - 0.3)
+        glass_front(f, rng.choice(room.walls), room.lowest_ceiling - 0.3)
     add_windows(
         f, room, rng.randint(0, 6), bottom=0.6, top=room.lowest_ceiling - 0.4, width=(1.2, 3.0)
     )
@@ -133,7 +133,7 @@ def build_lobby(f: Furnisher, lamps: float) -> None:
     fronts = sorted(room.walls, key=lambda w: -w.length)
     for wall in fronts[: rng.choice((1, 1, 2))]:
         if not wall.shared:
-            glass_front(f, room, wall, rng.uniform(0.7, 0.95) * room.lowest_ceiling)
+            glass_front(f, wall, rng.uniform(0.7, 0.95) * room.lowest_ceiling)
     add_doors_outside(f, room, rng.choice((0, 1, 2, 3)), "lift", (1.1,), 2.1)
     add_doors_outside(f, room, 2)
     surface = build_shells(f, lamps, PUBLIC, rng.uniform(3, 5))

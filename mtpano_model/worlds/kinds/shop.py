@@ -30,7 +30,6 @@ def build_shop(f: Furnisher, lamps: float) -> None:
     rng, room = f.rng, f.plan.rooms[0]
     glass_front(
         f,
-        room,
         max(room.walls, key=lambda w: w.length * rng.uniform(0.5, 1)),
         min(3.2, room.lowest_ceiling - 0.25),
     )

@@ -75,7 +75,7 @@ def add_doors_outside(
             wanted -= 1
 
 
-def glass_front(f: Furnisher, room: Room, wall: Wall, top: float, door: bool = True) -> None:
+def glass_front(f: Furnisher, wall: Wall, top: float, door: bool = True) -> None:
     """A wall of windows from floor to `top`, with a glass door in it."""
     if wall.openings or wall.length < 2.5:
         return
