@@ -113,7 +113,10 @@ def _seen_beside(depth, normals, ray, blurred, i, j, down, right, reach):
             break
         if not blurred[y, x]:
             here, there = _facing(normals, y, x, ray, y, x), _facing(normals, y, x, ray, i, j)
-            return depth[y, x] * here / there
+            extended = depth[y, x] * here / there
+            if _ZERO < extended < _INFINITY:
+                return extended
+            break
     return np.float32(np.nan)
 
 
@@ -127,17 +130,15 @@ def sharpen(depth, normals, ray, links, tolerance, reach):
         for j in range(width):
             if not blurred[i, j]:
                 continue
-            own = taken = depth[i, j]
-            nearest, farthest, best = _INFINITY, _ZERO, _INFINITY
-            for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-                other = _seen_beside(depth, normals, ray, blurred, i, j, down, right, reach)
-                if _ZERO < other < _INFINITY:
-                    nearest, farthest = min(nearest, other), max(farthest, other)
-                    off = max(other / own, own / other)
-                    if off < best:
-                        best, taken = off, other
-            if nearest <= own <= farthest:
-                sharp[i, j] = taken
+            own, best = depth[i, j], _INFINITY
+            for down, right in ((0, 1), (1, 0)):
+                one = _seen_beside(depth, normals, ray, blurred, i, j, down, right, reach)
+                other = _seen_beside(depth, normals, ray, blurred, i, j, -down, -right, reach)
+                if one <= own <= other or other <= own <= one:
+                    for extended in (one, other):
+                        off = abs(extended - own)
+                        if off < best:
+                            best, sharp[i, j] = off, extended
     return sharp
 
 

@@ -45,7 +45,6 @@ def sharpen(
     links: of `bounds`. tolerance: how much beyond its bounds (as a factor) a link is a step.
     reach: pixels that a blurred step is wide at most.
     """
-    height, width = depth.shape
     blurred = np.zeros(depth.shape, bool)
     for first, axis in ((0, 1), (2, 0)):
         low, high = links[first], links[first + 1]
@@ -53,35 +52,51 @@ def sharpen(
         beyond = (low > 0) & ((step > high * tolerance) | (step * tolerance < low))
         blurred |= beyond | np.roll(beyond, 1, axis)
     rows, columns = np.nonzero(blurred)
-    own, own_ray = depth[rows, columns], ray[:, rows, columns]
+    own = depth[rows, columns]
     taken, best = own.copy(), np.full(own.shape, np.inf, np.float32)
-    nearest, farthest = np.full(own.shape, np.inf, np.float32), np.zeros(own.shape, np.float32)
-    for down, right in ((0, 1), (0, -1), (1, 0), (-1, 0)):
-        looking = np.arange(own.size)
-        for distance in range(1, reach + 1):
-            at = rows[looking] + distance * down
-            looking, at = looking[(at >= 0) & (at < height)], at[(at >= 0) & (at < height)]
-            beside = (columns[looking] + distance * right) % width
-            ends = ~blurred[at, beside]
-            seen, at, beside = looking[ends], at[ends], beside[ends]
-            looking = looking[~ends]
-            normal = normals[:, at, beside]
-            extended = (
-                depth[at, beside]
-                * _facing(normal, ray[:, at, beside])
-                / _facing(normal, own_ray[:, seen])
-            )
-            good = (extended > 0) & (extended < np.inf)
-            seen, extended = seen[good], extended[good]
-            nearest[seen] = np.minimum(nearest[seen], extended)
-            farthest[seen] = np.maximum(farthest[seen], extended)
-            off = np.maximum(extended / own[seen], own[seen] / extended)
-            closer = off < best[seen]
-            best[seen[closer]], taken[seen[closer]] = off[closer], extended[closer]
-    between = (nearest <= own) & (own <= farthest)
+    for down, right in ((0, 1), (1, 0)):
+        one, other = (
+            _seen_beside(depth, normals, ray, blurred, sign * down, sign * right, reach)
+            for sign in (1, -1)
+        )
+        between = (np.minimum(one, other) <= own) & (own <= np.maximum(one, other))
+        for extended in (one, other):
+            off = np.abs(extended - own)
+            closer = between & (off < best)
+            best[closer], taken[closer] = off[closer], extended[closer]
     sharp = depth.copy()
-    sharp[rows[between], columns[between]] = taken[between]
+    sharp[rows, columns] = taken
     return sharp
+
+
+def _seen_beside(
+    depth: Floats,
+    normals: Floats,
+    ray: Floats,
+    blurred: NDArray[np.bool_],
+    down: int,
+    right: int,
+    reach: int,
+) -> Floats:
+    """Of all n blurred pixels, the depth of the first sharp one in a direction, extended to the
+    blurred one's ray, [n]; NaN where there is none."""
+    height, width = depth.shape
+    rows, columns = np.nonzero(blurred)
+    found = np.full(rows.shape, np.nan, np.float32)
+    looking = np.arange(rows.size)
+    for distance in range(1, reach + 1):
+        at = rows[looking] + distance * down
+        looking, at = looking[(at >= 0) & (at < height)], at[(at >= 0) & (at < height)]
+        beside = (columns[looking] + distance * right) % width
+        ends = ~blurred[at, beside]
+        seen, at, beside = looking[ends], at[ends], beside[ends]
+        looking = looking[~ends]
+        normal, own_ray = normals[:, at, beside], ray[:, rows[seen], columns[seen]]
+        here, there = _facing(normal, ray[:, at, beside]), _facing(normal, own_ray)
+        extended = depth[at, beside] * here / there
+        good = (extended > 0) & (extended < np.inf)
+        found[seen[good]] = extended[good]
+    return found
 
 
 def missing(depth: Floats, links: Floats) -> Floats:
