@@ -7,9 +7,9 @@ follow from this:
 1. A network blurs a depth step over many pixels. A pixel is part of a blurred step where the depth
    beside it is outside the bounds by more than a tolerance. From the first pixel to the left, to
    the right, above and below that is not, its plane is extended to the pixel's ray. If the pixel
-   lies between the depths from left and right, or those from above and below, it takes the one that
-   is nearest in metres. What is nearer than both sides, such as a thin post, or farther, stays as it
-   is: the floor below a post and the wall beside it are not two sides of one step.
+   lies between the depths from left and right, or those from above and below, it takes the one
+   that is nearest in metres. What is nearer than both sides, such as a thin post, or farther, stays
+   as it is: the floor below a post and the wall beside it are not two sides of one step.
 2. Let t be what log depth lacks to be within the bounds. The correction c of log depth makes up for
    t between all neighbours, and is small itself:
 

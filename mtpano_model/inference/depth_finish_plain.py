@@ -45,7 +45,6 @@ def sharpen(
     links: of `bounds`. tolerance: how much beyond its bounds (as a factor) a link is a step.
     reach: pixels that a blurred step is wide at most.
     """
-    height, width = depth.shape
     blurred = np.zeros(depth.shape, bool)
     for first, axis in ((0, 1), (2, 0)):
         low, high = links[first], links[first + 1]
