@@ -234,7 +234,7 @@ def damaged(tmp_path: Path, kind: str) -> Path:
         ("zstd.db3", "the compressed file is damaged, copy it again"),
         ("empty.mcap", "it is empty"),
         ("empty.db3", "it is empty"),
-        ("text.db3", "no MCAP and no sqlite3 file"),
+        ("text.db3", "neither an MCAP nor a sqlite3 file"),
     ],
 )
 def test_what_cannot_be_read_gets_its_own_reason_and_remedy(kind, words, read, tmp_path):

@@ -160,7 +160,10 @@ def other_database(path: Path) -> None:
         ),
         (lambda path: path.write_bytes(gzip.compress(bytes(99))), "it is compressed, but not"),
         (lambda path: path.write_bytes(b"PK\x03\x04" + bytes(99)), "it is compressed, but not"),
-        (lambda path: path.write_bytes(b"\xff\xd8\xff" + bytes(99)), "no MCAP and no sqlite3 file"),
+        (
+            lambda path: path.write_bytes(b"\xff\xd8\xff" + bytes(99)),
+            "neither an MCAP nor a sqlite3 file",
+        ),
         (other_database, "a database without the tables of rosbag2"),
     ],
     ids=["lfs", "gzip", "zip", "jpeg", "database"],

@@ -203,10 +203,10 @@ def test_killed_and_run_again_it_has_every_panorama_once(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give --input, or --data and --root"),
+        ([], "give either --input, or --data with --root"),
         (["--input", "nowhere"], "'nowhere' does not exist"),
         (["--data", "rooms"], "--data rooms needs --root"),
-        (["--input", "x", "--data", "rooms"], "missing or doubled"),
+        (["--input", "x", "--data", "rooms"], "give either --input, or --data"),
         (["--input", "x", "--worker", "2/2"], "worker '2/2' is not a share"),
         (["--input", "x", "--worker", "²/3"], "worker '²/3' is not a share"),
         (["--input", "x", "--worker", "0/" + "9" * 5000], "is not a share"),

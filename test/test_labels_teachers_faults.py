@@ -104,13 +104,19 @@ def answer(**fields) -> TeacherLabels:
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (None, "gave NoneType: expected TeacherLabels"),
-        (answer(normals=None), r"gave normals NoneType: expected a tensor \(2, 3, 32, 32\)"),
-        (answer(depth=torch.ones(2, 1, 31, 32)), r"gave depth \(2, 1, 31, 32\): expected a tensor"),
-        (answer(depth=torch.ones(1, 1, 32, 32)), r"gave depth \(1, 1, 32, 32\): expected a tensor"),
-        (answer(depth=np.ones(3)), "gave depth ndarray: expected a tensor"),
+        (None, "returned NoneType: expected TeacherLabels"),
+        (answer(normals=None), r"returned normals NoneType: expected a tensor \(2, 3, 32, 32\)"),
+        (
+            answer(depth=torch.ones(2, 1, 31, 32)),
+            r"returned depth \(2, 1, 31, 32\): expected a tensor",
+        ),
+        (
+            answer(depth=torch.ones(1, 1, 32, 32)),
+            r"returned depth \(1, 1, 32, 32\): expected a tensor",
+        ),
+        (answer(depth=np.ones(3)), "returned depth ndarray: expected a tensor"),
         (answer(classes=torch.rand(2, 1, 32, 32)), r"returned classes as torch.float32: expected"),
-        (answer(confidence=torch.ones(2, 32, 32)), r"gave confidence \(2, 32, 32\)"),
+        (answer(confidence=torch.ones(2, 32, 32)), r"returned confidence \(2, 32, 32\)"),
     ],
 )
 def test_an_answer_of_another_form_is_one_sentence(labels, message):

@@ -172,7 +172,7 @@ def test_other_networks_weights_are_one_sentence(state, message):
         ("x.safetensors", b"nothing", "cannot be read"),
         ("list.pth", [1], "has no tensors by name"),
         ("code.pth", {"a": print}, "holds more than tensors, and was not opened"),
-        ("text.pth", b"<html>", "no checkpoint of PyTorch"),
+        ("text.pth", b"<html>", "not a checkpoint of PyTorch"),
     ],
 )
 def test_damaged_files_are_one_sentence_and_nothing_is_run(tmp_path, name, content, message):

@@ -205,7 +205,7 @@ def test_a_mask_has_the_shape_of_its_lens_s_picture(tmp_path, shape, fits: bool)
     if fits:
         assert read_rig(file).lenses[0].mask.shape == shape
         return
-    with pytest.raises(MtpanoError, match=r"'front' is .* calibration of 480x640.*another shape"):
+    with pytest.raises(MtpanoError, match=r"'front' is .* calibration is 480x640.*another shape"):
         read_rig(file)
 
 
@@ -247,7 +247,7 @@ def lens(**changes) -> dict:
         ("", "holds NoneType"),
         ({"/**": {"ros__parameters": {}}}, r"keys /\*\*, expected `lenses`"),
         ({"image_width": 640, "camera_matrix": {}}, "expected `lenses`"),
-        ({"lenses": 3}, "no mapping of names"),
+        ({"lenses": 3}, "not a mapping: expected names"),
         ({"lenses": {}}, "0 lenses"),
         ({"lenses": {"front": 3}}, "'front' is 3"),
         ({**lens(), "wiat": 1}, "the key 'wiat'"),
@@ -298,5 +298,5 @@ def test_a_file_that_is_wrong_is_named_in_one_sentence(tmp_path, content, words:
 def test_a_missing_file_and_a_lone_camera() -> None:
     with pytest.raises(MtpanoError, match=r"cannot read the rig file /nowhere/rig\.yaml"):
         read_rig("/nowhere/rig.yaml")
-    with pytest.raises(MtpanoError, match="no template 'burger', expected one of hilti"):
+    with pytest.raises(MtpanoError, match="unknown template 'burger': expected one of hilti"):
         template("burger")

@@ -39,7 +39,7 @@ def test_a_topic_that_cannot_be_one_is_named_with_its_lens(topic):
     rclpy.init(context=context)
     node = rclpy.create_node("names", context=context)
     try:
-        with pytest.raises(MtpanoError, match=f"'{topic}' of lens 'front' cannot be one"):
+        with pytest.raises(MtpanoError, match=f"'{topic}' of lens 'front' is not a valid name"):
             source.endpoints(node)
     finally:
         node.destroy_node()

@@ -39,8 +39,8 @@ f -1 1 2
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--out", "o", "--kinds", "home,ofice"], "no kind 'ofice': did you mean 'office'"),
-        (["--out", "o", "--kinds", "spaceship"], "no kind 'spaceship': expected one of home,"),
+        (["--out", "o", "--kinds", "home,ofice"], "unknown kind 'ofice': did you mean 'office'"),
+        (["--out", "o", "--kinds", "spaceship"], "unknown kind 'spaceship': expected one of home,"),
         (["--out", "o", "--kinds", ","], "--kinds is empty"),
         (["--out", "o", "--size", "512x512"], "size '512x512' is not 2:1"),
         (["--out", "o", "--size", "1024x512"], "size '1024x512' is not 2:1"),

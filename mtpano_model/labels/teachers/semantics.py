@@ -44,7 +44,7 @@ class ClassScores:
 
     def best(self, scores: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """scores: [N, C, h', w'], not negative, of any scale per pixel. Returns classes uint8 and
-        the winner's share, float, each [N, 1, h, w] at `size`; scores are interpolated bilinearly."""
+        the winner's share, float, each [N, 1, h, w] at `size`, interpolated bilinearly."""
         n, _, h, w = scores.shape
         grouped = scores.new_zeros(n, self._count + 1, h, w)
         grouped.index_add_(1, self._target.to(scores.device), scores)
