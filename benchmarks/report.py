@@ -36,7 +36,8 @@ All sizes are HEIGHTxWIDTH.
   the node sustains at 512x1024.
 - **Engine alone**: the network without a node. **Frame path**: our node with
   `benchmarks/stub_node.py`, whose engine answers at once, and with `depth_finish` off (its cost is
-  a step of its own below), so that only path and transport are measured. **One copy**: numpy copies as many bytes as are published.
+  a step of its own below), so that only path and transport are measured. **One copy**: numpy
+  copies as many bytes as are published.
 - **Rounds**: other programs disturb a shared machine, so the nodes take turns, in several rounds.
   Each ratio to the naive node is computed within a round; the median of the rounds is shown. The
   table of cameras shows the median of each node by itself, so the quotient of two of its lines
