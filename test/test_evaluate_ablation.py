@@ -141,7 +141,7 @@ def test_the_command_prints_the_table(
     assert all(taken > 0 for of in facts["times"].values() for taken in of.values())
     with pytest.raises(MtpanoError, match=r"unknown variant 'sideways'"):
         run(replace(args, variants=["sideways"]))
-    with pytest.raises(MtpanoError, match=r"seeds 0: expected"):
+    with pytest.raises(MtpanoError, match=r"seeds 0 is too small: expected 1 or more"):
         run(replace(args, seeds=0))
 
 

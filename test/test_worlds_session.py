@@ -123,7 +123,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_half_view(
         path.write_bytes(b"whole")
 
     monkeypatch.setattr(output_module, "write_picture", full)
-    with pytest.raises(MtpanoError, match=r"No space left on device.*make room"):
+    with pytest.raises(MtpanoError, match=r"No space left on device.*free some disk space"):
         render(tmp_path / "set")
     index = tmp_path / "set" / "index.jsonl"
     assert not index.exists() or not index.read_text()
