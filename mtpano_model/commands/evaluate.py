@@ -18,7 +18,7 @@ from mtpano_model.evaluation.data_sets import open_comparison
 from mtpano_model.evaluation.predictor import open_predictor
 from mtpano_model.evaluation.report import metric_rows, write_report
 from mtpano_model.evaluation.runner import evaluate
-from mtpano_model.inference.postprocess_rules import DepthFinish
+from mtpano_model.inference.postprocess_rules import USUAL_FINISH, DepthFinish
 from mtpano_model.metrics.protocols import find_protocol
 from mtpano_model.pictures.size import parse_panorama_size
 
@@ -67,7 +67,7 @@ class Args:
     """Processor threads; the engine's own choice if not given."""
     precision: Precision | None = None
     """Arithmetic of an ONNX model, where the engine can choose."""
-    depth_finish: DepthFinish = "normals"
+    depth_finish: DepthFinish = USUAL_FINISH
     """normals: correct depth by the predicted normals first, as the node and predict do. off:
     measure depth as the network predicts it."""
     card: Path | None = None

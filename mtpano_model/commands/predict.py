@@ -20,7 +20,7 @@ from mtpano_model.drawing.sheet import SheetPages
 from mtpano_model.engine_names import Backend, Device, Precision
 from mtpano_model.errors import MtpanoError, writing
 from mtpano_model.inference import Estimator, Frame, ValueRules, load_estimator
-from mtpano_model.inference.postprocess_rules import DepthFinish
+from mtpano_model.inference.postprocess_rules import USUAL_FINISH, DepthFinish
 from mtpano_model.pictures.body_mask import load_mask
 from mtpano_model.pictures.files import write_picture
 from mtpano_model.pictures.folders import readable
@@ -71,7 +71,7 @@ class Args:
     """Metres; nearer distances become -Inf (too near)."""
     max_range: float = float("inf")
     """Metres; farther distances become +Inf (open)."""
-    depth_finish: DepthFinish = "normals"
+    depth_finish: DepthFinish = USUAL_FINISH
     """normals: correct depth by the predicted normals, so that walls are flat and depth steps
     sharp. off: depth as the network predicts it."""
     mask: Path | None = None

@@ -16,7 +16,7 @@ from mtpano_model.export.onnx_graph import git_revision
 from mtpano_model.export.torch_engine import network_estimator
 from mtpano_model.graph.model_info import ModelInfo
 from mtpano_model.inference import Estimator, ValueRules, load_estimator
-from mtpano_model.inference.postprocess_rules import DepthFinish
+from mtpano_model.inference.postprocess_rules import USUAL_FINISH, DepthFinish
 from mtpano_model.metrics.evaluation import Maps
 from mtpano_model.network import PDBridgeNet
 from mtpano_model.network.pretrained import from_pretrained
@@ -97,7 +97,7 @@ def open_predictor(
     threads: int | None = None,
     precision: str | None = None,
     size: Size | None = None,
-    depth_finish: DepthFinish = "normals",
+    depth_finish: DepthFinish = USUAL_FINISH,
 ) -> Predictor:
     """A model by bundled name, .onnx file, training run, checkpoint folder or .safetensors file.
 

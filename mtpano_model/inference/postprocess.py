@@ -18,7 +18,7 @@ from mtpano_model.graph.contract import output_name, task_planes
 from mtpano_model.graph.model_info import ModelInfo
 from mtpano_model.inference.answer import Adjust, Answer
 from mtpano_model.inference.compiled import compiled_loops
-from mtpano_model.inference.depth_finish import NormalsFinish
+from mtpano_model.inference.depth_finish_grid import GridFinish, on_grid
 from mtpano_model.inference.frame import FIELDS, Frame
 from mtpano_model.inference.postprocess_finished import copy_finished
 from mtpano_model.inference.postprocess_labels import argmax_labels, border_labels
@@ -56,8 +56,7 @@ class Postprocessor:
         self._is_open[: len(info.classes)] = info.classes.open
         self._any_open = any(info.classes.open)
         self._plain = PlainFill()
-        self._compiled = compiled
-        self._finish: NormalsFinish | None = None
+        self._finish = GridFinish(info.input_size, compiled)
 
     def __call__(
         self,
@@ -134,9 +133,9 @@ class Postprocessor:
         labels, bad_labels = self._ids(array)
         low = labels
         frame.non_finite = bad + bad_vectors + bad_labels
-        bend = rules.depth_finish == "normals"
-        if bend:
-            depth = _on_grid(depth, self._finishing_grid(depth))
+        raw = None
+        if rules.depth_finish == "normals":
+            depth, (raw,), vectors = self._finish(depth, vectors)
         grid = depth.shape[1:]
         maps = {}
         for task in self._info.tasks:
@@ -147,12 +146,8 @@ class Postprocessor:
         logits = array if self._info.tail == "cpu" else None
         if labels.shape != grid:
             labels = resize_nearest(labels, grid)
-            logits = None if logits is None else _on_grid(logits, grid)
-        vectors = _on_grid(vectors, grid)
-        raw = depth[0] if bend else None
-        if bend:
-            depth = self._bent(depth, vectors)
-        planes = np.concatenate([depth, vectors])
+            logits = None if logits is None else on_grid(logits, grid)
+        planes = np.concatenate([depth, on_grid(vectors, grid)])
         answer = adjust(Answer(planes, labels, logits, maps, raw), frame.size)
         for name, values in answer.maps.items():
             resize_linear(values, frame.size, _extra(frame, name, frame.size))
@@ -202,39 +197,24 @@ class Postprocessor:
     ) -> int:
         """Fill depth, and normals if asked for; how many values were not finite."""
         depth = self._array_of(outputs, DEPTH)
-        bend = rules.depth_finish == "normals"
-        vectors = self._array_of(outputs, NORMALS) if normals or bend else None
-        if self._info.tail == "gpu" and not bend and depth.shape[1:] == frame.size:
+        if rules.depth_finish == "normals":
+            depth, bad = finite_or_nan(depth)
+            vectors, bad_vectors = finite_or_nan(self._array_of(outputs, NORMALS))
+            finished = self._finish(depth, vectors).depth
+            self._fill_planes(finished, vectors if normals else None, rules, mask, frame)
+            return bad + bad_vectors
+        directions = self._array_of(outputs, NORMALS) if normals else None
+        if self._info.tail == "gpu" and depth.shape[1:] == frame.size:
             return copy_finished(
                 depth[0],
-                None if vectors is None else vectors.transpose(1, 2, 0),
+                None if directions is None else directions.transpose(1, 2, 0),
                 self._is_open if self._any_open else None,
                 (rules.min_range, rules.max_range),
                 mask,
                 frame,
                 self._finished_kernel,
             )
-        if not bend or vectors is None:
-            return self._fill_planes(depth, vectors, rules, mask, frame)
-        depth, bad = finite_or_nan(depth)
-        vectors, bad_vectors = finite_or_nan(vectors)
-        depth = self._bent(depth, vectors)
-        self._fill_planes(depth, vectors if normals else None, rules, mask, frame)
-        return bad + bad_vectors
-
-    def _bent(self, depth: Floats, vectors: Floats) -> Floats:
-        """Depth [1, h, w] finished by normals [3, h', w'], on `_finishing_grid`."""
-        if self._finish is None:
-            self._finish = NormalsFinish(self._compiled)
-        grid = self._finishing_grid(depth)
-        return self._finish(_on_grid(depth, grid)[0], _on_grid(vectors, grid))[None]
-
-    def _finishing_grid(self, depth: Floats) -> tuple[int, ...]:
-        """Depth's (H, W), or the network's if that is coarser.
-
-        A GPU tail may have enlarged depth, which adds nothing and would cost several times as much.
-        """
-        return min(depth.shape[1:], self._info.input_size)
+        return self._fill_planes(depth, directions, rules, mask, frame)
 
     def _fill_planes(
         self,
@@ -293,14 +273,6 @@ class Postprocessor:
             normals,
         )
         return bad
-
-
-def _on_grid(planes: Floats, grid: tuple[int, ...]) -> Floats:
-    """[n, h, w] on another grid (H, W)."""
-    if planes.shape[1:] == grid:
-        return planes
-    height, width = grid
-    return np.stack([resize_linear(plane, (height, width)) for plane in planes])
 
 
 def _extra(frame: Frame, name: str, shape: tuple[int, ...]) -> Floats:

@@ -15,6 +15,7 @@ from mtpano_model.pictures.size import Size
 
 DepthFinish = Literal["off", "normals"]
 DEPTH_FINISHES: tuple[DepthFinish, ...] = get_args(DepthFinish)
+USUAL_FINISH: DepthFinish = "normals"
 
 
 def finite_or_nan(planes: NDArray[np.float32]) -> tuple[NDArray[np.float32], int]:
@@ -49,7 +50,7 @@ class ValueRules:
     min_range: float = 0.0
     max_range: float = float("inf")
     mask: NDArray[Any] | None = None
-    depth_finish: str = "normals"
+    depth_finish: str = USUAL_FINISH
     seen: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:

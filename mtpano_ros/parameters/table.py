@@ -11,7 +11,7 @@ from textwrap import wrap
 
 from mtpano_model.engine_names import BACKEND_CHOICES, DEVICE_CHOICES, PRECISION_CHOICES
 from mtpano_model.errors import MtpanoError
-from mtpano_model.inference.postprocess_rules import DEPTH_FINISHES
+from mtpano_model.inference.postprocess_rules import DEPTH_FINISHES, USUAL_FINISH
 from mtpano_model.robot.edge_filter import DEFAULT_DEGREES
 from mtpano_ros.parameters.groups import (
     AttitudeOptions,
@@ -106,7 +106,7 @@ class Parameters(Group):
         between=(0.0, 1e6),
     )
     depth_finish: str = option(
-        "normals",
+        USUAL_FINISH,
         "normals: correct depth by the predicted normals, so that walls are flat and depth steps "
         "sharp. This takes some milliseconds of one core for each image. off: depth as the network "
         "predicts it.",
