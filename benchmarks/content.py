@@ -12,8 +12,6 @@ from mtpano_ros.tools.reading import cloud_array, image_array
 # Every so-manyth row and column is compared: enough to tell images and sizes apart.
 SAMPLE = 16
 MOST_FILTERED = 0.1  # of the points
-# The median over a picture. Ours corrects depth by the normals, and the naive node does not.
-MOST_OFF = 0.06
 
 
 def check(messages: dict[str, Any], depths: NDArray, labels: NDArray) -> str:
@@ -30,7 +28,7 @@ def check(messages: dict[str, Any], depths: NDArray, labels: NDArray) -> str:
         errors = np.nanmedian(np.abs(depths - depth) / depths, axis=(1, 2))
     best = int(errors.argmin())
     agreement = float((labels[best] == label).mean())
-    if not (errors[best] < MOST_OFF and agreement > 0.8):
+    if not (errors[best] < 0.03 and agreement > 0.8):
         return f"depth off by {errors[best]:.1%}, labels agree on {agreement:.0%}"
     normals = image_array(messages["normals"])[::SAMPLE, ::SAMPLE]
     if not np.allclose(np.linalg.norm(normals, axis=-1), 1.0, atol=1e-3):

@@ -22,7 +22,7 @@ from benchmarks.scenario import Load, Outcome, System, Watch
 from benchmarks.stub_node import StubEngine
 from mtpano_model.errors import MtpanoError
 from mtpano_model.graph.model_info import find_model
-from mtpano_model.inference import Frame, load_estimator
+from mtpano_model.inference import Frame, ValueRules, load_estimator
 from mtpano_model.pictures.output_size import resolve_output_size
 from mtpano_model.pictures.resize import resize_image
 from mtpano_ros.process.transport import CHOICES, PRIVATE_DOMAINS, large_messages, private_graph
@@ -75,6 +75,7 @@ class Laboratory:
     def start_stub(self, name: str) -> System:
         """Our node without an engine, and without what corrects depth."""
         system = self.prepare(name)
+        system.depth_finish = "off"
         parameters = ("-p", f"model:={self.model}", "-p", "depth_finish:='off'")
         system.start("benchmarks.stub_node", *system.ros_args, *parameters)
         return system
@@ -83,6 +84,7 @@ class Laboratory:
         """The naive node with the same weights at the same network size."""
         height, width = self.estimator.info.input_size
         system = self.prepare(name, shipped_transport=False)
+        system.depth_finish = "off"
         system.start("benchmarks.naive_node", checkpoint, f"{height}x{width}", *system.ros_args)
         return system
 
@@ -114,7 +116,7 @@ class Laboratory:
 
     def run(self, system: System, load: Load, watch: Watch = lambda _: None) -> Outcome:
         """One stream of panoramas through one node."""
-        references = self.references(load.size, system.name == "stub")
+        references = self.references(load.size, system)
         outcome = system.run(load, references, watch)
         frames = outcome.diagnostics.get("frames", {})
         self._received[system.name] = int(frames.get("received", 0))
@@ -154,11 +156,12 @@ class Laboratory:
         """The first panorama as a camera of `size` sends it."""
         return self._at(self._panoramas[0], size)
 
-    def references(self, size: tuple[int, int], stub: bool) -> Path:
-        """File with samples of what must come out for every panorama, for cameras of `size`."""
-        path = self._folder / f"references_{size[0]}_{'stub' if stub else 'network'}.npz"
+    def references(self, size: tuple[int, int], system: System) -> Path:
+        """File with samples of what the system must give for every panorama, by camera `size`."""
+        network = "stub" if system.name == "stub" else "network"
+        path = self._folder / f"references_{size[0]}_{network}_{system.depth_finish}.npz"
         if not path.exists():
-            frames = [self._frame(panorama, size, stub) for panorama in self._panoramas]
+            frames = [self._frame(panorama, size, system) for panorama in self._panoramas]
             np.savez(
                 path,
                 depth=np.stack([frame.depth[::SAMPLE, ::SAMPLE] for frame in frames]),
@@ -178,11 +181,12 @@ class Laboratory:
             "revision": info.revision,
         }
 
-    def _frame(self, panorama: NDArray[np.uint8], size: tuple[int, int], stub: bool) -> Frame:
-        if stub:
+    def _frame(self, panorama: NDArray[np.uint8], size: tuple[int, int], system: System) -> Frame:
+        rules, size_out = ValueRules(depth_finish=system.depth_finish), self._output_size(size)
+        if system.name == "stub":
             outputs = StubEngine(self.model).infer(np.empty(0, np.uint8))
-            return self.estimator.postprocess(outputs, self._output_size(size))
-        return self.estimator.predict(self._at(panorama, size), self._output_size(size))
+            return self.estimator.postprocess(outputs, size_out, rules)
+        return self.estimator.predict(self._at(panorama, size), size_out, rules)
 
     def _output_size(self, size: tuple[int, int]) -> tuple[int, int]:
         return resolve_output_size("input", size, self.estimator.info.input_size)

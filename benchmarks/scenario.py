@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.measure import cpu_seconds
 from benchmarks.remote import Remote
 from mtpano_model.errors import MtpanoError
+from mtpano_model.inference.postprocess_rules import USUAL_FINISH, DepthFinish
 from mtpano_ros.tools.children import Children
 
 IMAGES = ("depth", "normals", "semantic", "camera_info")
@@ -69,7 +70,8 @@ class Outcome:
 class System:
     """A node under test in a namespace of its own, and the environment of all that meet it.
 
-    patience: seconds without news until a run that has lost outputs is over.
+    patience: seconds without news until a run that has lost outputs is over. depth_finish: what the
+    node does to depth, as in ValueRules.
     """
 
     name: str
@@ -77,6 +79,7 @@ class System:
     folder: Path
     log: IO[bytes]
     patience: float = QUIET_SECONDS
+    depth_finish: DepthFinish = USUAL_FINISH
 
     def __post_init__(self) -> None:
         self.children = Children(self.environment, self.log)

@@ -28,7 +28,7 @@ def measure_startup(laboratory: Laboratory) -> dict[str, float]:
         time.sleep(CAMERA_SECONDS)
         began = time.monotonic()
         laboratory.launch_ours(system)
-        references = laboratory.references((512, 1024), stub=False)
+        references = laboratory.references((512, 1024), system)
         found = listener.ask(listen=(*IMAGES, CLOUD), references=str(references))
         while listener.ask(count=True) < 1:
             if found != "ready" or time.monotonic() - began > PATIENCE_SECONDS:
