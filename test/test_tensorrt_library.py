@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -138,9 +139,12 @@ def test_each_absence_is_one_sentence(
 def test_without_the_onnx_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     install(monkeypatch, Machine())
     path = write_fake_model(tmp_path / "m.onnx", (32, 64))
-    for module in [m for m in sys.modules if m.startswith("mtpano_model.inference.engines.")]:
-        if module.split(".")[-1] in ("graph", "plans", "executor", "builder"):
-            monkeypatch.delitem(sys.modules, module)
+    package = "mtpano_model.inference.engines.tensorrt"
+    modules = [f"{package}.{name}" for name in ("graph", "plans", "executor", "builder")]
+    for module in modules:  # what is not there before would stay afterwards, beside the others
+        import_module(module)
+    for module in modules:
+        monkeypatch.delitem(sys.modules, module)
     hide(monkeypatch, "onnx", ModuleNotFoundError("No module named 'onnx'"))
     with pytest.raises(MtpanoError, match="pip install onnx"):
         TensorRTEngine(path, cache=EngineCache(tmp_path / "cache"))
